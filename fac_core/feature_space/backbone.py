@@ -1,0 +1,192 @@
+"""The tensor handed to the SAE is the output of the named block for exactly these tokens, never an earlier one.
+
+Early exit raises a private exception from a forward hook; the buffer is emptied before each forward pass and its shape
+is checked after it, so a failure (out of memory, wrong module) can only surface as an error. Special tokens take part
+in the forward pass and are left out afterwards: a batch holds content tokens only, the template's constant prefix is
+read once and its KV cache is reused.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fac_core.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_MARK = "\u2402content\u2402"
+
+
+class ContentTokens(NamedTuple):
+    """The tokens of one text that count, without template and special tokens."""
+
+    ids: list[int]
+    """Token ids, cut at the space's maximum length."""
+    offsets: list[tuple[int, int]]
+    """Character range of each token in the text; tokens inside one character share its range."""
+    n_truncated: int
+    """Tokens beyond the maximum length that were not read."""
+
+
+class _Reached(Exception):
+    """The hooked block has produced its output; nothing further needs computing."""
+
+
+@dataclass
+class Backbone:
+    """A causal language model read at the output of one block.
+
+    `block` counts from 1: block 15 of 30 is ``model.layers[14]`` and ``hidden_states[15]``.
+    """
+
+    model: Any
+    tokenizer: Any
+    block: int
+    prefix_ids: list[int]
+    device: str = "cpu"
+    _prefix_cache: Any = None
+
+    @classmethod
+    def load(cls, folder: Path | str, block: int, *, dtype: str = "float32", device: str = "cpu") -> Backbone:
+        """Load model and tokenizer from a local folder (or hub id) and prepare the template prefix.
+
+        Raises:
+            ModelError: nothing loadable there, or the model has fewer blocks.
+        """
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(str(folder))
+            model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=getattr(torch, dtype))
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"The backbone {folder} cannot be loaded: {reason}") from error
+        n_blocks = len(_blocks(model))
+        if not 1 <= block <= n_blocks:
+            raise ModelError(f"Block {block} was asked for, but {folder} has blocks 1 to {n_blocks}.")
+        model.eval().to(device)
+        for parameter in model.parameters():
+            parameter.requires_grad_(False)
+        return cls(model, tokenizer, block, template_prefix(tokenizer), device)
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks of the model."""
+        return len(_blocks(self.model))
+
+    @property
+    def d_model(self) -> int:
+        """Width of the residual stream."""
+        return int(self.model.config.hidden_size)
+
+    def hooked_module(self) -> torch.nn.Module:
+        """The block whose output the SAE reads."""
+        module: torch.nn.Module = _blocks(self.model)[self.block - 1]
+        return module
+
+    def tokenize(self, text: str, max_length: int) -> ContentTokens:
+        """Content tokens of `text` as they stand inside the template, with character offsets.
+
+        Strings that look like special tokens are read as plain characters: a text cannot end its own turn.
+        """
+        encoded = self.tokenizer(
+            text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
+        )
+        ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
+        kept = [(int(a), int(b)) for a, b in offsets[:max_length]]
+        return ContentTokens(list(ids[:max_length]), kept, max(0, len(ids) - max_length))
+
+    def residuals(self, batch: list[list[int]]) -> Tensor:
+        """Residual stream [batch, longest, d_model] after the block, content tokens only, right-padded.
+
+        Rows beyond a text's own length hold values of padding and must be ignored. Causal attention makes right
+        padding harmless without a mask.
+        """
+        import torch
+
+        longest = max(map(len, batch))
+        pad = self.tokenizer.pad_token_id or 0
+        ids = torch.tensor([row + [pad] * (longest - len(row)) for row in batch], device=self.device)
+        return self._forward(ids, self._cache_for(len(batch)))
+
+    def _cache_for(self, n: int) -> Any:
+        """The prefix's KV cache, repeated for a batch of n."""
+        from transformers import DynamicCache
+
+        if not self.prefix_ids:
+            return None
+        if self._prefix_cache is None:
+            import torch
+
+            cache = DynamicCache()
+            self._forward(torch.tensor([self.prefix_ids], device=self.device), cache)
+            self._prefix_cache = cache
+        repeated = copy.deepcopy(self._prefix_cache)
+        repeated.batch_repeat_interleave(n)
+        return repeated
+
+    def _forward(self, ids: Tensor, cache: Any) -> Tensor:
+        import torch
+
+        reached: list[Tensor] = []
+
+        def hook(_module: Any, _inputs: Any, output: Any) -> None:
+            reached.append(output[0] if isinstance(output, tuple) else output)
+            raise _Reached
+
+        handle = self.hooked_module().register_forward_hook(hook)
+        try:
+            with torch.no_grad():
+                self.model(input_ids=ids, past_key_values=cache, use_cache=cache is not None)
+        except _Reached:
+            pass
+        finally:
+            handle.remove()
+        if len(reached) != 1 or reached[0].shape[:2] != ids.shape:
+            raise ModelError(f"Block {self.block} produced no activations of the expected shape.")
+        return reached[0]
+
+
+def template_prefix(tokenizer: Any) -> list[int]:
+    """Token ids the chat template puts before a user's content; empty without a template but for a BOS token.
+
+    Found by rendering a marker and splitting there, so it is right for any template whose user turn comes last.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        bos = tokenizer.bos_token_id
+        return [] if bos is None else [int(bos)]
+    rendered = tokenizer.apply_chat_template([{"role": "user", "content": _MARK}], tokenize=False)
+    prefix, found, _ = rendered.partition(_MARK)
+    if not found:
+        raise ModelError("The model's chat template does not contain the user's text, so content cannot be located.")
+    return list(tokenizer(prefix, add_special_tokens=False)["input_ids"])
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the weights and tokenizer of a local model folder: the identity of what is read."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in {".safetensors", ".json", ".jinja", ".model", ".txt"}:
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _blocks(model: Any) -> Any:
+    """The list of transformer blocks, wherever the architecture keeps it."""
+    for path in ("model.layers", "transformer.h", "gpt_neox.layers", "model.decoder.layers"):
+        node = model
+        for name in path.split("."):
+            node = getattr(node, name, None)
+            if node is None:
+                break
+        else:
+            return node
+    raise ModelError(f"The blocks of a {type(model).__name__} could not be found.")

@@ -1,0 +1,128 @@
+"""A space's id changes with everything that changes an activation, and with nothing else.
+
+The id hashes model, block, SAE, Top-K flag, pooling, mask rule, length and dtype by content, never by location, so a
+cache made on one machine is valid on another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fac_core.errors import ModelError
+
+EMBEDDED = "embedded"
+DATA = Path(__file__).resolve().parents[2] / "data"
+# where a thing lies, and how it is called, does not change what it computes
+_NOT_IDENTITY = {"backbone", "sae", "name"}
+
+
+@dataclass(frozen=True)
+class SpaceSpec:
+    """How a text becomes feature activations."""
+
+    name: str
+    """Shown to people; not part of the identity."""
+    backbone: str
+    """``embedded``, a local model folder, or a hub id."""
+    backbone_digest: str
+    block: int
+    """Output of this block, counted from 1."""
+    n_blocks: int
+    sae: str
+    """Folder of the SAE in SAELens format."""
+    sae_digest: str
+    d_sae: int
+    k: int
+    apply_topk: bool = True
+    pooling: str = "max"
+    mask: str = "content tokens of one user turn"
+    max_length: int = 512
+    dtype: str = "float32"
+
+    @property
+    def space_id(self) -> str:
+        """Identity of the space, 16 hex characters."""
+        identity = {key: value for key, value in asdict(self).items() if key not in _NOT_IDENTITY}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_json(self) -> str:
+        """The spec as stored and sent to workers."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str | dict[str, Any]) -> SpaceSpec:
+        """Inverse of `to_json`."""
+        return cls(**(json.loads(text) if isinstance(text, str) else text))
+
+    def hook_in_words(self) -> str:
+        """Where the SAE reads, for people."""
+        return f"output of block {self.block} of {self.n_blocks}, counted from 1"
+
+
+def embedded_folder() -> Path:
+    """Folder of the shipped SAE, its card and its per-feature tables."""
+    return DATA / "embedded"
+
+
+def embedded_space() -> SpaceSpec:
+    """The shipped space: SmolLM2-135M-Instruct read at mid-depth by the project's own SAE.
+
+    Raises:
+        ModelError: the shipped files are missing.
+    """
+    from fac_core.feature_space import embedded
+
+    folder = embedded_folder()
+    card = read_card(folder)
+    return SpaceSpec(
+        name="Embedded (SmolLM2-135M-Instruct)",
+        backbone=EMBEDDED,
+        backbone_digest=embedded.GGUF_SHA256,
+        block=card["block"],
+        n_blocks=card["n_blocks"],
+        sae=str(folder),
+        sae_digest=sae_digest(folder),
+        d_sae=card["d_sae"],
+        k=card["k"],
+    )
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of an SAE: what went in and what was measured (``card.json``).
+
+    Raises:
+        ModelError: missing or unreadable.
+    """
+    try:
+        card: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"The SAE in {folder} has no readable card.json; reinstall FAC Explorer.") from error
+    return card
+
+
+def sae_digest(folder: Path) -> str:
+    """SHA-256 over configuration and weights of an SAE folder in SAELens format.
+
+    Raises:
+        ModelError: a file is missing.
+    """
+    digest = hashlib.sha256()
+    for name in ("cfg.json", "sae_weights.safetensors"):
+        try:
+            digest.update((folder / name).read_bytes())
+        except OSError as error:
+            raise ModelError(f"The SAE folder {folder} has no {name}.") from error
+    return digest.hexdigest()
+
+
+def backbone_location(spec: SpaceSpec) -> Path | str:
+    """Folder (or hub id) the backbone of a space is loaded from."""
+    if spec.backbone == EMBEDDED:
+        from fac_core.feature_space import embedded
+
+        return embedded.backbone_folder()
+    return spec.backbone

@@ -1,0 +1,117 @@
+"""A residual shard on disk is whole or absent, and shard n holds the same tokens whenever it is read again.
+
+The corpus is cut into batches of similar length inside blocks of texts; each block becomes one float16 array
+[tokens, d_model]. A reader that was killed starts again at the first missing block.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fac_core.feature_space.backbone import Backbone
+from fac_core.feature_space.batching import length_sorted
+from fac_core.feature_space.training.corpus import CorpusText, texts
+from fac_core.feature_space.training.recipe import Recipe
+
+BLOCK_TEXTS = 2000
+TOKEN_BUDGET = 2048
+
+
+class Reading(NamedTuple):
+    """What was read so far."""
+
+    tokens: int
+    """Content tokens for training."""
+    heldout: int
+    """Content tokens kept for measuring."""
+    total: int
+    """Tokens the recipe asks for (an upper bound: sources may hold fewer)."""
+
+
+def read_corpus(
+    recipe: Recipe, backbone: Backbone, data: Path, folder: Path, progress: Callable[[Reading], None] = lambda _: None
+) -> dict[str, list[int]]:
+    """Read the recipe's texts into `folder`; returns tokens read per source as {path: [training, held-out]}.
+
+    Raises:
+        InputError: a corpus file is missing.
+        ModelError: the backbone cannot be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    total = int(sum(source.tokens for source in recipe.corpus.source) * 1000)
+    used = [[0, 0] for _ in recipe.corpus.source]
+    for number, block in enumerate(_blocks(recipe, backbone, data)):
+        ledger = folder / f"block-{number:05d}.json"
+        if not ledger.is_file():
+            counts = _read_block(block, backbone, folder, number, len(used))
+            _write_whole(ledger, json.dumps(counts).encode())
+        for have, more in zip(used, json.loads(ledger.read_text()), strict=True):
+            have[0] += more[0]
+            have[1] += more[1]
+        progress(Reading(sum(a for a, _ in used), sum(b for _, b in used), total))
+    return {source.path: counts for source, counts in zip(recipe.corpus.source, used, strict=True)}
+
+
+def shards(folder: Path, part: str) -> list[NDArray[np.float16]]:
+    """Memory-mapped residual arrays [tokens, d_model] of ``train`` or ``heldout``."""
+    return [np.load(path, mmap_mode="r") for path in sorted(folder.glob(f"{part}-*.npy"))]
+
+
+class _Tokenised(NamedTuple):
+    source: int
+    heldout: bool
+    ids: list[int]
+
+
+def _blocks(recipe: Recipe, backbone: Backbone, data: Path) -> Iterator[list[_Tokenised]]:
+    """Blocks of tokenised texts, each source cut at its token quota."""
+    iterator = _quota(recipe, backbone, data)
+    while block := list(itertools.islice(iterator, BLOCK_TEXTS)):
+        yield block
+
+
+def _quota(recipe: Recipe, backbone: Backbone, data: Path) -> Iterator[_Tokenised]:
+    read = [0] * len(recipe.corpus.source)
+    for item in texts(recipe.corpus, data, recipe.training.seed):
+        if read[item.source] >= recipe.corpus.source[item.source].tokens * 1000:
+            continue
+        ids = _ids(backbone, item, recipe.space.max_length)
+        if ids:
+            read[item.source] += len(ids)
+            yield _Tokenised(item.source, item.heldout, ids)
+
+
+def _ids(backbone: Backbone, item: CorpusText, max_length: int) -> list[int]:
+    return backbone.tokenize(item.text, max_length).ids
+
+
+def _read_block(
+    block: list[_Tokenised], backbone: Backbone, folder: Path, number: int, n_sources: int
+) -> list[list[int]]:
+    counts = [[0, 0] for _ in range(n_sources)]
+    parts: dict[str, list[NDArray[np.float16]]] = {"train": [], "heldout": []}
+    for batch in length_sorted(block, lambda item: len(item.ids), TOKEN_BUDGET):
+        hidden = backbone.residuals([item.ids for item in batch])
+        for row, item in zip(hidden, batch, strict=True):
+            parts["heldout" if item.heldout else "train"].append(row[: len(item.ids)].half().cpu().numpy())
+            counts[item.source][item.heldout] += len(item.ids)
+    for name, arrays in parts.items():
+        if arrays:
+            temporary = folder / f".{name}-{number:05d}.npy"
+            np.save(temporary, np.concatenate(arrays))
+            os.replace(temporary, folder / f"{name}-{number:05d}.npy")
+    return counts
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)

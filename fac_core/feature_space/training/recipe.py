@@ -1,0 +1,97 @@
+"""A recipe names every input of an SAE: two runs of one recipe on the same files see the same texts in the same order."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fac_core.errors import InputError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SpacePart(_Strict):
+    """Where the residual stream is read."""
+
+    backbone: str = "embedded"
+    """``embedded``, a local model folder, or a hub id."""
+    block: int
+    """Block whose output is read, counted from 1."""
+    max_length: int = Field(192, ge=8)
+    """Content tokens read of each text."""
+
+
+class SaePart(_Strict):
+    """Shape of the Top-K dictionary."""
+
+    d_sae: int = Field(ge=8)
+    k: int = Field(ge=1)
+    k_start: int | None = None
+    """k at the first step; annealed linearly to `k`."""
+    k_anneal: float = Field(0.2, ge=0, le=1)
+
+
+class TrainingPart(_Strict):
+    """The optimisation."""
+
+    seed: int = 0
+    samples: int = Field(ge=1)
+    """Activations shown in total, with repetition."""
+    batch: int = Field(4096, ge=1)
+    lr: float = 1e-3
+    warmup: int = 200
+    decay: float = Field(0.3, ge=0, le=1)
+    dead_after: int = 400_000
+    aux_k: int = 32
+    aux_weight: float = 1 / 32
+    checkpoint_steps: int = 200
+
+
+class Source(_Strict):
+    """One file of the corpus."""
+
+    path: str
+    fields: list[str]
+    tokens: float
+    """Thousands of content tokens read at most."""
+    window: bool = False
+    """Read random windows of long texts instead of their beginnings."""
+
+
+class Corpus(_Strict):
+    """The texts."""
+
+    heldout: float = Field(0.03, gt=0, lt=1)
+    exclude: list[str] = []
+    source: list[Source]
+
+
+class Recipe(_Strict):
+    """Everything that decides how an SAE comes out."""
+
+    space: SpacePart
+    sae: SaePart
+    training: TrainingPart
+    corpus: Corpus
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read and check a recipe file.
+
+    Raises:
+        InputError: missing file, broken TOML, unknown or ill-typed entry.
+    """
+    try:
+        return Recipe.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise InputError(f"The recipe {path} cannot be read: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"The recipe {path} is not valid TOML: {error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"The recipe {path} has a wrong entry at {where}: {first['msg']}.") from error

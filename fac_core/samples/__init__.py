@@ -1,0 +1,1 @@
+"""What the curator brings: readers, field mapping, quarantine, duplicates, roles."""

@@ -1,0 +1,1 @@
+"""DuckDB: schema, ordered migrations, typed queries. All SQL of the project lives in this package."""

@@ -1,0 +1,117 @@
+"""The store's schema is the sum of the ordered migrations below; a landed migration is never edited, only followed.
+
+Identities: a *sample* is one row a curator brought (or one accepted synthetic sample); its *content* is the text that
+is read, shared by all samples with the same `content_hash`; activations belong to (space, content), so no text is read
+twice. `seen` tables record what is known to be complete, so an absent row can be told from an unread one.
+"""
+
+from __future__ import annotations
+
+MIGRATIONS: list[str] = [
+    # 1: the first schema
+    """
+    CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
+
+    CREATE TABLE dataset (
+        dataset_id VARCHAR PRIMARY KEY, name VARCHAR NOT NULL,
+        role VARCHAR NOT NULL CHECK (role IN ('seed', 'anchor', 'pool', 'holdout', 'synthetic')),
+        source VARCHAR NOT NULL, sha256 VARCHAR NOT NULL, mapping JSON NOT NULL, n_rows INTEGER NOT NULL,
+        n_quarantined INTEGER NOT NULL, n_exact_duplicates INTEGER NOT NULL, n_near_duplicates INTEGER NOT NULL,
+        created_at TIMESTAMP NOT NULL, deleted_at TIMESTAMP);
+
+    CREATE TABLE content (content_id BIGINT PRIMARY KEY, content_hash VARCHAR NOT NULL UNIQUE, text VARCHAR NOT NULL);
+    CREATE SEQUENCE content_seq; CREATE SEQUENCE sample_seq; CREATE SEQUENCE event_seq;
+
+    -- contrast_id: the same item answered the other way (rejected, non-matching), for relevance only
+    CREATE TABLE sample (
+        sample_id BIGINT PRIMARY KEY, dataset_id VARCHAR NOT NULL, row_number INTEGER NOT NULL, external_id VARCHAR,
+        content_id BIGINT NOT NULL, contrast_id BIGINT, label VARCHAR, fields JSON NOT NULL, meta JSON NOT NULL);
+
+    CREATE TABLE quarantine (
+        dataset_id VARCHAR NOT NULL, row_number INTEGER NOT NULL, field VARCHAR, reason VARCHAR NOT NULL,
+        raw VARCHAR NOT NULL);
+
+    CREATE TABLE space (
+        space_id VARCHAR PRIMARY KEY, name VARCHAR NOT NULL, spec JSON NOT NULL, card JSON NOT NULL,
+        d_sae INTEGER NOT NULL, default_delta DOUBLE NOT NULL, created_at TIMESTAMP NOT NULL);
+
+    -- one row per content that was read, with or without active features
+    CREATE TABLE content_read (
+        space_id VARCHAR NOT NULL, content_id BIGINT NOT NULL, n_tokens INTEGER NOT NULL, n_truncated INTEGER NOT NULL,
+        l0 DOUBLE NOT NULL, PRIMARY KEY (space_id, content_id));
+    -- activation = maximum over content tokens of the text, value > 0; token_pos indexes the content tokens and
+    -- [char_start, char_end) is that token's place in the content's text
+    CREATE TABLE activation (
+        space_id VARCHAR NOT NULL, content_id BIGINT NOT NULL, feature_id INTEGER NOT NULL, value FLOAT NOT NULL,
+        token_pos INTEGER NOT NULL, char_start INTEGER NOT NULL, char_end INTEGER NOT NULL);
+    -- the same rows ordered by feature, value descending; rebuilt when ingestion of a job is complete
+    CREATE TABLE activation_by_feature (
+        space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, value FLOAT NOT NULL, content_id BIGINT NOT NULL,
+        token_pos INTEGER NOT NULL, char_start INTEGER NOT NULL, char_end INTEGER NOT NULL);
+    -- histogram of the maximum: bin b counts samples with value in (b*0.25, (b+1)*0.25]; the last bin is open. Additive.
+    CREATE TABLE profile (
+        space_id VARCHAR NOT NULL, dataset_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, bin SMALLINT NOT NULL,
+        n INTEGER NOT NULL);
+    CREATE TABLE profile_total (
+        space_id VARCHAR NOT NULL, dataset_id VARCHAR NOT NULL, n_samples INTEGER NOT NULL, n_unread INTEGER NOT NULL,
+        data_version BIGINT NOT NULL, PRIMARY KEY (space_id, dataset_id));
+
+    -- facts about a feature of a space that need the weights: computed once by a job, shipped for the embedded space
+    CREATE TABLE feature_static (
+        space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, pca_x FLOAT, pca_y FLOAT, umap_x FLOAT, umap_y FLOAT,
+        is_template BOOLEAN NOT NULL, PRIMARY KEY (space_id, feature_id));
+    CREATE TABLE feature_neighbour (
+        space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, rank SMALLINT NOT NULL, other_id INTEGER NOT NULL,
+        cosine FLOAT NOT NULL);
+    CREATE TABLE feature_token (
+        space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, rank SMALLINT NOT NULL, token VARCHAR NOT NULL,
+        logit FLOAT NOT NULL);
+
+    -- names of features: append-only, the newest row by event_id counts; method 'keywords' or 'human'
+    CREATE TABLE explanation (
+        event_id BIGINT PRIMARY KEY, space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, method VARCHAR NOT NULL,
+        author VARCHAR NOT NULL, text VARCHAR NOT NULL, created_at TIMESTAMP NOT NULL);
+
+    CREATE TABLE relevance (
+        space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, method VARCHAR NOT NULL, effect DOUBLE NOT NULL,
+        lift DOUBLE, p_value DOUBLE NOT NULL, q_value DOUBLE NOT NULL, n_active INTEGER NOT NULL,
+        relevant BOOLEAN NOT NULL, direction VARCHAR NOT NULL, data_version BIGINT NOT NULL);
+    CREATE TABLE relevance_overrule (
+        event_id BIGINT PRIMARY KEY, space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, relevant BOOLEAN,
+        author VARCHAR NOT NULL, created_at TIMESTAMP NOT NULL);
+
+    CREATE TABLE family (
+        space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, family_id INTEGER NOT NULL, joined_by VARCHAR NOT NULL);
+
+    CREATE TABLE worklist (
+        space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, added_from VARCHAR NOT NULL,
+        added_at TIMESTAMP NOT NULL, PRIMARY KEY (space_id, feature_id));
+
+    CREATE TABLE job (
+        job_id VARCHAR PRIMARY KEY, kind VARCHAR NOT NULL, title VARCHAR NOT NULL, state VARCHAR NOT NULL,
+        done DOUBLE NOT NULL, total DOUBLE NOT NULL, message VARCHAR NOT NULL, spec JSON NOT NULL,
+        result JSON, created_at TIMESTAMP NOT NULL, started_at TIMESTAMP, ended_at TIMESTAMP);
+    CREATE TABLE ingested_shard (
+        job_id VARCHAR NOT NULL, shard VARCHAR NOT NULL, n_rows BIGINT NOT NULL, ingested_at TIMESTAMP NOT NULL,
+        PRIMARY KEY (job_id, shard));
+
+    CREATE TABLE synthesis_run (
+        run_id VARCHAR PRIMARY KEY, space_id VARCHAR NOT NULL, delta DOUBLE NOT NULL, generator VARCHAR NOT NULL,
+        settings JSON NOT NULL, targets INTEGER[] NOT NULL, created_at TIMESTAMP NOT NULL);
+    -- a candidate carries its target from birth; outcome: hit, no_activation, refusal, cut_off, unparsable, duplicate
+    CREATE TABLE candidate (
+        candidate_id VARCHAR PRIMARY KEY, run_id VARCHAR NOT NULL, target_feature INTEGER NOT NULL,
+        step SMALLINT NOT NULL, attempt INTEGER NOT NULL, origin VARCHAR NOT NULL, text VARCHAR NOT NULL,
+        fields JSON NOT NULL, label VARCHAR, content_id BIGINT, outcome VARCHAR NOT NULL, target_value DOUBLE,
+        control_hit BOOLEAN, assigned_feature INTEGER, rank INTEGER, prompt VARCHAR NOT NULL, generation JSON NOT NULL,
+        nearest_sample_id BIGINT, nearest_similarity DOUBLE, created_at TIMESTAMP NOT NULL);
+    -- decisions are events; (candidate, reviewer, revision) makes a replay harmless
+    CREATE TABLE decision (
+        event_id BIGINT NOT NULL, candidate_id VARCHAR NOT NULL, reviewer VARCHAR NOT NULL, revision INTEGER NOT NULL,
+        action VARCHAR NOT NULL CHECK (action IN ('approve', 'reject', 'edit', 'skip', 'undo')),
+        reason VARCHAR, note VARCHAR, text VARCHAR, content_id BIGINT, target_value DOUBLE,
+        created_at TIMESTAMP NOT NULL, PRIMARY KEY (candidate_id, reviewer, revision));
+    CREATE TABLE export (
+        export_id VARCHAR PRIMARY KEY, folder VARCHAR NOT NULL, manifest JSON NOT NULL, created_at TIMESTAMP NOT NULL);
+    """,
+]
