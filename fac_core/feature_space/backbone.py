@@ -175,7 +175,9 @@ def folder_digest(folder: Path) -> str:
     for path in sorted(folder.iterdir()):
         if path.suffix in {".safetensors", ".json", ".jinja", ".model", ".txt"}:
             digest.update(path.name.encode())
-            digest.update(path.read_bytes())
+            with path.open("rb") as handle:
+                while piece := handle.read(1 << 22):
+                    digest.update(piece)
     return digest.hexdigest()
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,15 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.errors import InputError, ModelError
-from fac_core.feature_space.backbone import Backbone, ContentTokens
+from fac_core.feature_space.backbone import Backbone, ContentTokens, folder_digest
 from fac_core.feature_space.batching import length_sorted
 from fac_core.feature_space.sae import TopKSae
-from fac_core.feature_space.space import SpaceSpec, backbone_location
+from fac_core.feature_space.space import EMBEDDED, SpaceSpec, backbone_location, sae_digest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-TOKEN_BUDGET = 2048
+# padded tokens a batch: small batches stay in a processor's cache, large ones fill an accelerator
+TOKEN_BUDGET = {"cpu": 2048, "cuda": 16384}
 
 
 class TextActivations(NamedTuple):
@@ -110,7 +110,14 @@ class Health:
 class Extractor:
     """Texts → activations in one space."""
 
-    def __init__(self, spec: SpaceSpec, backbone: Backbone, sae: TopKSae, token_budget: int = TOKEN_BUDGET) -> None:
+    def __init__(self, spec: SpaceSpec, backbone: Backbone, sae: TopKSae, token_budget: int | None = None) -> None:
+        if not spec.apply_topk or spec.pooling != "max":
+            raise ModelError("This version reads with Top-K and takes the maximum over tokens; the space asks otherwise.")
+        if (sae.d_sae, sae.k) != (spec.d_sae, spec.k):
+            raise ModelError(
+                f"The SAE has {sae.d_sae} features and k = {sae.k}, but the space was made for {spec.d_sae} and "
+                f"{spec.k}; make a new space for it."
+            )
         if sae.d_in != backbone.d_model:
             raise ModelError(
                 f"The SAE reads vectors of width {sae.d_in}, but the model's residual stream has {backbone.d_model}; "
@@ -119,27 +126,36 @@ class Extractor:
         self.spec = spec
         self.backbone = backbone
         self.sae = sae
-        self.token_budget = token_budget
+        self.token_budget = token_budget or TOKEN_BUDGET.get(backbone.device.split(":")[0], TOKEN_BUDGET["cpu"])
         self.health = Health()
         self._lock = threading.Lock()
 
     def read(self, texts: Sequence[str]) -> Iterator[tuple[int, TextActivations]]:
         """Activations of each text as (index in `texts`, activations), in the order they come out of the batches.
 
+        A text without any token comes out with nothing active.
+
         Raises:
-            InputError: a text without any content token.
             ModelError: the model produced a value that is not a number.
         """
         tokens = [self.backbone.tokenize(text, self.spec.max_length) for text in texts]
+        readable = [index for index, content in enumerate(tokens) if content.ids]
+        for batch in length_sorted(readable, lambda index: len(tokens[index].ids), self.token_budget):
+            yield from self._read_batch(batch, tokens)
         for index, content in enumerate(tokens):
             if not content.ids:
-                raise InputError(f"Text {index + 1} has no tokens to read.")
-        for batch in length_sorted(range(len(texts)), lambda index: len(tokens[index].ids), self.token_budget):
-            yield from self._read_batch(batch, tokens)
+                yield index, TextActivations(*_NOTHING, np.empty((0, 2), np.int32), 0, 0, 0.0)
 
     def read_one(self, text: str) -> TextActivations:
-        """Activations of one text."""
-        return next(self.read([text]))[1]
+        """Activations of one text.
+
+        Raises:
+            InputError: it has no token.
+        """
+        found = next(self.read([text]))[1]
+        if not found.n_tokens:
+            raise InputError("The text has no tokens to read.")
+        return found
 
     def read_all(self, texts: Iterable[str]) -> list[TextActivations]:
         """Activations of all texts, in their order."""
@@ -147,7 +163,11 @@ class Extractor:
         return [found[index] for index in range(len(found))]
 
     def read_tokens(self, text: str) -> TokenActivations:
-        """Activations of one text, token by token."""
+        """Activations of one text, token by token.
+
+        Raises:
+            InputError: it has no token.
+        """
         content = self.backbone.tokenize(text, self.spec.max_length)
         if not content.ids:
             raise InputError("The text has no tokens to read.")
@@ -215,24 +235,45 @@ def _max_pool(
     }
 
 
-def load_extractor(spec: SpaceSpec, device: str = "cpu") -> Extractor:
-    """Extractor of a space; loaded once per process and space, since model and SAE are large and constant.
+_loaded: dict[tuple[str, str], Extractor] = {}
+_load_lock = threading.Lock()
+
+
+def load_extractor(spec: SpaceSpec, device: str | None = None) -> Extractor:
+    """Extractor of a space on `device` (default: an accelerator if there is one).
+
+    The last one is kept, since model and SAE are large and constant; threads that ask together wait for one loading.
 
     Raises:
         ModelError: model or SAE missing, damaged, or not the ones the space was made with.
     """
-    return _load_extractor(spec.to_json(), device)
+    key = (spec.to_json(), device or default_device())
+    with _load_lock:
+        if key not in _loaded:
+            _loaded.clear()
+            _loaded[key] = _load(spec, key[1])
+        return _loaded[key]
 
 
-@lru_cache(maxsize=1)
-def _load_extractor(spec_json: str, device: str) -> Extractor:
-    from fac_core.feature_space.space import sae_digest
+def default_device() -> str:
+    """``cuda`` where torch can use one, else ``cpu``."""
+    import torch
 
-    spec = SpaceSpec.from_json(spec_json)
-    if (found := sae_digest(Path(spec.sae))) != spec.sae_digest:
-        raise ModelError(
-            f"The SAE in {spec.sae} has changed since the space was made (digest {found[:12]}… instead of "
-            f"{spec.sae_digest[:12]}…); make a new space for it."
-        )
-    backbone = Backbone.load(backbone_location(spec), spec.block, dtype=spec.dtype, device=device)
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _load(spec: SpaceSpec, device: str) -> Extractor:
+    _same(f"SAE in {spec.sae}", sae_digest(Path(spec.sae)), spec.sae_digest)
+    location = backbone_location(spec)
+    if spec.backbone != EMBEDDED and Path(location).is_dir():
+        _same(f"model in {location}", folder_digest(Path(location)), spec.backbone_digest)
+    backbone = Backbone.load(location, spec.block, dtype=spec.dtype, device=device)
     return Extractor(spec, backbone, TopKSae.load(Path(spec.sae), d_model=backbone.d_model, device=device))
+
+
+def _same(what: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise ModelError(
+            f"The {what} has changed since the space was made (digest {found[:12]}… instead of {expected[:12]}…); "
+            "make a new space for it."
+        )

@@ -66,6 +66,8 @@ class TopKSae:
             weights = load_file(str(folder / "sae_weights.safetensors"), device=device)
         except (OSError, ValueError, SafetensorError) as error:
             raise ModelError(f"The SAE in {folder} cannot be read: {str(error).splitlines()[0]}") from error
+        if not isinstance(config, dict):
+            raise ModelError(f"The file cfg.json of the SAE in {folder} is not a configuration.")
         if config.get("architecture") != "topk":
             raise ModelError(
                 f"The SAE in {folder} has the architecture {config.get('architecture')!r}; this version reads 'topk'."
@@ -77,9 +79,17 @@ class TopKSae:
         if missing:
             raise ModelError(f"The SAE in {folder} lacks the tensors {', '.join(sorted(missing))}.")
         weights = {name: tensor.float() for name, tensor in weights.items()}
-        d_in, d_sae = weights["W_enc"].shape
-        if weights["W_dec"].shape != (d_sae, d_in) or weights["b_enc"].shape != (d_sae,):
+        if weights["W_enc"].ndim != 2:
             raise ModelError(f"The SAE in {folder} has tensors whose shapes do not fit each other.")
+        d_in, d_sae = weights["W_enc"].shape
+        shapes = {"W_dec": (d_sae, d_in), "b_enc": (d_sae,), "b_dec": (d_in,)}
+        if any(tuple(weights[name].shape) != shape for name, shape in shapes.items()):
+            raise ModelError(f"The SAE in {folder} has tensors whose shapes do not fit each other.")
+        if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
+            raise ModelError(f"The SAE in {folder} holds values that are not numbers, so the file is damaged.")
+        k = config.get("k")
+        if not isinstance(k, int) or not 1 <= k <= d_sae:
+            raise ModelError(f"The SAE in {folder} has k = {k!r}; it must be a whole number from 1 to {d_sae}.")
         if d_model is not None and d_in != d_model:
             raise ModelError(
                 f"The SAE in {folder} reads vectors of width {d_in}, but the model's residual stream has {d_model}; "
@@ -93,7 +103,7 @@ class TopKSae:
         b_enc = weights["b_enc"]
         if config.get("apply_b_dec_to_input", True):
             b_enc = b_enc - w_enc @ weights["b_dec"]
-        return cls(w_enc, b_enc, w_dec, weights["b_dec"], int(config["k"]))
+        return cls(w_enc, b_enc, w_dec, weights["b_dec"], k)
 
     def encode(self, x: Tensor) -> Codes:
         """Codes of residual vectors [tokens, d_in]: the k largest pre-activations of each token, then ReLU (P7)."""

@@ -15,6 +15,7 @@ from typing import Any
 from fac_core.errors import ModelError
 
 EMBEDDED = "embedded"
+CARD_KEYS = {"block", "n_blocks", "d_sae", "k", "fvu", "l0", "alive_share", "default_delta"}
 DATA = Path(__file__).resolve().parents[2] / "data"
 # where a thing lies, and how it is called, does not change what it computes
 _NOT_IDENTITY = {"backbone", "sae", "name"}
@@ -55,8 +56,16 @@ class SpaceSpec:
 
     @classmethod
     def from_json(cls, text: str | dict[str, Any]) -> SpaceSpec:
-        """Inverse of `to_json`."""
-        return cls(**(json.loads(text) if isinstance(text, str) else text))
+        """Inverse of `to_json`.
+
+        Raises:
+            ModelError: it has entries this version does not know.
+        """
+        entries = json.loads(text) if isinstance(text, str) else text
+        try:
+            return cls(**entries)
+        except TypeError as error:
+            raise ModelError("The feature space was described by another version of FAC Explorer; update it.") from error
 
     def hook_in_words(self) -> str:
         """Where the SAE reads, for people."""
@@ -82,12 +91,9 @@ def embedded_space() -> SpaceSpec:
         name="Embedded (SmolLM2-135M-Instruct)",
         backbone=EMBEDDED,
         backbone_digest=embedded.GGUF_SHA256,
-        block=card["block"],
-        n_blocks=card["n_blocks"],
         sae=str(folder),
         sae_digest=sae_digest(folder),
-        d_sae=card["d_sae"],
-        k=card["k"],
+        **{key: int(card[key]) for key in ("block", "n_blocks", "d_sae", "k")},
     )
 
 
@@ -101,6 +107,8 @@ def read_card(folder: Path) -> dict[str, Any]:
         card: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"The SAE in {folder} has no readable card.json; reinstall FAC Explorer.") from error
+    if missing := CARD_KEYS - card.keys():
+        raise ModelError(f"The card of the SAE in {folder} does not say {sorted(missing)[0]}; reinstall FAC Explorer.")
     return card
 
 

@@ -73,7 +73,11 @@ class Database:
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A cursor inside one transaction: committed at the end, rolled back on any exception.
 
-        Writers of this process take turns, so that two threads changing one row cannot conflict.
+        Writers of this process take turns, so that two threads changing one row cannot conflict. Transactions do not
+        nest: one opened inside another is a second one, which neither sees nor shares the fate of the first.
+
+        Raises:
+            StoreError: the disk is full.
         """
         with self.write_lock, self.cursor() as cursor:
             cursor.begin()
@@ -84,8 +88,9 @@ class Database:
                 try:
                     cursor.rollback()
                 except duckdb.Error:
-                    pass  # the failing statement has already ended the transaction
-                if isinstance(error, duckdb.IOException) and "space" in str(error).lower():
+                    pass  # the failing statement or commit has already ended the transaction
+                # a full disk shows as an IOException while writing and as a TransactionException while committing
+                if isinstance(error, duckdb.Error) and "no space left" in str(error).lower():
                     raise StoreError(
                         f"The disk holding {self.path} is full; free some space and try again, nothing was changed."
                     ) from error
@@ -102,12 +107,12 @@ class Database:
             return cursor.execute(sql, parameters or []).fetchone()
 
     def arrow(self, sql: str, parameters: list[Any] | None = None) -> pa.Table:
-        """A query's result as an Arrow table."""
+        """A SELECT's result as an Arrow table."""
         with self.cursor() as cursor:
-            return cursor.execute(sql, parameters or []).to_arrow_table()
+            return cursor.sql(sql, params=parameters or []).to_arrow_table()
 
     def dicts(self, sql: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
-        """All rows of a query as dictionaries."""
+        """All rows of a SELECT as dictionaries."""
         return self.arrow(sql, parameters).to_pylist()
 
 

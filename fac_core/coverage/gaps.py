@@ -1,0 +1,106 @@
+"""One gap is one thing a curator would say is missing: features of one family are one line, expandable to its members.
+
+Order: gaps that hold at any δ first, then by the anchor samples that show them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fac_core.coverage.states import MISSING, GapStates, gap_states
+from fac_core.features.counts import Array
+from fac_core.store import features as store
+
+if TYPE_CHECKING:
+    from fac_core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A feature, or a family of them, that the anchor shows and the set in hand does not."""
+
+    feature_id: int
+    """The member that fires on most anchor samples."""
+    name: str
+    family_id: int
+    members: list[int]
+    """Features of this line, most anchor samples first; just `feature_id` when expanded."""
+    n_anchor: int
+    share_anchor: float
+    expected_seed: float
+    """Seed samples that would show it at the anchor's rate."""
+    robust: bool
+    """Stays uncovered at δ = 0."""
+    state: str
+    family_covered: bool
+    """Another feature of the family is covered, so the gap may be one of wording only (absorption)."""
+    effect: float | None
+    """Association with the task, .5 = none; None where it was not tested."""
+    example: str
+    """The anchor text that shows it most."""
+    example_start: int
+    """Place of the peak in that text."""
+    example_end: int
+
+
+def gaps(
+    ws: Workspace, space_id: str, delta: float, collapse: bool = True, states: Collection[str] = (MISSING,)
+) -> list[Gap]:
+    """Features of F(P) in the given states, by family unless `collapse` is off.
+
+    Raises:
+        InputError: unknown space, or δ is no step of the profiles.
+    """
+    found = gap_states(ws, space_id, delta)
+    chosen = np.flatnonzero(np.isin(found.facts.state, list(states)))
+    return describe_gaps(ws, space_id, found, chosen, collapse=collapse)
+
+
+def describe_gaps(
+    ws: Workspace, space_id: str, found: GapStates, chosen: Array, *, collapse: bool
+) -> list[Gap]:
+    """Gaps for the chosen features, in the order of the list."""
+    facts, counts = found.facts, found.facts.counts
+    order = chosen[np.lexsort((chosen, -counts.anchor[chosen]))]
+    lines: dict[int, list[int]] = {}
+    for feature in order.tolist():
+        lines.setdefault(int(facts.family[feature]) if collapse else feature, []).append(feature)
+    heads = [members[0] for members in lines.values()]
+    names = store.names_of(ws.database, space_id, heads)
+    texts = store.top_texts(ws.database, space_id, heads, "anchor")
+    effects = _effects(ws, space_id, heads)
+    covered_families = set(facts.family[facts.in_anchor & (counts.current > 0)].tolist())
+    result = []
+    for members in lines.values():
+        head = members[0]
+        text, start, end = texts.get(head, ("", 0, 0))
+        result.append(
+            Gap(
+                feature_id=head,
+                name=names.get(head, ""),
+                family_id=int(facts.family[head]),
+                members=members,
+                n_anchor=int(counts.anchor[head]),
+                share_anchor=float(counts.anchor_rate[head]),
+                expected_seed=float(counts.expected_in_seed[head]),
+                robust=all(bool(found.robust[member]) for member in members),
+                state=str(facts.state[head]),
+                family_covered=int(facts.family[head]) in covered_families,
+                effect=effects.get(head),
+                example=text,
+                example_start=start,
+                example_end=end,
+            )
+        )
+    return sorted(result, key=lambda gap: (not gap.robust, -gap.n_anchor, gap.feature_id))
+
+
+def _effects(ws: Workspace, space_id: str, feature_ids: Sequence[int]) -> dict[int, float]:
+    table = store.relevance_rows(ws.database, space_id)
+    wanted = set(feature_ids)
+    ids, effects = table.column("feature_id").to_pylist(), table.column("effect").to_pylist()
+    return {feature: effect for feature, effect in zip(ids, effects, strict=True) if feature in wanted}

@@ -1,0 +1,135 @@
+"""`fac` is measured against the anchor, `missing_hit_rate` against the targeted set; they are never the same number.
+
+Both sides of FAC are intersected with F before the ratio, so no feature outside F(P) can raise it (method §1). The
+interval resamples families, since near-copies of a feature are covered or missed together; the seed is fixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fac_core.features.counts import Array, Mask
+from fac_core.features.facts import Facts, load_facts
+from fac_core.features.states import MISSING, STATES
+from fac_core.store import coverage as store
+from fac_core.store.features import count_named
+
+if TYPE_CHECKING:
+    from fac_core.workspace import Workspace
+
+RESAMPLES = 2000
+SATURATED_FAC = 0.97
+FEW_GAPS = 10
+_SEED = 20260210
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What the seed set covers of what the anchor shows, at one δ."""
+
+    delta: float
+    n_features: int
+    n_alive: int
+    """Features active (above zero) in any sample."""
+    n_named: int
+    n_relevant: int
+    """Alive features that belong to the task (F)."""
+    relevance_mode: str
+    """What decided relevance: `label` or `alive`."""
+    n_anchor: int
+    """|F(P)|: relevant features active in the anchor."""
+    n_covered: int
+    """|F(Q) ∩ F(P)| of the seed set."""
+    fac: float
+    """n_covered / n_anchor of the seed set; 0 while n_anchor is 0."""
+    low: float
+    """Lower end of the 95 % interval of `fac`."""
+    high: float
+    n_after: int
+    """|F(Q) ∩ F(P)| of the seed set with the approved samples."""
+    fac_after: float
+    missing_hit_rate: float | None
+    """Share of the targeted features that an approved sample activates; None without targets."""
+    candidate_hit_rate: float | None
+    """Share of the targeted features that any candidate with the outcome `hit` activates."""
+    n_targets: int
+    """Features of the work list and of all runs."""
+    n_hit: int
+    """Targeted features that an approved sample activates."""
+    states: dict[str, int]
+    """Features of F(P) by state, the approved samples included; sums to n_anchor."""
+    saturated: bool
+    """Too little is missing at this δ to tell sets apart: fewer than ten gaps with power, or FAC above .97."""
+    n_gap_families: int
+    """Families with a missing feature."""
+
+
+def coverage(ws: Workspace, space_id: str, delta: float) -> Coverage:
+    """FAC of the seed set before and after what was approved, with everything the funnel shows (method §1).
+
+    Raises:
+        InputError: unknown space, or δ is no step of the profiles.
+    """
+    facts = load_facts(ws, space_id, delta)
+    counts, in_anchor = facts.counts, facts.in_anchor
+    before, after = in_anchor & (counts.seed > 0), in_anchor & (counts.current > 0)
+    n_anchor = int(in_anchor.sum())
+    low, high = interval(before[in_anchor], facts.family[in_anchor])
+    targets = store.targeted_features(ws.database, space_id)
+    n_hit = int((counts.synthetic[targets] > 0).sum())
+    states = {name: int((facts.state == name).sum()) for name in STATES}
+    n_gap_families = len(np.unique(facts.family[facts.state == MISSING]))
+    fac = int(before.sum()) / n_anchor if n_anchor else 0.0
+    return Coverage(
+        delta=delta,
+        n_features=facts.d_sae,
+        n_alive=int(counts.alive.sum()),
+        n_named=count_named(ws.database, space_id),
+        n_relevant=int((facts.relevant & counts.alive).sum()),
+        relevance_mode=facts.judgement.mode,
+        n_anchor=n_anchor,
+        n_covered=int(before.sum()),
+        fac=fac,
+        low=low,
+        high=high,
+        n_after=int(after.sum()),
+        fac_after=int(after.sum()) / n_anchor if n_anchor else 0.0,
+        missing_hit_rate=n_hit / len(targets) if targets else None,
+        candidate_hit_rate=_candidate_hit_rate(ws, space_id, facts, targets),
+        n_targets=len(targets),
+        n_hit=n_hit,
+        states=states,
+        saturated=bool(n_anchor) and (n_gap_families < FEW_GAPS or fac > SATURATED_FAC),
+        n_gap_families=n_gap_families,
+    )
+
+
+def interval(covered: Mask, family: Array) -> tuple[float, float]:
+    """95 % percentile interval of the covered share, resampling families with replacement (seeded).
+
+    `covered` and `family` run over the features of F(P). Families with the same (covered, size) are exchangeable, so
+    drawing how often each kind comes up is the same bootstrap, at the cost of the few kinds there are.
+    """
+    if not len(covered):
+        return 0.0, 0.0
+    _, member = np.unique(family, return_inverse=True)
+    per_family = np.stack([np.bincount(member, covered), np.bincount(member)]).astype(np.int64)
+    kinds, n_of_kind = np.unique(per_family, axis=1, return_counts=True)
+    n = int(n_of_kind.sum())
+    drawn = np.random.default_rng(_SEED).multinomial(n, n_of_kind / n, size=RESAMPLES)
+    low, high = np.quantile((drawn @ kinds[0]) / (drawn @ kinds[1]), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _candidate_hit_rate(ws: Workspace, space_id: str, facts: Facts, targets: list[int]) -> float | None:
+    if not targets:
+        return None
+    contents = store.hit_contents(ws.database, space_id)
+    if not contents:
+        return 0.0
+    active = store.counts_in_contents(ws.database, space_id, contents, facts.counts.delta)
+    hit = set(active.column("feature_id").to_pylist())
+    return sum(target in hit for target in targets) / len(targets)

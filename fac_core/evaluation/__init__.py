@@ -1,0 +1,1 @@
+"""Does it help: measures that stand beside FAC and know nothing of features."""

@@ -1,0 +1,98 @@
+"""No text is read twice in a space: a job reads what is unread, and a cache made elsewhere counts as read.
+
+Reading is the same for every set (design: one verifier). After anything was read, profiles are rebuilt from the rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fac_core.errors import InputError, StoreError
+from fac_core.feature_space.spaces import space
+from fac_core.jobs import owner
+from fac_core.store import activations as store
+from fac_core.store.database import bump_data_version, set_meta
+from fac_core.store.jobs import active_jobs
+from fac_core.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from fac_core.feature_space.extractor import TextActivations
+
+KIND = "extract"
+SHARD_SIZE = 256
+CACHE_FILE = "cache.json"
+"""Says which space a cache belongs to and how the texts measured."""
+
+
+def start_extraction(ws: Workspace, space_id: str, shard_size: int = SHARD_SIZE) -> str | None:
+    """Read every unread text of the project's datasets (their own and their contrast texts) in a job.
+
+    Returns the job's id, the id of the reading that already runs, or None if nothing is unread. Texts that arrive
+    while it runs are read by a follow-up job.
+
+    Raises:
+        InputError: the project does not know the space.
+    """
+    chosen = space(ws, space_id)
+    for row in active_jobs(ws.database):
+        if row.kind == KIND and row.spec["space_id"] == space_id and row.state != "cancelling":
+            return row.job_id
+    texts = store.unread_contents(ws.database, space_id)
+    if texts.num_rows == 0:
+        refresh_profiles(ws, space_id)
+        return None
+    spec = {"space_id": space_id, "space": json.loads(chosen.spec.to_json()), "shard_size": shard_size}
+    noun = "text" if texts.num_rows == 1 else "texts"
+    return owner.start(ws, KIND, f"Read {texts.num_rows:,} {noun}", spec, {"input": texts})
+
+
+def refresh_profiles(ws: Workspace, space_id: str) -> None:
+    """Bring a space's profiles up to date with the samples and activations in the store."""
+    if store.profiles_current(ws.database, space_id):
+        return
+    with ws.database.transaction() as cursor:
+        store.rebuild_profiles(cursor, space_id)
+
+
+def activation_tables(items: Iterable[tuple[int, TextActivations]]) -> dict[str, pa.Table]:
+    """What was read, as the tables `content_read` and `activation` that the store takes; items are (content id, read).
+
+    Every reader of texts (extraction, candidates, a curator's edits) goes through here.
+    """
+    import pyarrow as pa
+
+    pairs = list(items)
+    counts = [len(read.features) for _, read in pairs]
+    spans = np.concatenate([read.spans for _, read in pairs]) if pairs else np.empty((0, 2), np.int32)
+    ids = np.array([content_id for content_id, _ in pairs], np.int64)
+    return {
+        "content_read": pa.table(
+            {
+                "content_id": ids,
+                "n_tokens": np.array([read.n_tokens for _, read in pairs], np.int32),
+                "n_truncated": np.array([read.n_truncated for _, read in pairs], np.int32),
+                "l0": np.array([read.l0 for _, read in pairs], np.float64),
+            }
+        ),
+        "activation": pa.table(
+            {
+                "content_id": np.repeat(ids, counts),
+                "feature_id": _joined([read.features for _, read in pairs], np.int32),
+                "value": _joined([read.values for _, read in pairs], np.float32),
+                "token_pos": _joined([read.positions for _, read in pairs], np.int32),
+                "char_start": np.ascontiguousarray(spans[:, 0], np.int32),
+                "char_end": np.ascontiguousarray(spans[:, 1], np.int32),
+            }
+        ),
+    }
+
+
+def _joined(arrays: list[Any], dtype: type) -> Any:
+    return np.concatenate(arrays).astype(dtype) if arrays else np.empty(0, dtype)

@@ -1,0 +1,76 @@
+"""An SAE that reads the wrong tensor is found out: what it measures here is held against what its card declares.
+
+A wrong layer, a wrong model, a missing normalisation or a text unlike anything it was trained on show in two numbers:
+L0 (features a token) and FVU (fraction of variance unexplained).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from fac_core.store.jobs import completed_results
+from fac_core.workspace import Workspace
+
+GOOD, SUSPECT = "good", "suspect"
+L0_FACTOR = 2.0
+FVU_FACTOR, FVU_MARGIN = 1.5, 0.1
+
+
+@dataclass(frozen=True)
+class HealthCard:
+    """How an SAE did on the project's texts, beside what it should do."""
+
+    state: str
+    """good or suspect"""
+    fvu: float
+    l0: float
+    declared_fvu: float
+    declared_l0: float
+    n_tokens: int
+    """Content tokens it was measured on."""
+    sentence: str
+
+
+def health_card(card: dict[str, Any], measured: dict[str, Any]) -> HealthCard:
+    """Judge a reading: `measured` has fvu, l0 and n_tokens, `card` the declared fvu and l0.
+
+    Suspect when L0 is off by more than twice, or FVU exceeds both 1.5 times the declared value and that plus 0.1.
+    """
+    fvu, l0 = _number(measured.get("fvu")), _number(measured.get("l0"))
+    declared_fvu, declared_l0 = float(card["fvu"]), float(card["l0"])
+    limit = max(FVU_FACTOR * declared_fvu, declared_fvu + FVU_MARGIN)
+    said = f"L0 is {l0:.1f} (declared {declared_l0:.1f}), FVU {fvu:.2f} (declared {declared_fvu:.2f})"
+    problems = []
+    if not declared_l0 / L0_FACTOR <= l0 <= declared_l0 * L0_FACTOR:
+        problems.append("it activates a very different number of features than it was trained to")
+    if not fvu <= limit:
+        problems.append("it explains these texts much worse than its own")
+    if problems:
+        state = SUSPECT
+        sentence = f"The SAE may not fit this model, layer or kind of text: {' and '.join(problems)}. {said}."
+    else:
+        state = GOOD
+        sentence = f"The SAE reads these texts as well as its card says: {said}."
+    return HealthCard(
+        state, fvu, l0, declared_fvu, declared_l0, int(measured.get("n_tokens") or 0), sentence
+    )
+
+
+def measured_health(ws: Workspace, space_id: str) -> dict[str, Any] | None:
+    """Token-weighted FVU and L0 over everything the project read in a space; None if it has read nothing itself."""
+    results = [result["health"] for spec, result in completed_results(ws.database, "extract") if spec["space_id"] == space_id]
+    results = [health for health in results if health["n_tokens"] and health["fvu"] is not None]
+    total = sum(health["n_tokens"] for health in results)
+    if not total:
+        return None
+    return {
+        **{key: sum(health[key] * health["n_tokens"] for health in results) / total for key in ("fvu", "l0")},
+        "n_tokens": total,
+        "truncated_texts": sum(health["truncated_texts"] for health in results),
+    }
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)

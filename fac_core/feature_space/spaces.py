@@ -1,0 +1,125 @@
+"""A project knows a space by its id; the shipped one is registered on first need, with the facts shipped beside it.
+
+The threshold δ is a choice of the project. It starts at the space's calibrated default and never changes by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fac_core.errors import InputError, ModelError
+from fac_core.feature_space.space import SpaceSpec, embedded_folder, embedded_space, read_card
+from fac_core.store import spaces as store
+from fac_core.store.database import get_meta
+from fac_core.workspace import Workspace, now
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Space:
+    """A registered space."""
+
+    space_id: str
+    name: str
+    spec: SpaceSpec
+    card: dict[str, Any]
+    """What its SAE was made of and how it measured."""
+    d_sae: int
+    default_delta: float
+
+
+def ensure_embedded(ws: Workspace) -> str:
+    """Register the shipped space with its per-feature tables, if that has not happened yet; returns its id.
+
+    Raises:
+        ModelError: the shipped files are missing or damaged.
+    """
+    spec, folder = embedded_space(), embedded_folder()
+    card = read_card(folder)
+    space_id = register_space(ws, spec, card, float(card["default_delta"]))
+    load_statics(ws, space_id, folder)
+    return space_id
+
+
+def register_space(ws: Workspace, spec: SpaceSpec, card: dict[str, Any], default_delta: float) -> str:
+    """Make a space known to the project; registering it again renews its name, card and locations."""
+    known = store.space_row(ws.database, spec.space_id)
+    if known is None or (known.spec, known.card, known.default_delta) != (asdict(spec), card, default_delta):
+        with ws.database.transaction() as cursor:
+            store.put_space(
+                cursor, spec.space_id, spec.name, asdict(spec), card, spec.d_sae, default_delta, now()
+            )
+    return spec.space_id
+
+
+def load_statics(ws: Workspace, space_id: str, folder: Path) -> None:
+    """Load per-feature facts (`feature_static`, `feature_neighbour`, `feature_token`) from Parquet files in `folder`.
+
+    Files that are missing are left out; files that were loaded before are not loaded again.
+
+    Raises:
+        ModelError: a file is damaged.
+    """
+    paths = {name: folder / f"{name}.parquet" for name in store.STATIC_TABLES}
+    paths = {name: path for name, path in paths.items() if path.is_file()}
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in paths.values())).hexdigest()
+    if not paths or get_meta(ws.database, f"statics.{space_id}") == digest:
+        return
+    tables = {name: _read(path) for name, path in paths.items()}
+    with ws.database.transaction() as cursor:
+        store.replace_statics(cursor, space_id, tables, digest)
+
+
+def spaces(ws: Workspace) -> list[Space]:
+    """All spaces of the project, in the order they were registered."""
+    return [_space(row) for row in store.space_rows(ws.database)]
+
+
+def space(ws: Workspace, space_id: str) -> Space:
+    """One space.
+
+    Raises:
+        InputError: the project does not know it.
+    """
+    row = store.space_row(ws.database, space_id)
+    if row is None:
+        raise InputError(f"This project has no feature space {space_id}; choose one in Settings.")
+    return _space(row)
+
+
+def delta(ws: Workspace, space_id: str) -> float:
+    """The project's threshold in a space; a feature is active in a text iff its maximum is strictly above it."""
+    chosen = ws.setting(f"delta.{space_id}")
+    return float(chosen) if chosen else space(ws, space_id).default_delta
+
+
+def set_delta(ws: Workspace, space_id: str, value: float) -> None:
+    """Choose the threshold.
+
+    Raises:
+        InputError: negative or not a number, or the project does not know the space.
+    """
+    if not math.isfinite(value) or value < 0:
+        raise InputError("The threshold δ must be a number of at least 0.")
+    space(ws, space_id)
+    ws.set_setting(f"delta.{space_id}", repr(float(value)))
+
+
+def _space(row: store.SpaceRow) -> Space:
+    return Space(row.space_id, row.name, SpaceSpec.from_json(row.spec), row.card, row.d_sae, row.default_delta)
+
+
+def _read(path: Path) -> pa.Table:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ModelError(f"The file {path} is damaged; reinstall FAC Explorer.") from error

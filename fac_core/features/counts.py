@@ -1,0 +1,99 @@
+"""A feature is active in a sample when its maximum over the content tokens lies strictly above δ (method §1).
+
+Counts come from profiles, so δ moves in steps of one bin: at those steps they are exact at any size of data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fac_core.errors import InputError
+from fac_core.store import coverage as store
+from fac_core.store.activations import BIN_WIDTH, LAST_BIN
+
+if TYPE_CHECKING:
+    from fac_core.workspace import Workspace
+
+MAX_DELTA = BIN_WIDTH * LAST_BIN
+Array = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many samples activate each feature above one δ; every array is [d_sae]."""
+
+    delta: float
+    by_role: dict[str, Array]
+    """Samples above δ in each role of `store.coverage.ROLES`."""
+    alive: Mask
+    """Active (above zero) in any sample."""
+    n_samples: dict[str, int]
+    """Samples read in each role."""
+
+    @property
+    def seed(self) -> Array:
+        """Samples of the seed set above δ."""
+        return self.by_role["seed"]
+
+    @property
+    def anchor(self) -> Array:
+        """Samples of the anchor set above δ."""
+        return self.by_role["anchor"]
+
+    @property
+    def synthetic(self) -> Array:
+        """Approved and imported synthetic samples above δ."""
+        return self.by_role["synthetic"]
+
+    @property
+    def current(self) -> Array:
+        """Samples of the seed and everything added to it above δ."""
+        return self.seed + self.synthetic
+
+    @property
+    def anchor_rate(self) -> NDArray[np.float64]:
+        """Share of anchor samples above δ."""
+        return self.anchor / max(1, self.n_samples["anchor"])
+
+    @property
+    def expected_in_seed(self) -> NDArray[np.float64]:
+        """Seed samples above δ to be expected at the anchor's rate."""
+        return self.anchor_rate * self.n_samples["seed"]
+
+
+def step_of(delta: float) -> int:
+    """The first profile bin above δ.
+
+    Raises:
+        InputError: δ is not a multiple of 0.25 from 0 to 15.75.
+    """
+    step = round(delta / BIN_WIDTH) if np.isfinite(delta) else -1
+    if not 0 <= step <= LAST_BIN or abs(step * BIN_WIDTH - delta) > 1e-9:
+        raise InputError(f"The threshold δ must be a multiple of {BIN_WIDTH} from 0 to {MAX_DELTA}, not {delta:g}.")
+    return int(step)
+
+
+def load_counts(ws: Workspace, space_id: str, d_sae: int, delta: float) -> Counts:
+    """Counts of every role at one δ.
+
+    Raises:
+        InputError: δ is no step of the profiles.
+    """
+    table = store.counts_above(ws.database, space_id, step_of(delta))
+    ids = table.column("feature_id").to_numpy()
+    by_role = {role: scatter(ids, table.column(role).to_numpy(), d_sae) for role in store.ROLES}
+    alive = np.zeros(d_sae, bool)
+    alive[ids] = True
+    return Counts(delta, by_role, alive, store.samples_read(ws.database, space_id))
+
+
+def scatter(ids: NDArray[np.integer], values: NDArray[np.integer], d_sae: int) -> Array:
+    """Dense [d_sae] counts from (feature, count) rows."""
+    dense = np.zeros(d_sae, np.int64)
+    dense[ids] = values
+    return dense

@@ -1,0 +1,73 @@
+"""One reading of everything coverage needs to know about features at one δ, so that no two numbers on a page disagree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fac_core.feature_space.spaces import space
+from fac_core.features.counts import Array, Counts, Mask, load_counts
+from fac_core.features.judgement import Judgement, judge
+from fac_core.features.states import classify
+from fac_core.store import features as store
+
+if TYPE_CHECKING:
+    from fac_core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Per-feature arrays [d_sae] of one space at one δ."""
+
+    counts: Counts
+    judgement: Judgement
+    template: Mask
+    family: Array
+    """Family of each feature; one that is alone is its own."""
+    state: NDArray[np.str_]
+
+    @property
+    def d_sae(self) -> int:
+        """Number of features."""
+        return len(self.family)
+
+    @property
+    def relevant(self) -> Mask:
+        """The task-relevant features F."""
+        return self.judgement.relevant
+
+    @property
+    def in_anchor(self) -> Mask:
+        """F(P): relevant and active in the anchor (method §1)."""
+        return self.relevant & (self.counts.anchor > 0)
+
+
+def load_facts(ws: Workspace, space_id: str, delta: float) -> Facts:
+    """Everything about the features of a space at one δ.
+
+    Raises:
+        InputError: unknown space, or δ is no step of the profiles.
+    """
+    d_sae = space(ws, space_id).d_sae
+    counts = load_counts(ws, space_id, d_sae, delta)
+    judgement = judge(ws, space_id, d_sae)
+    template = np.zeros(d_sae, bool)
+    template[store.template_features(ws.database, space_id)] = True
+    return Facts(
+        counts,
+        judgement,
+        template,
+        family_of(ws, space_id, d_sae),
+        classify(counts, judgement.relevant, template),
+    )
+
+
+def family_of(ws: Workspace, space_id: str, d_sae: int) -> Array:
+    """Family of each feature, [d_sae]; a family's id is its smallest member."""
+    family = np.arange(d_sae, dtype=np.int64)
+    table = store.families(ws.database, space_id)
+    family[table.column("feature_id").to_numpy()] = table.column("family_id").to_numpy()
+    return family

@@ -1,0 +1,1 @@
+"""Long work in a worker process: spec in, journal and Parquet shards out; progress, cancel, resume."""

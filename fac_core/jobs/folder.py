@@ -1,0 +1,210 @@
+"""A job folder is all a worker knows and all it leaves: killed anywhere, it holds exactly the shards in its journal.
+
+    spec.json        what to do; written once, before the folder gets its name
+    input/*.parquet  the data to do it on
+    journal.jsonl    append-only: started, shard, completed | failed | cancelled
+    shards/*.parquet one file for each table of a shard; it counts once the journal names it
+    progress.json    for people; may be lost
+    cancel           its presence asks the worker to stop
+    pid.json         which process works here
+    work/            whatever a kind wants to keep between starts
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fac_core.errors import StoreError
+from fac_core.jobs.journal import Event, append_event, fsync_folder, read_journal, write_whole
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ENDINGS = {"completed", "failed", "cancelled"}
+PROGRESS_EVERY_S = 0.2
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+
+class JobFolder:
+    """One job on disk, seen by its worker and by the owner of the store."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.observed_cancel = False
+        """Whether this process has told the job that it should stop."""
+        self._committed: set[str] | None = None
+        self._began: tuple[float, float] | None = None
+        self._last_progress = 0.0
+
+    @classmethod
+    def create(cls, root: Path, kind: str, spec: dict[str, Any], inputs: dict[str, pa.Table]) -> JobFolder:
+        """Write a new job folder; it appears under its name only when it is whole.
+
+        Raises:
+            OSError: the disk is full or not writable.
+        """
+        from pyarrow import parquet
+
+        half = root.with_name(f".{root.name}")
+        (half / "input").mkdir(parents=True)
+        for name, table in inputs.items():
+            parquet.write_table(table, half / "input" / f"{_checked(name)}.parquet", compression="zstd")
+        (half / "shards").mkdir()
+        (half / "spec.json").write_text(json.dumps({"kind": kind, "spec": spec}, sort_keys=True), encoding="utf-8")
+        os.replace(half, root)
+        fsync_folder(root.parent)
+        return cls(root)
+
+    @property
+    def job_id(self) -> str:
+        """Name of the job."""
+        return self.root.name
+
+    @property
+    def log(self) -> Path:
+        """What the worker printed."""
+        return self.root / "log.txt"
+
+    @property
+    def work(self) -> Path:
+        """Folder for a kind's own files, kept between starts."""
+        folder = self.root / "work"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def kind(self) -> str:
+        """Kind of the job."""
+        return str(self._file["kind"])
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What to do."""
+        spec: dict[str, Any] = self._file["spec"]
+        return spec
+
+    @cached_property
+    def _file(self) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads((self.root / "spec.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise StoreError(f"The job folder {self.root} has no readable spec.json; start the job again.") from error
+        return content
+
+    def input(self, name: str = "input") -> pa.Table:
+        """An input table.
+
+        Raises:
+            StoreError: missing or damaged.
+        """
+        return _read_parquet(self.root / "input" / f"{_checked(name)}.parquet")
+
+    # --- worker side ---------------------------------------------------------------------------------------------
+
+    def cancelled(self) -> bool:
+        """Whether the job was asked to stop; a job that is told so must return."""
+        self.observed_cancel = (self.root / "cancel").exists()
+        return self.observed_cancel
+
+    def progress(self, done: float, total: float, message: str = "") -> None:
+        """Tell people how far it is; cheap enough to call for each batch."""
+        now = time.time()
+        if self._began is None or done < self._began[1]:
+            self._began = (now, done)
+        if done < total and now - self._last_progress < PROGRESS_EVERY_S:
+            return
+        self._last_progress = now
+        since, at = self._began
+        eta = (total - done) * (now - since) / (done - at) if done > at else None
+        content = {"done": done, "total": total, "message": message, "eta_s": eta, "heartbeat": now}
+        write_whole(self.root / "progress.json", json.dumps(content))
+
+    def commit_shard(self, name: str, tables: dict[str, pa.Table], extra: dict[str, Any] | None = None) -> None:
+        """Make a shard count: its files first, then its line in the journal. Committing it again changes nothing."""
+        from pyarrow import parquet
+
+        if self._committed is None:
+            self._committed = set(self.shards())
+        if _checked(name) in self._committed:
+            return
+        folder = self.root / "shards"
+        folder.mkdir(exist_ok=True)
+        for table_name, table in tables.items():
+            path = folder / f"{name}.{_checked(table_name)}.parquet"
+            temporary = folder / f".{path.name}.{os.getpid()}"
+            parquet.write_table(table, temporary, compression="zstd")
+            with temporary.open("rb+") as handle:
+                os.fsync(handle.fileno())
+            os.replace(temporary, path)
+        fsync_folder(folder)
+        rows = {table_name: table.num_rows for table_name, table in tables.items()}
+        self.append({"event": "shard", "name": name, "rows": rows, "extra": extra or {}})
+        self._committed.add(name)
+
+    def append(self, event: Event) -> None:
+        """Add an event to the journal, with the time."""
+        append_event(self.root / "journal.jsonl", {**event, "at": time.time()})
+
+    # --- both sides ----------------------------------------------------------------------------------------------
+
+    def events(self) -> list[Event]:
+        """All whole events of the journal."""
+        return read_journal(self.root / "journal.jsonl")
+
+    def shards(self) -> dict[str, Event]:
+        """Committed shards by name, in the order of commitment; `extra` of each is what the kind added."""
+        return shards_in(self.events())
+
+    def shard_tables(self, shard: Event) -> dict[str, pa.Table]:
+        """Tables of a committed shard, given its event.
+
+        Raises:
+            StoreError: a file is missing or damaged.
+        """
+        folder = self.root / "shards"
+        return {table: _read_parquet(folder / f"{shard['name']}.{table}.parquet") for table in shard["rows"]}
+
+    def last_progress(self) -> dict[str, Any]:
+        """What the worker last told, or zeros."""
+        try:
+            content: dict[str, Any] = json.loads((self.root / "progress.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {"done": 0.0, "total": 0.0, "message": "", "eta_s": None}
+        return content
+
+
+def shards_in(events: list[Event]) -> dict[str, Event]:
+    """Committed shards by name; a name that occurs twice counts once."""
+    found: dict[str, Event] = {}
+    for event in events:
+        if event.get("event") == "shard":
+            found.setdefault(event["name"], event)
+    return found
+
+
+def ending_in(events: list[Event]) -> Event | None:
+    """How the present attempt ended: the last ending, unless a later start follows it."""
+    last = next((event for event in reversed(events) if event.get("event") in {*ENDINGS, "started"}), None)
+    return last if last is not None and last["event"] in ENDINGS else None
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a name for a file of a job: {name!r}")
+    return name
+
+
+def _read_parquet(path: Path) -> pa.Table:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        return parquet.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StoreError(f"The file {path} is missing or damaged; delete the job and start it again.") from error

@@ -1,0 +1,59 @@
+"""A kind of job is one module, found by name at run time, so this room imports nothing above it.
+
+A folder never names code: it names a kind, and only the kinds listed here exist.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from fac_core.errors import InputError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from fac_core.jobs.folder import JobFolder
+    from fac_core.workspace import Workspace
+
+KINDS: dict[str, str] = {
+    "extract": "fac_core.feature_space.extraction_job",
+    "describe": "fac_core.features.describe_job",
+    "synthesise": "fac_core.synthesis.synthesis_job",
+    "map": "fac_core.features.map_job",
+    "train_sae": "fac_core.feature_space.training.job",
+}
+
+
+class Kind(Protocol):
+    """What a kind's module provides."""
+
+    def run(self, job: JobFolder) -> dict[str, Any]:
+        """Worker side: from folder to folder. Skips shards that are committed, asks `job.cancelled()` between steps
+        (and returns when it is), reports `job.progress`, commits shards; returns the result as JSON values."""
+
+    def ingest(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        job_id: str,
+        spec: dict[str, Any],
+        shard_name: str,
+        tables: dict[str, pa.Table],
+    ) -> None:
+        """Owner side, inside one transaction with the note that this shard is stored: put a shard's rows into the
+        store."""
+
+    def finalise(self, ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
+        """Owner side, after the last shard: derived tables, follow-up jobs. May run again after a crash."""
+
+
+def kind_module(kind: str) -> Kind:
+    """The module of a kind.
+
+    Raises:
+        InputError: no such kind.
+    """
+    if kind not in KINDS:
+        raise InputError(f"There is no kind of job called {kind!r}.")
+    return cast(Kind, importlib.import_module(KINDS[kind]))

@@ -1,0 +1,337 @@
+"""The owner of the store is the only one that reads shards into it, and each shard enters once, whole.
+
+A job's truth is its folder; the row in the store follows it. `poll` may be called by any thread at any time: one caller
+does the work, the others get the list as it stands.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import secrets
+import shutil
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fac_core.errors import FacError, InputError, StoreError
+from fac_core.jobs import process
+from fac_core.jobs.folder import JobFolder, ending_in, shards_in
+from fac_core.jobs.journal import Event
+from fac_core.jobs.kinds import KINDS, kind_module
+from fac_core.jobs.worker import defect, disk_full
+from fac_core.store import jobs as store
+from fac_core.workspace import Workspace, now
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ACTIVE = {"queued", "running", "cancelling"}
+RESUMABLE = {"interrupted", "failed", "cancelled"}
+INGEST_BUDGET_S = 1.0
+"""A poll stops reading shards into the store after this time and leaves the rest to the next."""
+STARTING_S = 30.0
+"""How long a started worker may take until its process is known."""
+CANCEL_GRACE_S = 20.0
+"""How long a worker may take to stop by itself before its process is ended."""
+LOST = "The worker process is gone; resume continues after the last finished part."
+
+_log = logging.getLogger(__name__)
+_locks: dict[Path, threading.RLock] = {}
+_locks_guard = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as people see it."""
+
+    job_id: str
+    kind: str
+    title: str
+    state: str
+    """queued, running, cancelling, cancelled, failed, interrupted or completed."""
+    done: float
+    total: float
+    message: str
+    eta_s: float | None
+    """Estimated seconds until it ends; None when unknown."""
+    result: dict[str, Any] | None
+    spec: dict[str, Any]
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not ended."""
+        return self.state in ACTIVE
+
+    @property
+    def resumable(self) -> bool:
+        """Whether `resume` makes sense."""
+        return self.state in RESUMABLE
+
+
+def start(
+    ws: Workspace, kind: str, title: str, spec: dict[str, Any], inputs: dict[str, pa.Table] | None = None
+) -> str:
+    """Start a job in a process of its own; returns its id, which sorts by time.
+
+    A job of the same kind and spec that is queued or running is not started again: its id is returned.
+
+    Raises:
+        InputError: unknown kind.
+        StoreError: the job folder cannot be written.
+    """
+    if kind not in KINDS:
+        raise InputError(f"There is no kind of job called {kind!r}.")
+    spec = json.loads(json.dumps(spec))
+    with _turn(ws):
+        for row in store.active_jobs(ws.database):
+            if row.kind == kind and row.spec == spec and row.state != "cancelling":
+                return row.job_id
+        at = now()
+        job_id = f"{at:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
+        try:
+            folder = JobFolder.create(ws.jobs / job_id, kind, spec, inputs or {})
+        except OSError as error:
+            shutil.rmtree(ws.jobs / f".{job_id}", ignore_errors=True)
+            raise StoreError(_write_error(ws.jobs, error)) from error
+        with ws.database.transaction() as cursor:
+            store.insert_job(cursor, job_id, kind, title, spec, at)
+        _launch(ws, folder)
+        return job_id
+
+
+def resume(ws: Workspace, job_id: str) -> None:
+    """Go on with a job that was interrupted, failed or cancelled; finished shards are kept.
+
+    Raises:
+        InputError: unknown job, one that is active or completed, or one whose folder is gone.
+    """
+    with _turn(ws):
+        row = _row(ws, job_id)
+        if row.state in ACTIVE:
+            return
+        if row.state not in RESUMABLE:
+            raise InputError(f"The job “{row.title}” is {row.state} and cannot be resumed.")
+        folder = JobFolder(ws.jobs / job_id)
+        if not (folder.root / "spec.json").is_file():
+            raise InputError(f"The folder of the job “{row.title}” is gone; start the job again.")
+        (folder.root / "cancel").unlink(missing_ok=True)
+        with ws.database.transaction() as cursor:
+            store.queue_again(cursor, job_id)
+        _launch(ws, folder)
+
+
+def cancel(ws: Workspace, job_id: str) -> None:
+    """Ask a job to stop; what it has finished is kept and `resume` goes on from there.
+
+    Raises:
+        InputError: unknown job.
+    """
+    with _turn(ws):
+        row = _row(ws, job_id)
+        if row.state in ACTIVE:
+            (ws.jobs / job_id).mkdir(parents=True, exist_ok=True)
+            (ws.jobs / job_id / "cancel").touch()
+            with ws.database.transaction() as cursor:
+                store.set_running(cursor, job_id, "cancelling", now())
+        elif row.state == "interrupted":
+            with ws.database.transaction() as cursor:
+                store.end_job(cursor, job_id, "cancelled", "", now())
+
+
+def poll(ws: Workspace) -> list[Job]:
+    """Bring the store up to date with the job folders: new shards, ends, lost workers; returns the newest jobs."""
+    lock = _lock(ws)
+    if lock.acquire(blocking=False):
+        try:
+            process.reap()
+            for row in store.active_jobs(ws.database):
+                _refresh(ws, row)
+        finally:
+            lock.release()
+    return jobs(ws)
+
+
+def jobs(ws: Workspace, limit: int = 20) -> list[Job]:
+    """The newest jobs first, with the progress of those that run."""
+    return [_job(ws, row) for row in store.job_rows(ws.database, limit)]
+
+
+def get(ws: Workspace, job_id: str) -> Job:
+    """One job.
+
+    Raises:
+        InputError: unknown job.
+    """
+    return _job(ws, _row(ws, job_id))
+
+
+def wait(
+    ws: Workspace, job_id: str, timeout: float | None = None, on_progress: Callable[[Job], None] | None = None
+) -> Job:
+    """Poll until a job has ended in whatever way; for the command line and tests.
+
+    Raises:
+        InputError: unknown job.
+        TimeoutError: it has not ended in `timeout` seconds.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while True:
+        poll(ws)
+        job = get(ws, job_id)
+        if on_progress is not None:
+            on_progress(job)
+        if not job.active:
+            return job
+        if deadline is not None and time.monotonic() > deadline:
+            raise TimeoutError(f"job {job_id} is still {job.state} after {timeout} s")
+        time.sleep(0.1)
+
+
+def _refresh(ws: Workspace, row: store.JobRow) -> None:
+    """Follow one job's folder."""
+    folder = JobFolder(ws.jobs / row.job_id)
+    try:
+        # the process first: one that ends between the two looks has left its ending in the journal
+        worker = process.worker_of(folder.root)
+        events = folder.events()
+        complete = _ingest(ws, row, folder, events)
+        ending = ending_in(events)
+        if ending is None and worker is not None:
+            _note_running(ws, row, folder, worker)
+        elif not complete or (ending is None and _starting(folder, events)):
+            return
+        elif ending is None:
+            asked = (folder.root / "cancel").exists()
+            _end(ws, folder, "cancelled" if asked else "interrupted", "" if asked else LOST)
+        elif ending["event"] == "completed":
+            kind_module(row.kind).finalise(ws, row.job_id, row.spec, ending["result"])
+            _end(ws, folder, "completed", "", ending["result"])
+            for part in ("input", "shards"):
+                shutil.rmtree(folder.root / part, ignore_errors=True)
+        else:
+            _end(ws, folder, ending["event"], ending.get("message", ""))
+    except FacError as error:
+        _end(ws, folder, "failed", str(error))
+    except OSError as error:
+        _end(ws, folder, "failed", _write_error(folder.root, error))
+    except Exception as error:
+        # the boundary: a defect in one job must not take down the page of another
+        _log.exception("job %s", row.job_id)
+        with folder.log.open("a", encoding="utf-8") as log:
+            traceback.print_exception(error, file=log)
+        _end(ws, folder, "failed", defect(folder.root, error))
+
+
+def _ingest(ws: Workspace, row: store.JobRow, folder: JobFolder, events: list[Event]) -> bool:
+    """Read committed shards into the store, each in one transaction; True when none is left."""
+    shards = shards_in(events)
+    known = store.ingested_shards(ws.database, row.job_id)
+    waiting = [shard for name, shard in shards.items() if name not in known]
+    until = time.monotonic() + INGEST_BUDGET_S
+    for shard in waiting:
+        if time.monotonic() > until:
+            return False
+        tables = folder.shard_tables(shard)
+        with ws.database.transaction() as cursor:
+            n_rows = sum(table.num_rows for table in tables.values())
+            if store.record_shard(cursor, row.job_id, shard["name"], n_rows, now()):
+                kind_module(row.kind).ingest(cursor, row.job_id, row.spec, shard["name"], tables)
+    return True
+
+
+def _note_running(ws: Workspace, row: store.JobRow, folder: JobFolder, worker: Any) -> None:
+    cancel_file = folder.root / "cancel"
+    asked = cancel_file.exists()
+    if asked and time.time() - cancel_file.stat().st_mtime > CANCEL_GRACE_S:
+        worker.terminate()
+    state = "cancelling" if asked else "running"
+    if state != row.state:
+        with ws.database.transaction() as cursor:
+            store.set_running(cursor, row.job_id, state, now())
+
+
+def _starting(folder: JobFolder, events: list[Event]) -> bool:
+    """Whether a worker was started a moment ago and its process is not known yet."""
+    started = next((event for event in reversed(events) if event.get("event") == "started"), None)
+    fresh = started is not None and time.time() - float(started["at"]) < STARTING_S
+    return fresh and not (folder.root / "pid.json").exists()
+
+
+def _end(ws: Workspace, folder: JobFolder, state: str, message: str, result: dict[str, Any] | None = None) -> None:
+    progress = folder.last_progress()
+    with ws.database.transaction() as cursor:
+        store.end_job(
+            cursor,
+            folder.job_id,
+            state,
+            message,
+            now(),
+            done=progress["done"],
+            total=progress["total"],
+            result=result,
+        )
+
+
+def _launch(ws: Workspace, folder: JobFolder) -> None:
+    try:
+        folder.append({"event": "started"})
+        process.launch(folder.root)
+    except OSError as error:
+        _end(ws, folder, "failed", f"The worker process could not be started: {error.strerror or error}.")
+
+
+def _write_error(path: Path, error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return disk_full(path)
+    return f"The folder {path} cannot be read or written: {error.strerror or error}."
+
+
+def _row(ws: Workspace, job_id: str) -> store.JobRow:
+    row = store.job_row(ws.database, job_id)
+    if row is None:
+        raise InputError(f"There is no job {job_id} in this project.")
+    return row
+
+
+def _job(ws: Workspace, row: store.JobRow) -> Job:
+    done, total, message, eta = row.done, row.total, row.message, None
+    if row.state in ACTIVE:
+        progress = JobFolder(ws.jobs / row.job_id).last_progress()
+        done, total, message, eta = progress["done"], progress["total"], progress["message"], progress["eta_s"]
+    return Job(
+        job_id=row.job_id,
+        kind=row.kind,
+        title=row.title,
+        state=row.state,
+        done=done,
+        total=total,
+        message=message,
+        eta_s=eta,
+        result=row.result,
+        spec=row.spec,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
+
+
+def _lock(ws: Workspace) -> threading.RLock:
+    with _locks_guard:
+        return _locks.setdefault(ws.root, threading.RLock())
+
+
+@contextmanager
+def _turn(ws: Workspace) -> Iterator[None]:
+    with _lock(ws):
+        yield

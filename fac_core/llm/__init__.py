@@ -1,0 +1,1 @@
+"""One OpenAI-compatible client: retries, capabilities, structured output."""

@@ -1,0 +1,1 @@
+"""What a person decides about candidates: decisions as events, the queue, and the export of what was approved."""

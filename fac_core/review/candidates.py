@@ -1,0 +1,120 @@
+"""A candidate is shown, measured and exported as it stands now: with its last edit, and never with an older text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fac_core.errors import InputError
+from fac_core.review.state import APPROVED, Standing, fold
+from fac_core.store import review as store
+from fac_core.tasks import Task, load_task
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from fac_core.workspace import Workspace
+
+MAX_RANK = 3
+"""Candidates of a feature that go to review (the paper keeps the best of each feature, method §6)."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A candidate with its standing."""
+
+    made: store.CandidateRow
+    """As it was made."""
+    standing: Standing
+    fields: dict[str, str]
+    """The task's fields, as they stand."""
+    text: str
+    """The content that is read, as it stands."""
+    content_id: int | None
+    """None if the text was never read."""
+    value: float
+    """Activation of its feature in that content."""
+
+    @property
+    def candidate_id(self) -> str:
+        """Its id."""
+        return self.made.candidate_id
+
+    @property
+    def feature_id(self) -> int:
+        """The feature it serves."""
+        return self.made.feature_id
+
+    @property
+    def state(self) -> str:
+        """One of `state.STATES`."""
+        return self.standing.state
+
+    @property
+    def verified(self) -> bool:
+        """Whether the text as it stands was read and activates its feature above the run's δ."""
+        good = self.standing.edit is not None or self.made.outcome == "hit"
+        return good and self.content_id is not None and self.value > self.made.delta
+
+    @property
+    def for_review(self) -> bool:
+        """Whether people are asked about it: one of its feature's best hits, or somebody has decided on it before."""
+        best = self.made.rank is not None and self.made.rank <= MAX_RANK
+        return (self.made.outcome == "hit" and best) or self.standing.revision > 0
+
+
+def load(
+    cursor: duckdb.DuckDBPyConnection, task: Task, space_id: str | None = None, ids: Sequence[str] | None = None
+) -> list[Candidate]:
+    """Candidates of a space, or those with the given ids, by id."""
+    rows = store.candidate_rows(cursor, space_id, ids)
+    standings = fold(store.events(cursor, ids[0] if ids is not None and len(ids) == 1 else None))
+    return [_as_it_stands(task, row, standings.get(row.candidate_id, Standing())) for row in rows]
+
+
+def load_one(cursor: duckdb.DuckDBPyConnection, task: Task, candidate_id: str) -> Candidate:
+    """One candidate.
+
+    Raises:
+        InputError: there is none with that id.
+    """
+    found = load(cursor, task, ids=[candidate_id])
+    if not found:
+        raise InputError(f"There is no candidate {candidate_id[:60]!r} in this project.")
+    return found[0]
+
+
+def candidates(ws: Workspace, space_id: str) -> list[Candidate]:
+    """All candidates of a space that people are or were asked about, by id."""
+    with ws.database.cursor() as cursor:
+        return [found for found in load(cursor, load_task(ws.task), space_id) if found.for_review]
+
+
+def approved(ws: Workspace, space_id: str) -> list[Candidate]:
+    """The approved candidates of a space, by id."""
+    return [found for found in candidates(ws, space_id) if found.state == APPROVED]
+
+
+def _as_it_stands(task: Task, row: store.CandidateRow, standing: Standing) -> Candidate:
+    edit = standing.edit
+    if edit is None:
+        return Candidate(row, standing, row.fields, row.text, row.content_id, row.value)
+    fields = edited_fields(task, row.fields, edit.text or "")
+    return Candidate(row, standing, fields, task.content(fields), edit.content_id, edit.target_value or 0.0)
+
+
+def edited_fields(task: Task, fields: dict[str, str], item: str) -> dict[str, str]:
+    """A candidate's fields with those of the edited item in their place; fields that an item does not show stay.
+
+    Raises:
+        InputError: the text is no sample of the task.
+    """
+    found = task.parse_item(item)
+    if found is None:
+        form = " / ".join(task.generation.item.splitlines())
+        raise InputError(f"The edited text is no {task.sample_word}; keep its form: {form}")
+    merged = task.tidy({**fields, **found})
+    if (problem := task.check(merged)) is not None:
+        raise InputError(f"The edited text is no {task.sample_word}: {problem.field} {problem.reason}.")
+    return merged

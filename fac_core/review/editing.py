@@ -1,0 +1,93 @@
+"""An edited text is read by the same extractor as every other text before anyone can approve it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from fac_core.errors import InputError
+from fac_core.feature_space.extractor import TextActivations, load_extractor
+from fac_core.feature_space.spaces import space
+from fac_core.review.candidates import Candidate, edited_fields
+from fac_core.samples.content import content_hash, normalise
+from fac_core.store import review as store
+from fac_core.store.activations import insert_activations
+from fac_core.tasks import load_task
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from fac_core.workspace import Workspace
+
+MAX_CHARS = 100_000
+
+
+class Edited(NamedTuple):
+    """A new text for a candidate, read."""
+
+    item: str
+    """As the reviewer wrote it: the task's item."""
+    content: str
+    digest: str
+    """Hash of the content."""
+    activations: TextActivations | None
+    """None if the space has read this content before."""
+
+
+def read_edit(ws: Workspace, candidate: Candidate, item: str) -> Edited:
+    """Check an edited item and read its content in the candidate's space.
+
+    Raises:
+        InputError: empty, too long, unchanged, or no sample of the task.
+        ModelError: the space's model cannot be loaded.
+    """
+    if "\0" in item or len(item) > MAX_CHARS:
+        raise InputError(f"The edited text must have at most {MAX_CHARS:,} characters and no NUL character.")
+    item = normalise(item.encode("utf-8", "replace").decode())
+    task = load_task(ws.task)
+    content = normalise(task.content(edited_fields(task, candidate.fields, item))) if item else ""
+    if not content:
+        raise InputError("The edited text is empty; write a text, or reject the sample.")
+    if task.item(edited_fields(task, candidate.fields, item)) == task.item(candidate.fields):
+        raise InputError("The edited text is the same as before; change it, or approve the sample as it is.")
+    digest = content_hash(content)
+    with ws.database.cursor() as cursor:
+        known = store.is_read(cursor, candidate.made.space_id, digest)
+    if known:
+        return Edited(item, content, digest, None)
+    extractor = load_extractor(space(ws, candidate.made.space_id).spec)
+    return Edited(item, content, digest, extractor.read_one(content))
+
+
+def store_edit(cursor: duckdb.DuckDBPyConnection, candidate: Candidate, edited: Edited) -> tuple[int, float]:
+    """Keep the content and its activations; returns (content_id, activation of the candidate's feature)."""
+    space_id = candidate.made.space_id
+    content_id = store.put_content(cursor, edited.digest, edited.content)
+    if edited.activations is not None:
+        insert_activations(cursor, space_id, *_tables(content_id, edited.activations))
+    return content_id, store.value_in(cursor, space_id, content_id, candidate.feature_id)
+
+
+def _tables(content_id: int, found: TextActivations) -> tuple[pa.Table, pa.Table]:
+    import pyarrow as pa
+
+    n = len(found.features)
+    read = pa.table(
+        {
+            "content_id": pa.array([content_id], pa.int64()),
+            "n_tokens": pa.array([found.n_tokens], pa.int32()),
+            "n_truncated": pa.array([found.n_truncated], pa.int32()),
+            "l0": pa.array([found.l0], pa.float64()),
+        }
+    )
+    activation = pa.table(
+        {
+            "content_id": pa.array([content_id] * n, pa.int64()),
+            "feature_id": found.features,
+            "value": found.values,
+            "token_pos": found.positions,
+            "char_start": found.spans.reshape(n, 2)[:, 0],
+            "char_end": found.spans.reshape(n, 2)[:, 1],
+        }
+    )
+    return read, activation

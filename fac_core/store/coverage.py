@@ -1,0 +1,188 @@
+"""Every number of coverage is a count of samples above δ, and it comes from the profiles wherever they can tell.
+
+Roles are joined in at query time, so that giving a dataset another role changes coverage at once and no profile.
+Deleted datasets never count. Raw rows are read only where samples are grouped or picked one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from fac_core.store.database import Database
+
+ROLES = ("seed", "anchor", "pool", "holdout", "synthetic")
+
+
+class WorklistRow(NamedTuple):
+    """One feature a person put into the work list."""
+
+    feature_id: int
+    added_from: str
+    added_at: datetime
+
+
+class GroupedSample(NamedTuple):
+    """What a sample can be grouped by."""
+
+    content_id: int
+    role: str
+    dataset: str
+    label: str | None
+    meta: str
+    """JSON object."""
+
+
+def counts_above(database: Database, space_id: str, first_bin: int) -> pa.Table:
+    """Samples of each role in bins from `first_bin`: one row per feature that is alive anywhere, a column per role."""
+    columns = ", ".join(
+        f"CAST(coalesce(sum(p.n) FILTER (p.bin >= ? AND d.role = '{role}'), 0) AS BIGINT) AS {role}" for role in ROLES
+    )
+    return database.arrow(
+        f"SELECT p.feature_id, {columns} FROM profile p JOIN dataset d USING (dataset_id) "
+        "WHERE p.space_id = ? AND d.deleted_at IS NULL GROUP BY p.feature_id",
+        [*[first_bin] * len(ROLES), space_id],
+    )
+
+
+def bin_counts(database: Database, space_id: str, roles: Sequence[str]) -> pa.Table:
+    """Samples by (role, feature_id, bin): n, summed over the datasets of each role."""
+    return database.arrow(
+        "SELECT d.role, p.feature_id, p.bin, CAST(sum(p.n) AS BIGINT) AS n FROM profile p "
+        "JOIN dataset d USING (dataset_id) "
+        "WHERE p.space_id = ? AND d.deleted_at IS NULL AND d.role IN (SELECT unnest(?::VARCHAR[])) "
+        "GROUP BY d.role, p.feature_id, p.bin",
+        [space_id, list(roles)],
+    )
+
+
+def feature_bins(database: Database, space_id: str, feature_ids: Sequence[int], role: str) -> pa.Table:
+    """Samples of one role by (feature_id, bin): n, for some features."""
+    return database.arrow(
+        "SELECT p.feature_id, p.bin, CAST(sum(p.n) AS BIGINT) AS n FROM profile p JOIN dataset d USING (dataset_id) "
+        "WHERE p.space_id = ? AND d.deleted_at IS NULL AND d.role = ? "
+        "AND p.feature_id IN (SELECT unnest(?::INTEGER[])) GROUP BY p.feature_id, p.bin",
+        [space_id, role, list(feature_ids)],
+    )
+
+
+def samples_read(database: Database, space_id: str) -> dict[str, int]:
+    """Samples whose content was read, by role."""
+    found = database.rows(
+        "SELECT d.role, sum(t.n_samples - t.n_unread) FROM profile_total t JOIN dataset d USING (dataset_id) "
+        "WHERE t.space_id = ? AND d.deleted_at IS NULL GROUP BY d.role",
+        [space_id],
+    )
+    return dict.fromkeys(ROLES, 0) | {role: int(n) for role, n in found}
+
+
+def counts_in_contents(database: Database, space_id: str, content_ids: Sequence[int], delta: float) -> pa.Table:
+    """Of some contents, how many activate each feature above δ: (feature_id, n)."""
+    return database.arrow(
+        "SELECT feature_id, count(DISTINCT content_id) AS n FROM activation "
+        "WHERE space_id = ? AND value > ? AND content_id IN (SELECT unnest(?::BIGINT[])) GROUP BY feature_id",
+        [space_id, delta, list(content_ids)],
+    )
+
+
+def hit_contents(database: Database, space_id: str) -> list[int]:
+    """Contents of candidates whose target fired when they were made."""
+    found = database.rows(
+        "SELECT DISTINCT c.content_id FROM candidate c JOIN synthesis_run r USING (run_id) "
+        "WHERE r.space_id = ? AND c.outcome = 'hit' AND c.content_id IS NOT NULL",
+        [space_id],
+    )
+    return [int(row[0]) for row in found]
+
+
+def targeted_features(database: Database, space_id: str) -> list[int]:
+    """Features that are in the work list or were a target of a run, ascending: the targeted missing set (method §1)."""
+    found = database.rows(
+        "SELECT feature_id FROM worklist WHERE space_id = ? "
+        "UNION SELECT unnest(targets) FROM synthesis_run WHERE space_id = ? ORDER BY 1",
+        [space_id, space_id],
+    )
+    return [int(row[0]) for row in found]
+
+
+def worklist_rows(database: Database, space_id: str) -> list[WorklistRow]:
+    """The work list, oldest first."""
+    found = database.rows(
+        "SELECT feature_id, added_from, added_at FROM worklist WHERE space_id = ? ORDER BY added_at, feature_id",
+        [space_id],
+    )
+    return [WorklistRow(*row) for row in found]
+
+
+def add_to_worklist(
+    cursor: duckdb.DuckDBPyConnection, space_id: str, feature_ids: Sequence[int], added_from: str, at: datetime
+) -> int:
+    """Put features into the work list; those that are there stay as they are. Returns how many are new."""
+    added = cursor.execute(
+        "INSERT INTO worklist SELECT ?, feature_id, ?, ? FROM (SELECT DISTINCT unnest(?::INTEGER[]) AS feature_id) "
+        "ON CONFLICT DO NOTHING",
+        [space_id, added_from, at, list(feature_ids)],
+    ).fetchone()
+    return int(added[0]) if added else 0
+
+
+def remove_from_worklist(cursor: duckdb.DuckDBPyConnection, space_id: str, feature_ids: Sequence[int]) -> int:
+    """Take features off the work list; returns how many were on it."""
+    removed = cursor.execute(
+        "DELETE FROM worklist WHERE space_id = ? AND feature_id IN (SELECT unnest(?::INTEGER[]))",
+        [space_id, list(feature_ids)],
+    ).fetchone()
+    return int(removed[0]) if removed else 0
+
+
+def grouped_samples(database: Database, space_id: str, roles: Sequence[str]) -> list[GroupedSample]:
+    """The samples of some roles that were read, with what they can be grouped by."""
+    found = database.rows(
+        "SELECT s.content_id, d.role, d.name, s.label, s.meta FROM sample s JOIN dataset d USING (dataset_id) "
+        "JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id "
+        "WHERE d.deleted_at IS NULL AND d.role IN (SELECT unnest(?::VARCHAR[])) ORDER BY s.sample_id",
+        [space_id, list(roles)],
+    )
+    return [GroupedSample(*row) for row in found]
+
+
+def grouped_counts(database: Database, space_id: str, members: pa.Table, delta: float) -> pa.Table:
+    """Samples above δ by (feature_id, side, grp): n; `members` has (content_id, side, grp, weight).
+
+    `weight` is the number of samples that share the content.
+    """
+    with database.cursor() as cursor:
+        cursor.register("group_member", members)
+        return cursor.sql(
+            "SELECT a.feature_id, m.side, m.grp, CAST(sum(m.weight) AS BIGINT) AS n FROM activation a "
+            "JOIN group_member m USING (content_id) WHERE a.space_id = ? AND a.value > ? "
+            "GROUP BY a.feature_id, m.side, m.grp",
+            params=[space_id, delta],
+        ).to_arrow_table()
+
+
+def pool_rows(database: Database, space_id: str, feature_ids: Sequence[int], delta: float) -> pa.Table:
+    """Activations above δ of some features in the pool: (content_id, feature_id, value), by content and feature."""
+    return database.arrow(
+        "SELECT a.content_id, a.feature_id, a.value FROM activation_by_feature a "
+        "WHERE a.space_id = ? AND a.value > ? AND a.feature_id IN (SELECT unnest(?::INTEGER[])) "
+        "AND a.content_id IN (SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) "
+        "WHERE d.role = 'pool' AND d.deleted_at IS NULL) ORDER BY a.content_id, a.feature_id",
+        [space_id, delta, list(feature_ids)],
+    )
+
+
+def pool_samples(database: Database, content_ids: Sequence[int]) -> dict[int, tuple[int, str]]:
+    """The first pool sample of each content: {content_id: (sample_id, text)}."""
+    found = database.rows(
+        "SELECT s.content_id, min(s.sample_id), any_value(c.text) FROM sample s JOIN dataset d USING (dataset_id) "
+        "JOIN content c USING (content_id) WHERE d.role = 'pool' AND d.deleted_at IS NULL "
+        "AND s.content_id IN (SELECT unnest(?::BIGINT[])) GROUP BY s.content_id",
+        [list(content_ids)],
+    )
+    return {int(content): (int(sample), str(text)) for content, sample, text in found}

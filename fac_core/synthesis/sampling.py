@@ -1,0 +1,166 @@
+"""A sampled continuation depends on its own seed and prompt only, not on what else is in the batch or when it stops.
+
+The prompt is read once and its KV cache repeated for the batch; a row leaves the batch when its item has ended, so no
+step is spent on finished rows. Steering is added to the output of one block, from the position that predicts the first
+new token on; the prompt itself is read unsteered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from fac_core.feature_space.backbone import Backbone
+
+TOP_K = 64
+TOP_P = 0.95
+MIN_TOKENS = 3
+"""An item cannot end before this many tokens: a list's next item is never empty."""
+
+
+class Continuation(NamedTuple):
+    """Tokens that one row has written."""
+
+    ids: list[int]
+    ended: bool
+    """False if the token limit came first."""
+
+
+class Sampler:
+    """Continues prompts with a backbone."""
+
+    def __init__(self, backbone: Backbone) -> None:
+        import torch
+
+        self.backbone = backbone
+        size = int(backbone.model.config.vocab_size)
+        pieces = backbone.tokenizer.batch_decode([[token] for token in range(size)])
+        self._breaks = torch.tensor(["\n" in piece for piece in pieces], device=backbone.device)
+        self._special = torch.zeros(size, dtype=torch.bool, device=backbone.device)
+        self._special[[token for token in _special_ids(backbone) if token < size]] = True
+
+    def sample(
+        self,
+        prompt: str,
+        seeds: Sequence[int],
+        *,
+        max_tokens: int,
+        temperature: float,
+        ended: Callable[[str], bool],
+        direction: Tensor | None = None,
+    ) -> list[Continuation]:
+        """One continuation of `prompt` for each seed.
+
+        A row ends at a special token, or after a token with a line break if `ended` says so of its text so far.
+        `direction` [d_model] is added at the hooked block for new positions.
+        """
+        import torch
+
+        backbone = self.backbone
+        ids = backbone.tokenizer(prompt, add_special_tokens=False)["input_ids"] or [_start_id(backbone)]
+        rows = [Continuation([], False) for _ in seeds]
+        live = list(range(len(rows)))
+        dice = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
+        with torch.no_grad():
+            cache = self._read(ids[:-1])
+            cache.batch_repeat_interleave(len(rows))
+            current = torch.full((len(rows), 1), ids[-1], device=backbone.device)
+            with steered(backbone.hooked_module(), direction):
+                for step in range(max_tokens):
+                    logits = backbone.model(
+                        input_ids=current, past_key_values=cache, use_cache=True, logits_to_keep=1
+                    ).logits[:, -1]
+                    if step < MIN_TOKENS:
+                        logits = logits.masked_fill(self._breaks | self._special, float("-inf"))
+                    picked = _pick(logits, temperature, [dice[row] for row in live])
+                    going = [at for at, row in enumerate(live) if not self._write(rows, row, picked[at], ended)]
+                    if not going:
+                        break
+                    if len(going) < len(live):
+                        cache.batch_select_indices(torch.tensor(going, device=backbone.device))
+                        live = [live[at] for at in going]
+                    current = torch.tensor([[picked[at]] for at in going], device=backbone.device)
+        return rows
+
+    def text(self, continuation: Continuation) -> str:
+        """The written text."""
+        return str(self.backbone.tokenizer.decode(continuation.ids, clean_up_tokenization_spaces=False))
+
+    def _write(self, rows: list[Continuation], row: int, token: int, ended: Callable[[str], bool]) -> bool:
+        """Add a token to a row; True if the row has ended with it."""
+        if self._special[token]:
+            rows[row] = rows[row]._replace(ended=True)
+            return True
+        rows[row].ids.append(token)
+        if self._breaks[token] and ended(self.text(rows[row])):
+            rows[row] = rows[row]._replace(ended=True)
+            return True
+        return False
+
+    def _read(self, ids: list[int]) -> Any:
+        """KV cache of the prompt without its last token, for one row."""
+        import torch
+        from transformers import DynamicCache
+
+        cache = DynamicCache()
+        if ids:
+            self.backbone.model(
+                input_ids=torch.tensor([ids], device=self.backbone.device),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        return cache
+
+
+@contextmanager
+def steered(module: torch.nn.Module, direction: Tensor | None) -> Iterator[None]:
+    """Add a vector to the module's output at every position, for as long as the context lasts."""
+    if direction is None:
+        yield
+        return
+
+    def hook(_module: Any, _inputs: Any, output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (output[0] + direction.to(output[0]), *output[1:])
+        return output + direction.to(output)
+
+    handle = module.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _pick(logits: Tensor, temperature: float, dice: list[torch.Generator]) -> list[int]:
+    """One token a row, by each row's own dice, from the most likely tokens that hold `TOP_P` of the probability."""
+    import torch
+
+    logits = logits.float()
+    if temperature <= 0:
+        return [int(token) for token in logits.argmax(-1)]
+    share, tokens = (logits / temperature).softmax(-1).topk(min(TOP_K, logits.shape[-1]), dim=-1)
+    before = share.cumsum(-1) - share
+    share = share * (before < TOP_P)
+    total = share.cumsum(-1)
+    thrown = torch.stack([torch.rand(1, generator=die) for die in dice]).to(total.device) * total[:, -1:]
+    at = torch.searchsorted(total, thrown, right=True).clamp(max=share.shape[1] - 1)
+    return [int(token) for token in tokens.gather(1, at)[:, 0]]
+
+
+def _special_ids(backbone: Backbone) -> set[int]:
+    ends = backbone.model.generation_config.eos_token_id
+    listed = ends if isinstance(ends, list) else [] if ends is None else [ends]
+    return {int(token) for token in [*listed, *backbone.tokenizer.all_special_ids]}
+
+
+def _start_id(backbone: Backbone) -> int:
+    for token in (backbone.tokenizer.bos_token_id, backbone.tokenizer.eos_token_id):
+        if token is not None:
+            return int(token)
+    return 0

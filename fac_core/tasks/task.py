@@ -1,0 +1,182 @@
+"""One sample has one content text, made from its fields by its task alone: the seed, the anchor and a candidate with
+the same fields are read as the same characters.
+
+The contrast text is the same item answered the other way; it is read for relevance only (method §4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from fac_core.tasks.choices import mark, options
+from fac_core.tasks.template import fill, split
+
+PART_SEPARATOR = "\n\n"
+OPTION_SUFFIX = "_option"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a sample."""
+
+    name: str
+    required: bool
+    description: str
+    """One phrase for people."""
+    aliases: tuple[str, ...]
+    """Column names it is guessed from, most likely first; compared without case, spaces and punctuation."""
+    choice_of: str | None = None
+    """Field whose text lists the choices, "(A) ... (B) ...", that this field names one of."""
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What a sample's label can say; a label is kept as brought and only read through `Task.polarity`."""
+
+    aliases: tuple[str, ...]
+    """Column names it is guessed from."""
+    positive: tuple[str, ...]
+    """Values that say the sample shows what the task is about; the first is the task's own word."""
+    negative: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """The task's words for generators. Placeholders: ``{feature}``, ``{examples}``, ``{good}``, ``{bad}``, ``{n}``."""
+
+    heading: str
+    """Heads the list of samples that a small model continues."""
+    item: str
+    """One sample on that list, with the task's fields as placeholders."""
+    fields: tuple[str, ...]
+    """Fields an instructed model writes for one sample, as keys of a JSON object."""
+    system: str
+    """Rules of an instructed model."""
+    step1: str
+    """Asks for ``{n}`` samples on which the feature fires."""
+    step2: str
+    """The same, given a sample on which it fires and one on which it does not."""
+    max_tokens: int
+    """Enough for one sample."""
+    label: str | None = None
+    """Label of a generated sample."""
+
+
+class Problem(NamedTuple):
+    """Why a sample cannot be used."""
+
+    field: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """One of the project's tasks."""
+
+    id: str
+    title: str
+    description: str
+    """One sentence."""
+    sample_word: str
+    """What people call one sample."""
+    sample_words: str
+    sensitive: bool
+    """Whether sample texts are veiled until a person lifts the veil."""
+    metric: str
+    """Name of the downstream metric (method §8)."""
+    rubric: tuple[str, ...]
+    """Criteria of task relevance, any of which suffices (method §4)."""
+    fields: tuple[Field, ...]
+    content_parts: tuple[str, ...]
+    """Fields read as content, joined by a blank line; ``x_option`` stands for the text of the choice named by x."""
+    contrast_parts: tuple[str, ...]
+    relevance: str
+    """``label``: positive against negative samples; ``contrast``: a sample's content against its contrast."""
+    labels: Labels | None
+    generation: Generation
+    refusal_markers: tuple[str, ...]
+    """Lower-case openings by which a refusal is known."""
+    id_aliases: tuple[str, ...]
+
+    @property
+    def field_names(self) -> frozenset[str]:
+        """Names of all fields."""
+        return frozenset(field.name for field in self.fields)
+
+    def content(self, fields: Mapping[str, str]) -> str:
+        """The text that is read for coverage."""
+        return self._join(self.content_parts, fields)
+
+    def contrast(self, fields: Mapping[str, str]) -> str | None:
+        """The same item answered the other way; None where the task has none or the sample lacks it."""
+        if not self.contrast_parts or not self._part(self.contrast_parts[-1], fields).strip():
+            return None
+        return self._join(self.contrast_parts, fields)
+
+    def polarity(self, label: str | None) -> bool | None:
+        """Whether a label says that the sample shows what the task is about; None if it says neither."""
+        if label is None or self.labels is None:
+            return None
+        word = label.strip().casefold()
+        return True if word in self.labels.positive else False if word in self.labels.negative else None
+
+    def tidy(self, fields: Mapping[str, str]) -> dict[str, str]:
+        """The task's own fields without empty ones; choices as ``(A)``, the second of two filled in."""
+        kept = {field.name: fields[field.name] for field in self.fields if fields.get(field.name, "").strip()}
+        choices = [field for field in self.fields if field.choice_of]
+        for field in choices:
+            if field.name in kept:
+                kept[field.name] = mark(kept[field.name]) or kept[field.name].strip()
+        missing = [field for field in choices if field.name not in kept]
+        if len(choices) == 2 and len(missing) == 1:
+            left = set(options(kept.get(missing[0].choice_of or "", ""))) - {
+                kept[f.name] for f in choices if f.name in kept
+            }
+            if len(left) == 1:
+                kept[missing[0].name] = left.pop()
+        return kept
+
+    def check(self, fields: Mapping[str, str]) -> Problem | None:
+        """The first reason why tidy fields are no sample of this task."""
+        named: dict[str, str] = {}
+        for field in self.fields:
+            value = fields.get(field.name, "")
+            if field.required and not value.strip():
+                return Problem(field.name, "is missing or empty")
+            if field.choice_of and value:
+                found = options(fields.get(field.choice_of, ""))
+                if not found:
+                    return Problem(field.choice_of, "lists no choices written as (A) ... (B) ...")
+                if value not in found:
+                    return Problem(field.name, f"names no choice of {field.choice_of}, which lists {', '.join(found)}")
+                if value in named:
+                    return Problem(field.name, f"names the same choice as {named[value]}")
+                named[value] = field.name
+        if self.contrast_parts and self.contrast(fields) == self.content(fields):
+            return Problem(self.contrast_parts[-1].removesuffix(OPTION_SUFFIX), "gives the same answer as the other one")
+        return None
+
+    def item(self, fields: Mapping[str, str]) -> str:
+        """One sample as it stands on the list that a small model continues."""
+        return fill(self.generation.item, fields)
+
+    def parse_item(self, text: str) -> dict[str, str] | None:
+        """Inverse of `item` for generated text; None if that is no sample of this task."""
+        found = split(self.generation.item, text)
+        if found is None:
+            return None
+        fields = self.tidy(found)
+        return None if self.check(fields) else fields
+
+    def _join(self, parts: tuple[str, ...], fields: Mapping[str, str]) -> str:
+        texts = (self._part(part, fields).strip() for part in parts)
+        return PART_SEPARATOR.join(text for text in texts if text)
+
+    def _part(self, part: str, fields: Mapping[str, str]) -> str:
+        if part in fields or not part.endswith(OPTION_SUFFIX):
+            return fields.get(part, "")
+        name = part.removesuffix(OPTION_SUFFIX)
+        choice_of = next((field.choice_of for field in self.fields if field.name == name), None)
+        return options(fields.get(choice_of or "", "")).get(mark(fields.get(name, "")) or "", "")

@@ -1,0 +1,226 @@
+"""A page never sees an exception of ours: a `FacError` becomes its one sentence, on the page and in every callback.
+
+This is also the only place that decides which project and feature space a session looks at. Both live in the URL, and
+a project is opened once per process, whoever asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import streamlit as st
+
+from fac_core import workspace
+from fac_core.errors import FacError
+from fac_core.feature_space import spaces
+from fac_core.feature_space.spaces import Space
+from fac_core.jobs import owner
+from fac_core.store.database import data_version
+from fac_core.tasks import Task, load_task
+from fac_core.workspace import Workspace
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FIRST_DEMO = "toxicity"
+
+
+class PageDone(Exception):
+    """The page has said all there is to say; `st.stop` would also keep the job bar from being drawn."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """What a session looks at."""
+
+    ws: Workspace
+    task: Task
+    space: Space | None
+    delta: float
+    """Activation threshold in use; an activation counts above it."""
+
+    @property
+    def space_id(self) -> str:
+        """Id of the feature space, empty without one."""
+        return self.space.space_id if self.space else ""
+
+    @property
+    def version(self) -> int:
+        """Counter of changes to the data; numbers shown go with it."""
+        return data_version(self.ws.database)
+
+    @property
+    def veiled(self) -> bool:
+        """Whether sample texts are veiled until someone lifts the veil for the project."""
+        return self.task.sensitive and self.ws.setting("veil", "on") == "on"
+
+    @property
+    def reviewer(self) -> str:
+        """Name that decisions and names of features are signed with."""
+        return str(st.session_state.get("_reviewer") or self.ws.setting("reviewer") or "curator")
+
+
+# --- where the session is ---
+
+
+def follow(name: str, default: str | None = None) -> str | None:
+    """The session's value of an address part: what the URL says when a person changed it, else what we last wrote."""
+    said = st.query_params.get(name)
+    if said is not None and said != st.session_state.get(f"_at_{name}"):
+        st.session_state[f"_at_{name}"] = said
+    return st.session_state.get(f"_at_{name}") or default
+
+
+def go(name: str, value: str | None) -> None:
+    """Change an address part, in the session and in the URL."""
+    st.session_state[f"_at_{name}"] = value
+    if value is None:
+        st.query_params.pop(name, None)
+    elif st.query_params.get(name) != value:
+        st.query_params[name] = value
+
+
+@st.cache_resource(show_spinner=False)
+def open_folder(folder: str) -> Workspace:
+    """A project, opened once per process; jobs whose worker is gone are noted as interrupted."""
+    ws = workspace.open_project(Path(folder))
+    owner.poll(ws)
+    return ws
+
+
+@st.cache_resource(show_spinner=False)
+def open_demo(demo_id: str) -> Workspace:
+    """A demo project, made the first time; sessions that ask at the same time wait for the one that makes it."""
+    from fac_core.demo import open_demo as make
+
+    return make(demo_id)
+
+
+def last_used() -> workspace.ProjectInfo | None:
+    """The project whose store changed last."""
+
+    def used(info: workspace.ProjectInfo) -> float:
+        store = info.folder / "project.duckdb"
+        return store.stat().st_mtime if store.exists() else 0.0
+
+    return max(workspace.list_projects(), key=used, default=None)
+
+
+def enter_demo(demo_id: str) -> None:
+    """Open a demo, showing that it takes a moment, and make it the session's project."""
+    with st.spinner("Opening the demo: importing its texts and their activations …", show_time=True):
+        ws = open_demo(demo_id)
+    go("project", ws.root.name)
+
+
+def current_workspace() -> Workspace:
+    """The session's project: as the URL says, else the one last used, else the first demo.
+
+    Raises:
+        FacError: it cannot be opened.
+    """
+    infos = {info.folder.name: info for info in workspace.list_projects()}
+    name = follow("project")
+    if name not in infos:
+        recent = last_used()
+        if recent is None:
+            enter_demo(FIRST_DEMO)
+            return current_workspace()
+        name = recent.folder.name
+    go("project", name)
+    return open_folder(str(infos[name].folder) if name in infos else "")
+
+
+def current_space(ws: Workspace) -> Space | None:
+    """The session's feature space: as the URL says, else the first registered; None if there is none."""
+    known = spaces.spaces(ws)
+    chosen = follow("space")
+    return next((space for space in known if space.space_id == chosen), known[0] if known else None)
+
+
+def here() -> Here:
+    """What this session looks at, read afresh.
+
+    Raises:
+        FacError: the project cannot be opened.
+    """
+    ws = current_workspace()
+    space = current_space(ws)
+    return Here(ws, load_task(ws.task), space, spaces.delta(ws, space.space_id) if space else 0.0)
+
+
+# --- errors and messages ---
+
+
+def say(text: str, kind: str = "done") -> None:
+    """A message for the next time a page is drawn: kind 'done', 'note', 'warning' or 'error'."""
+    st.session_state.setdefault("_said", []).append((kind, text))
+
+
+def said() -> list[tuple[str, str]]:
+    """The waiting messages, each given out once."""
+    return list(st.session_state.pop("_said", []))
+
+
+@contextmanager
+def page() -> Iterator[None]:
+    """Run a page or a fragment: a `FacError` is shown as its sentence, `PageDone` ends it."""
+    from pages.ui import chrome
+
+    try:
+        yield
+    except PageDone:
+        pass
+    except FacError as error:
+        chrome.notice(str(error), "error")
+
+
+def guarded(function: Callable[P, R]) -> Callable[P, R | None]:
+    """A callback whose `FacError` is shown as its sentence when the page is next drawn."""
+
+    @wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R | None:
+        try:
+            return function(*args, **kwargs)
+        except FacError as error:
+            say(str(error), "error")
+            return None
+
+    return run
+
+
+# --- numbers and files ---
+
+
+@st.cache_data(show_spinner=False, max_entries=200)
+def _cached(name: str, root: str, version: int, args: tuple[Any, ...], _call: Callable[[], Any]) -> Any:
+    return _call()
+
+
+def cached(function: Callable[..., R], at: Here, *args: Any, **kwargs: Any) -> R:
+    """`function(ws, *args, **kwargs)`, computed once per project, data version and arguments (hashable, small)."""
+    settings = (at.ws.setting("relevance_mode"),)
+    key = (*args, *sorted(kwargs.items()), *settings)
+    name = f"{function.__module__}.{function.__qualname__}"
+    result: R = _cached(name, str(at.ws.root), at.version, key, lambda: function(at.ws, *args, **kwargs))
+    return result
+
+
+@st.cache_resource(show_spinner=False)
+def _upload_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="fac-upload-")
+
+
+def upload_to_file(content: bytes) -> Path:
+    """Uploaded bytes as a file under a name of ours; the person's file name never becomes a path."""
+    path = Path(_upload_folder().name) / hashlib.sha256(content).hexdigest()
+    if not path.exists():
+        path.write_bytes(content)
+    return path

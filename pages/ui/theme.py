@@ -1,0 +1,173 @@
+"""One state has one colour and one mark everywhere, in light and dark, and a colour never speaks alone.
+
+Marks and colours are those of the Okabe–Ito set; the dark variants are lightened until they read on charcoal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class State:
+    """How a feature's state looks and what it means."""
+
+    mark: str
+    word: str
+    light: str
+    dark: str
+    meaning: str
+
+    @property
+    def label(self) -> str:
+        """Mark and word."""
+        return f"{self.mark} {self.word}"
+
+    @property
+    def colour(self) -> str:
+        """Hex colour for the theme on screen."""
+        return self.dark if is_dark() else self.light
+
+
+STATES: dict[str, State] = {
+    "covered": State("●", "covered", "#009E73", "#2DBE95", "A seed sample activates it above δ."),
+    "missing": State(
+        "○", "missing", "#D55E00", "#F0803C", "The anchor activates it, no seed sample does, and chance cannot explain it."
+    ),
+    "undersampled": State(
+        "◐", "undersampled", "#B87F00", "#E69F00", "No seed sample activates it, but so few were to be expected that it says little."
+    ),
+    "template": State("▢", "template", "#6B7280", "#9AA3AF", "It answers to the chat template, not to what people wrote."),
+    "dense": State("▣", "dense", "#6B7280", "#9AA3AF", "It is active in more than a tenth of the anchor and tells little apart."),
+    "absorbed": State("◇", "absorbed", "#2E8FC4", "#56B4E9", "A more specific feature speaks in its place."),
+    "untrusted": State("?", "untrusted", "#B0588A", "#CC79A7", "Its explanation did not hold up."),
+    "in_review": State("◉", "in review", "#0072B2", "#6CB4EE", "A new sample that activates it waits for review."),
+    "dead": State("·", "dead", "#8A919C", "#737B87", "No text read so far activates it above δ."),
+    "other": State("·", "other", "#8A919C", "#737B87", "Alive, but not among the features the anchor activates for this task."),
+}
+
+TERMS: dict[str, str] = {
+    "fac": "Feature Activation Coverage: the share of the task-relevant features the anchor activates that the set activates too.",
+    "missing_hit_rate": "Of the features that were aimed at, the share that a new sample now activates. Not the same as FAC.",
+    "delta": "δ, the activation threshold: a feature counts as active in a text only strictly above it.",
+    "anchor": "The anchor is the set of texts that says what should be covered.",
+    "seed": "The seed set is the set you want to complete.",
+    "relevant": "Features that go together with the task's label, or with the preferred answer, beyond chance.",
+    "alive": "A feature is alive if at least one text that was read activates it above δ.",
+    "family": "Features that fire on nearly the same samples or point in nearly the same direction count as one family.",
+    "robust": "A gap is robust if the feature is missing at this δ and also at δ = 0.",
+    "density": "Share of the anchor's samples that activate the feature above δ.",
+    "lift": "How many times more often the feature is active in samples with the task's label than in others.",
+    "effect": "AUROC minus one half: how well the feature's activation alone tells the two labels apart.",
+    "interval": "95 % interval: bootstrap over families of features.",
+    "l0": "L0: mean number of active features a token.",
+    "fvu": "FVU: share of the residual stream's variance that the SAE does not explain.",
+    "saturated": "Nearly everything counts as covered at this δ; raise it to tell coverage apart.",
+}
+
+_LIGHT = {"text": "#1D2129", "quiet": "#5B6472", "grid": "#E6E9EE", "paper": "#FFFFFF", "accent": "#0072B2"}
+_DARK = {"text": "#E6E9EE", "quiet": "#9AA3AF", "grid": "#2A313B", "paper": "#14171C", "accent": "#56B4E9"}
+
+ROLE_COLOURS = {"anchor": "#999999", "seed": "#0072B2", "pool": "#56B4E9", "holdout": "#CC79A7", "synthetic": "#E69F00"}
+SEQUENTIAL = "Viridis"
+DIVERGING = "RdBu"
+
+
+def is_dark() -> bool:
+    """Whether the page on screen is dark."""
+    return st.context.theme.type == "dark"
+
+
+def palette() -> dict[str, str]:
+    """Colours of text, grid and paper for the theme on screen."""
+    return _DARK if is_dark() else _LIGHT
+
+
+def state(name: str) -> State:
+    """Look of a state; one we do not know reads as itself."""
+    return STATES.get(name, State("·", name, "#6B7280", "#9AA3AF", ""))
+
+
+def figure(chart: go.Figure, *, height: int = 260, **layout: Any) -> go.Figure:
+    """The chart in the project's dress: font, grid, margins and hover style are set here and nowhere else."""
+    colours = palette()
+    axis = {"gridcolor": colours["grid"], "zerolinecolor": colours["grid"], "linecolor": colours["grid"], "automargin": True}
+    chart.update_layout(
+        height=height,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        font={"family": "system-ui, sans-serif", "size": 12, "color": colours["quiet"]},
+        hoverlabel={
+            "bgcolor": colours["paper"],
+            "bordercolor": colours["grid"],
+            "font": {"color": colours["text"], "size": 12},
+            "align": "left",
+        },
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "title": None},
+        colorway=list(ROLE_COLOURS.values()),
+        **layout,
+    )
+    chart.update_xaxes(**axis)
+    chart.update_yaxes(**axis)
+    return chart
+
+
+def chart(figure_: go.Figure, *, key: str, alt: str, **options: Any) -> Any:
+    """Draw a chart dressed by `figure`, with a name for screen readers."""
+    config = {"displaylogo": False, "displayModeBar": options.pop("modebar", False), "scrollZoom": False}
+    return st.plotly_chart(figure_, theme=None, key=key, alt=alt, config=config, **options)
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number for people; a dash where there is none."""
+    return "–" if value is None or value != value else f"{value:,.{digits}f}"
+
+
+def count(n: int) -> str:
+    """A whole number with thin groups."""
+    return f"{n:,}".replace(",", "\u2009")
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share as a percentage."""
+    return "–" if share is None or share != share else f"{share * 100:.{digits}f} %"
+
+
+def threshold(delta: float) -> str:
+    """δ as it stands beside every number."""
+    return f"δ = {delta:g}"
+
+
+def interval(low: float, high: float, digits: int = 2) -> str:
+    """An interval as it stands beside a number."""
+    return f"{low:.{digits}f}–{high:.{digits}f}"
+
+
+def plural(n: int, one: str, many: str | None = None) -> str:
+    """Number and word that agree."""
+    return f"{count(n)} {one if n == 1 else many or one + 's'}"
+
+
+def duration(seconds: float | None) -> str:
+    """A time span for people."""
+    if seconds is None or seconds != seconds or seconds < 0:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def plain(text: str) -> str:
+    """Text of others for the few places that only take Markdown (labels of pills, tabs and expanders): every mark of
+    Markdown is escaped and links are broken, so it reads as it was written."""
+    escaped = "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>~$:\"'&=/@^" else c for c in " ".join(text.split()))
+    return escaped

@@ -1,0 +1,138 @@
+"""The hand-written gradients are the gradients, and a run is the same whether or not it was interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fac_core.errors import InputError
+from fac_core.feature_space.sae import TopKSae
+from fac_core.feature_space.training.export import export_saelens
+from fac_core.feature_space.training.loop import Activations, mean_norm_scale, train
+from fac_core.feature_space.training.measure import measure
+from fac_core.feature_space.training.recipe import Corpus, Recipe, SaePart, SpacePart, TrainingPart
+from fac_core.feature_space.training.topk_trainer import TopKTrainer
+
+
+def recipe(samples: int = 640, **training: float) -> Recipe:
+    return Recipe(
+        space=SpacePart(block=1),
+        sae=SaePart(d_sae=40, k=4, k_start=6),
+        training=TrainingPart(samples=samples, batch=32, warmup=2, checkpoint_steps=5, **training),
+        corpus=Corpus(source=[]),
+    )
+
+
+def residuals(n: int = 500) -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    atoms = rng.normal(size=(20, 12))
+    codes = rng.random((n, 20)) * (rng.random((n, 20)) < 0.15)
+    x = (codes @ atoms + 3).astype(np.float16)
+    return [x[:200], x[200:]]
+
+
+@pytest.mark.parametrize("some_dead", [False, True])
+def test_hand_written_gradients_equal_autograd(some_dead: bool) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(32, 12)
+    trainer = TopKTrainer.start(SaePart(d_sae=40, k=4), TrainingPart(samples=1000, batch=32, dead_after=10), x)
+    trainer.b_enc += torch.randn(40) * 0.1
+    if some_dead:
+        trainer.silent[:20] = 100
+    found, _, _, _ = trainer.gradients(x, 4)
+
+    w_enc, b_enc, w_dec, b_dec = (
+        p.clone().requires_grad_() for p in (trainer.w_enc, trainer.b_enc, trainer.w_dec, trainer.b_dec)
+    )
+    pre = (x - b_dec) @ w_enc.T + b_enc
+
+    def decode(part: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
+        values, index = part.topk(k)
+        return torch.zeros_like(part).scatter(1, index, values.relu()) @ rows
+
+    out = decode(pre, w_dec, 4) + b_dec
+    loss = (out - x).square().mean()
+    if some_dead:
+        missing = (x - out).detach()
+        auxiliary = decode(pre[:, :20], w_dec[:20], 20) - missing
+        loss = loss + trainer.training.aux_weight * auxiliary.square().mean()
+    loss.backward()
+    for ours, theirs in zip(found, (w_enc, b_enc, w_dec, b_dec), strict=True):
+        torch.testing.assert_close(ours, theirs.grad, atol=1e-6, rtol=1e-5)
+
+
+def test_an_interrupted_run_ends_with_the_same_dictionary(tmp_path: Path) -> None:
+    whole, _ = train(recipe(), residuals(), _folder(tmp_path, "whole"))
+    part = _folder(tmp_path, "part")
+    train(recipe(), residuals(), part, max_steps=7)
+    resumed, _ = train(recipe(), residuals(), part)
+    assert resumed.step == whole.step == 20
+    torch.testing.assert_close(resumed.w_dec, whole.w_dec, atol=1e-5, rtol=1e-4)
+
+
+def test_training_lowers_the_unexplained_variance_and_keeps_unit_decoder_rows(tmp_path: Path) -> None:
+    fvus: list[float] = []
+    trainer, _ = train(
+        recipe(samples=12_800, lr=5e-3), residuals(), tmp_path, on_step=lambda stats, _total: fvus.append(stats.fvu)
+    )
+    assert np.mean(fvus[-20:]) < 0.5 * np.mean(fvus[:5])
+    torch.testing.assert_close(trainer.w_dec.norm(dim=1), torch.ones(40))
+
+
+def test_the_exported_sae_reads_the_unscaled_residual_stream(tmp_path: Path) -> None:
+    trainer, scale = train(recipe(), residuals(), tmp_path)
+    export_saelens(
+        tmp_path / "sae",
+        w_enc=trainer.w_enc,
+        b_enc=trainer.b_enc,
+        w_dec=trainer.w_dec,
+        b_dec=trainer.b_dec,
+        scale=scale,
+        k=4,
+        metadata={},
+        dtype="float32",
+    )
+    sae = TopKSae.load(tmp_path / "sae")
+    x = torch.from_numpy(residuals()[0].astype(np.float32))
+    values, features = ((x * scale - trainer.b_dec) @ trainer.w_enc.T + trainer.b_enc).topk(4)
+    expected = torch.zeros(len(x), 40).scatter(1, features, values.relu())
+    codes = sae.encode(x)
+    torch.testing.assert_close(
+        torch.zeros(len(x), 40).scatter(1, codes.features, codes.values), expected, atol=1e-4, rtol=1e-4
+    )
+    decoded = (expected @ trainer.w_dec + trainer.b_dec) / scale
+    torch.testing.assert_close(sae.decode(codes), decoded, atol=1e-3, rtol=1e-3)
+    card = measure(tmp_path / "sae", residuals())
+    assert 0 < card.fvu < 1.5
+    assert card.tokens == 500
+    assert card.l0 <= 4
+
+
+def test_batches_over_shards_are_the_rows_of_one_array_and_each_epoch_shows_every_row_once() -> None:
+    shards = residuals()
+    whole = np.concatenate(shards).astype(np.float32)
+    activations = Activations(shards, batch=100, seed=3)
+    index = np.array([450, 3, 199, 200, 201])
+    np.testing.assert_array_equal(activations.rows(index), whole[np.sort(index)])
+    shown = np.concatenate([activations.step_rows(step) for step in range(5)])
+    assert {row.tobytes() for row in shown} == {row.tobytes() for row in whole}
+    np.testing.assert_array_equal(activations.step_rows(7), Activations(shards, 100, 3).step_rows(7))
+
+
+def test_the_scale_brings_the_mean_norm_to_the_root_of_the_width() -> None:
+    activations = Activations(residuals(), batch=100, seed=0)
+    x = activations.rows(np.arange(500)) * mean_norm_scale(activations)
+    assert np.linalg.norm(x, axis=1).mean() == pytest.approx(np.sqrt(12), rel=1e-3)
+
+
+def test_too_few_activations_are_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="fewer than one batch"):
+        train(recipe(), [residuals()[0][:10]], tmp_path)
+
+
+def _folder(root: Path, name: str) -> Path:
+    (root / name).mkdir()
+    return root / name
