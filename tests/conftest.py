@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ from fac_core.feature_space.extraction import activation_tables  # noqa: E402
 from fac_core.feature_space.extractor import Extractor, load_extractor  # noqa: E402
 from fac_core.feature_space.space import SpaceSpec, read_card  # noqa: E402
 from fac_core.feature_space.spaces import register_space  # noqa: E402
+from fac_core.jobs import process, worker  # noqa: E402
 from fac_core.store.activations import insert_activations, rebuild_by_feature, rebuild_profiles  # noqa: E402
 from fac_core.store.database import bump_data_version  # noqa: E402
 from fac_core.workspace import Workspace  # noqa: E402
@@ -131,3 +133,15 @@ def filled_ws(ws_with_space: Workspace, tiny_spec: SpaceSpec, _labelled_activati
         rebuild_profiles(cursor, tiny_spec.space_id)
     return ws
 
+
+@pytest.fixture
+def jobs_in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers run inside `owner.start`, from folder to folder as ever, without the seconds a process takes to start."""
+
+    def launch(folder: Path) -> None:
+        try:
+            worker.main([str(folder)])
+        except Exception:  # a worker's defect ends its process and nothing else; the journal has it
+            logging.exception("worker")
+
+    monkeypatch.setattr(process, "launch", launch)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from fac_core.feature_space.space import SpaceSpec
+from fac_core.samples.content import content_hash
 from fac_core.store.activations import insert_activations, rebuild_by_feature, rebuild_profiles
 from fac_core.store.database import bump_data_version
 from fac_core.store.spaces import put_space, replace_statics
 from fac_core.workspace import Workspace, now
-from tests.tiny import put_content
 
 SPACE = SpaceSpec(
     name="Planted",
@@ -57,30 +58,39 @@ def plant(
     samples = list(samples)
     spec = SpaceSpec(**{**asdict(SPACE), "d_sae": d_sae})
     space_id = spec.space_id
+    contents: dict[str, int] = {}
+    active: dict[int, tuple[Mapping[int, float], Mapping[int, tuple[int, int]], int]] = {}
+    for sample in samples:
+        active[contents.setdefault(sample.text, len(contents) + 1)] = (sample.active, sample.peaks, len(sample.text))
+        if sample.contrast is not None:
+            contrast_id = contents.setdefault(sample.contrast, len(contents) + 1)
+            active.setdefault(contrast_id, (sample.contrast_active, {}, len(sample.contrast)))
+    roles = {sample.dataset or sample.role: sample.role for sample in samples}
     with ws.database.transaction() as cursor:
         put_space(cursor, space_id, spec.name, asdict(spec), {}, d_sae, default_delta, now())
-        sizes: dict[str, int] = {}
-        for sample in samples:
-            name = sample.dataset or sample.role
-            if name not in sizes:
-                cursor.execute(
-                    "INSERT INTO dataset VALUES (?, ?, ?, 'test', '', '{}', 0, 0, 0, 0, ?, NULL)",
-                    [name, name, sample.role, now()],
-                )
-            sizes[name] = sizes.get(name, 0) + 1
-        active: dict[int, tuple[Mapping[int, float], Mapping[int, tuple[int, int]], int]] = {}
-        for sample in samples:
-            name = sample.dataset or sample.role
-            content_id = put_content(cursor, sample.text)
-            active[content_id] = (sample.active, sample.peaks, len(sample.text))
-            contrast_id = None
-            if sample.contrast is not None:
-                contrast_id = put_content(cursor, sample.contrast)
-                active.setdefault(contrast_id, (sample.contrast_active, {}, len(sample.contrast)))
+        for name, role in roles.items():
             cursor.execute(
-                "INSERT INTO sample VALUES (nextval('sample_seq'), ?, ?, NULL, ?, ?, ?, '{}', ?)",
-                [name, sizes[name], content_id, contrast_id, sample.label, json.dumps(dict(sample.meta))],
+                "INSERT INTO dataset VALUES (?, ?, ?, 'test', '', '{}', 0, 0, 0, 0, ?, NULL)", [name, name, role, now()]
             )
+        texts = list(contents)
+        content = {
+            "content_id": list(contents.values()),
+            "hash": [content_hash(text) for text in texts],
+            "text": texts,
+        }
+        _insert(cursor, "content", pa.table(content))
+        table = {
+            "sample_id": list(range(1, len(samples) + 1)),
+            "dataset_id": [sample.dataset or sample.role for sample in samples],
+            "row_number": list(range(1, len(samples) + 1)),
+            "external_id": pa.nulls(len(samples), pa.string()),
+            "content_id": [contents[sample.text] for sample in samples],
+            "contrast_id": pa.array([contents.get(sample.contrast or "") for sample in samples], pa.int64()),
+            "label": pa.array([sample.label for sample in samples], pa.string()),
+            "fields": ["{}"] * len(samples),
+            "meta": [json.dumps(dict(sample.meta)) for sample in samples],
+        }
+        _insert(cursor, "sample", pa.table(table))
         rows = [
             (content, feature, value, *peaks.get(feature, (0, length)))
             for content, (features, peaks, length) in active.items()
@@ -106,6 +116,12 @@ def plant(
         replace_statics(cursor, space_id, {"feature_static": static, "feature_neighbour": near}, "planted")
     recount(ws, space_id)
     return space_id
+
+
+def _insert(cursor: Any, table: str, rows: pa.Table) -> None:
+    cursor.register("planted_rows", rows)
+    cursor.execute(f"INSERT INTO {table} SELECT * FROM planted_rows")
+    cursor.unregister("planted_rows")
 
 
 def recount(ws: Workspace, space_id: str) -> None:

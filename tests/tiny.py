@@ -33,7 +33,7 @@ ODD_TEXTS = [
     "  spaces\tand\n\nlines \u00a0 inside ",
     "日本語のテキスト and some English 混ぜて",
     "<b>bold</b> [link](http://x) =HYPERLINK(1) {{ messages }}",
-    "word " * 40,
+    "wordy " * 60,
 ]
 
 _TOPICS: dict[str, tuple[str, list[str]]] = {
@@ -67,9 +67,7 @@ def labelled_rows(role: str) -> list[dict[str, str]]:
 LABELLED_TEXTS = sorted({row["text"] for role in ("seed", "anchor", "pool") for row in labelled_rows(role)})
 
 
-def add_dataset(
-    ws: Workspace, role: str, rows: list[dict[str, str]] | None = None, *, name: str | None = None
-) -> str:
+def add_dataset(ws: Workspace, role: str, rows: list[dict[str, str]] | None = None, *, name: str | None = None) -> str:
     """Put a dataset straight into the store; rows have text, label and whatever else becomes meta."""
     dataset_id = name or role
     rows = labelled_rows(role) if rows is None else rows
@@ -122,7 +120,9 @@ def make_tiny_backbone(folder: Path) -> Path:
     trainer = trainers.BpeTrainer(
         vocab_size=600, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
-    tokenizer.train_from_iterator([*LABELLED_TEXTS, *ODD_TEXTS, "system user assistant You are a small model."], trainer)
+    tokenizer.train_from_iterator(
+        [*LABELLED_TEXTS, *ODD_TEXTS, "system user assistant You are a small model."], trainer
+    )
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=special[1], eos_token=special[2], pad_token=special[2]
     )

@@ -60,9 +60,7 @@ def gaps(
     return describe_gaps(ws, space_id, found, chosen, collapse=collapse)
 
 
-def describe_gaps(
-    ws: Workspace, space_id: str, found: GapStates, chosen: Array, *, collapse: bool
-) -> list[Gap]:
+def describe_gaps(ws: Workspace, space_id: str, found: GapStates, chosen: Array, *, collapse: bool) -> list[Gap]:
     """Gaps for the chosen features, in the order of the list."""
     facts, counts = found.facts, found.facts.counts
     order = chosen[np.lexsort((chosen, -counts.anchor[chosen]))]

@@ -64,5 +64,3 @@ def counts_at_steps(table: pa.Table, role: str, d_sae: int) -> NDArray[np.int32]
     counts[rows.column("bin").to_numpy(), rows.column("feature_id").to_numpy()] = rows.column("n").to_numpy()
     np.cumsum(counts[::-1], axis=0, out=counts[::-1])
     return counts
-
-

@@ -66,4 +66,6 @@ def worklist(ws: Workspace, space_id: str, delta: float | None = None) -> list[W
     chosen = np.array([row.feature_id for row in rows], np.int64)
     described = describe_gaps(ws, space_id, found, chosen, collapse=False)
     by_feature = {gap.feature_id: gap for gap in described}
-    return [WorkItem(**vars(by_feature[row.feature_id]), added_from=row.added_from, added_at=row.added_at) for row in rows]
+    return [
+        WorkItem(**vars(by_feature[row.feature_id]), added_from=row.added_from, added_at=row.added_at) for row in rows
+    ]

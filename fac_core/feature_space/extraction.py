@@ -1,22 +1,20 @@
 """No text is read twice in a space: a job reads what is unread, and a cache made elsewhere counts as read.
 
-Reading is the same for every set (design: one verifier). After anything was read, profiles are rebuilt from the rows.
+Reading is the same for every set (design: one verifier), and what was read reaches the store in one form.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fac_core.errors import InputError, StoreError
+from fac_core.feature_space.cache import export_cache, import_cache
 from fac_core.feature_space.spaces import space
 from fac_core.jobs import owner
 from fac_core.store import activations as store
-from fac_core.store.database import bump_data_version, set_meta
 from fac_core.store.jobs import active_jobs
 from fac_core.workspace import Workspace
 
@@ -25,30 +23,32 @@ if TYPE_CHECKING:
 
     from fac_core.feature_space.extractor import TextActivations
 
+__all__ = ["activation_tables", "export_cache", "import_cache", "refresh_profiles", "start_extraction"]
+
 KIND = "extract"
 SHARD_SIZE = 256
-CACHE_FILE = "cache.json"
-"""Says which space a cache belongs to and how the texts measured."""
 
 
-def start_extraction(ws: Workspace, space_id: str, shard_size: int = SHARD_SIZE) -> str | None:
+def start_extraction(
+    ws: Workspace, space_id: str, shard_size: int = SHARD_SIZE, after: str | None = None
+) -> str | None:
     """Read every unread text of the project's datasets (their own and their contrast texts) in a job.
 
     Returns the job's id, the id of the reading that already runs, or None if nothing is unread. Texts that arrive
-    while it runs are read by a follow-up job.
+    while it runs are read by a follow-up job, which names the one it comes `after`.
 
     Raises:
         InputError: the project does not know the space.
     """
     chosen = space(ws, space_id)
     for row in active_jobs(ws.database):
-        if row.kind == KIND and row.spec["space_id"] == space_id and row.state != "cancelling":
+        if row.kind == KIND and row.spec["space_id"] == space_id and row.state != "cancelling" and row.job_id != after:
             return row.job_id
     texts = store.unread_contents(ws.database, space_id)
     if texts.num_rows == 0:
         refresh_profiles(ws, space_id)
         return None
-    spec = {"space_id": space_id, "space": json.loads(chosen.spec.to_json()), "shard_size": shard_size}
+    spec = {"space_id": space_id, "space": asdict(chosen.spec), "shard_size": shard_size, "after": after}
     noun = "text" if texts.num_rows == 1 else "texts"
     return owner.start(ws, KIND, f"Read {texts.num_rows:,} {noun}", spec, {"input": texts})
 

@@ -57,7 +57,8 @@ class TokenActivations(NamedTuple):
 
     def of_feature(self, feature_id: int) -> list[float]:
         """Activation of one feature at each content token."""
-        return (self.values * (self.features == feature_id)).max(axis=1, initial=0.0).tolist()
+        heat: list[float] = (self.values * (self.features == feature_id)).max(axis=1, initial=0.0).tolist()
+        return heat
 
 
 @dataclass
@@ -112,7 +113,9 @@ class Extractor:
 
     def __init__(self, spec: SpaceSpec, backbone: Backbone, sae: TopKSae, token_budget: int | None = None) -> None:
         if not spec.apply_topk or spec.pooling != "max":
-            raise ModelError("This version reads with Top-K and takes the maximum over tokens; the space asks otherwise.")
+            raise ModelError(
+                "This version reads with Top-K and takes the maximum over tokens; the space asks otherwise."
+            )
         if (sae.d_sae, sae.k) != (spec.d_sae, spec.k):
             raise ModelError(
                 f"The SAE has {sae.d_sae} features and k = {sae.k}, but the space was made for {spec.d_sae} and "
@@ -177,9 +180,7 @@ class Extractor:
             content, codes.features.cpu().numpy().astype(np.int32), codes.values.cpu().numpy().astype(np.float32)
         )
 
-    def _read_batch(
-        self, batch: list[int], tokens: list[ContentTokens]
-    ) -> Iterator[tuple[int, TextActivations]]:
+    def _read_batch(self, batch: list[int], tokens: list[ContentTokens]) -> Iterator[tuple[int, TextActivations]]:
         import torch
 
         lengths = [len(tokens[index].ids) for index in batch]

@@ -53,14 +53,14 @@ def health_card(card: dict[str, Any], measured: dict[str, Any]) -> HealthCard:
     else:
         state = GOOD
         sentence = f"The SAE reads these texts as well as its card says: {said}."
-    return HealthCard(
-        state, fvu, l0, declared_fvu, declared_l0, int(measured.get("n_tokens") or 0), sentence
-    )
+    return HealthCard(state, fvu, l0, declared_fvu, declared_l0, int(measured.get("n_tokens") or 0), sentence)
 
 
 def measured_health(ws: Workspace, space_id: str) -> dict[str, Any] | None:
     """Token-weighted FVU and L0 over everything the project read in a space; None if it has read nothing itself."""
-    results = [result["health"] for spec, result in completed_results(ws.database, "extract") if spec["space_id"] == space_id]
+    results = [
+        result["health"] for spec, result in completed_results(ws.database, "extract") if spec["space_id"] == space_id
+    ]
     results = [health for health in results if health["n_tokens"] and health["fvu"] is not None]
     total = sum(health["n_tokens"] for health in results)
     if not total:

@@ -65,7 +65,9 @@ class SpaceSpec:
         try:
             return cls(**entries)
         except TypeError as error:
-            raise ModelError("The feature space was described by another version of FAC Explorer; update it.") from error
+            raise ModelError(
+                "The feature space was described by another version of FAC Explorer; update it."
+            ) from error
 
     def hook_in_words(self) -> str:
         """Where the SAE reads, for people."""
@@ -91,9 +93,12 @@ def embedded_space() -> SpaceSpec:
         name="Embedded (SmolLM2-135M-Instruct)",
         backbone=EMBEDDED,
         backbone_digest=embedded.GGUF_SHA256,
+        block=int(card["block"]),
+        n_blocks=int(card["n_blocks"]),
         sae=str(folder),
         sae_digest=sae_digest(folder),
-        **{key: int(card[key]) for key in ("block", "n_blocks", "d_sae", "k")},
+        d_sae=int(card["d_sae"]),
+        k=int(card["k"]),
     )
 
 

@@ -52,9 +52,7 @@ def register_space(ws: Workspace, spec: SpaceSpec, card: dict[str, Any], default
     known = store.space_row(ws.database, spec.space_id)
     if known is None or (known.spec, known.card, known.default_delta) != (asdict(spec), card, default_delta):
         with ws.database.transaction() as cursor:
-            store.put_space(
-                cursor, spec.space_id, spec.name, asdict(spec), card, spec.d_sae, default_delta, now()
-            )
+            store.put_space(cursor, spec.space_id, spec.name, asdict(spec), card, spec.d_sae, default_delta, now())
     return spec.space_id
 
 

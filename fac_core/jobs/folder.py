@@ -1,13 +1,13 @@
 """A job folder is all a worker knows and all it leaves: killed anywhere, it holds exactly the shards in its journal.
 
-    spec.json        what to do; written once, before the folder gets its name
-    input/*.parquet  the data to do it on
-    journal.jsonl    append-only: started, shard, completed | failed | cancelled
-    shards/*.parquet one file for each table of a shard; it counts once the journal names it
-    progress.json    for people; may be lost
-    cancel           its presence asks the worker to stop
-    pid.json         which process works here
-    work/            whatever a kind wants to keep between starts
+spec.json        what to do; written once, before the folder gets its name
+input/*.parquet  the data to do it on
+journal.jsonl    append-only: started, shard, completed | failed | cancelled
+shards/*.parquet one file for each table of a shard; it counts once the journal names it
+progress.json    for people; may be lost
+cancel           its presence asks the worker to stop
+pid.json         which process works here
+work/            whatever a kind wants to keep between starts
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class JobFolder:
             parquet.write_table(table, half / "input" / f"{_checked(name)}.parquet", compression="zstd")
         (half / "shards").mkdir()
         (half / "spec.json").write_text(json.dumps({"kind": kind, "spec": spec}, sort_keys=True), encoding="utf-8")
-        os.replace(half, root)
+        half.replace(root)
         fsync_folder(root.parent)
         return cls(root)
 
@@ -141,7 +141,7 @@ class JobFolder:
             parquet.write_table(table, temporary, compression="zstd")
             with temporary.open("rb+") as handle:
                 os.fsync(handle.fileno())
-            os.replace(temporary, path)
+            temporary.replace(path)
         fsync_folder(folder)
         rows = {table_name: table.num_rows for table_name, table in tables.items()}
         self.append({"event": "shard", "name": name, "rows": rows, "extra": extra or {}})

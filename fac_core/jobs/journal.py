@@ -76,4 +76,4 @@ def write_whole(path: Path, content: str) -> None:
     """Replace a file in one step: a reader sees the old content or the new, never half of it."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(content, encoding="utf-8")
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -24,6 +24,8 @@ KINDS: dict[str, str] = {
     "map": "fac_core.features.map_job",
     "train_sae": "fac_core.feature_space.training.job",
 }
+# what is called, as f(ws, subject), when a job of a kind has been finalised: rooms above the kind's own
+FOLLOW_UPS: dict[str, str] = {"extract": "fac_core.features.refresh:refresh"}
 
 
 class Kind(Protocol):
@@ -57,3 +59,10 @@ def kind_module(kind: str) -> Kind:
     if kind not in KINDS:
         raise InputError(f"There is no kind of job called {kind!r}.")
     return cast(Kind, importlib.import_module(KINDS[kind]))
+
+
+def follow_up(kind: str, ws: Workspace, subject: str) -> None:
+    """Let the room above go on after a job, if one wants to; `subject` is what the job was about."""
+    if kind in FOLLOW_UPS:
+        module, _, function = FOLLOW_UPS[kind].partition(":")
+        getattr(importlib.import_module(module), function)(ws, subject)

@@ -6,14 +6,11 @@ does the work, the others get the list as it stands.
 
 from __future__ import annotations
 
-import errno
 import json
-import logging
 import secrets
 import shutil
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +18,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fac_core.errors import FacError, InputError, StoreError
+from fac_core.errors import InputError, StoreError
 from fac_core.jobs import process
-from fac_core.jobs.folder import JobFolder, ending_in, shards_in
-from fac_core.jobs.journal import Event
-from fac_core.jobs.kinds import KINDS, kind_module
-from fac_core.jobs.worker import defect, disk_full
+from fac_core.jobs.folder import JobFolder
+from fac_core.jobs.follow import end, refresh, write_error
+from fac_core.jobs.kinds import KINDS
 from fac_core.store import jobs as store
 from fac_core.workspace import Workspace, now
 
@@ -35,15 +31,7 @@ if TYPE_CHECKING:
 
 ACTIVE = {"queued", "running", "cancelling"}
 RESUMABLE = {"interrupted", "failed", "cancelled"}
-INGEST_BUDGET_S = 1.0
-"""A poll stops reading shards into the store after this time and leaves the rest to the next."""
-STARTING_S = 30.0
-"""How long a started worker may take until its process is known."""
-CANCEL_GRACE_S = 20.0
-"""How long a worker may take to stop by itself before its process is ended."""
-LOST = "The worker process is gone; resume continues after the last finished part."
 
-_log = logging.getLogger(__name__)
 _locks: dict[Path, threading.RLock] = {}
 _locks_guard = threading.Lock()
 
@@ -79,9 +67,7 @@ class Job:
         return self.state in RESUMABLE
 
 
-def start(
-    ws: Workspace, kind: str, title: str, spec: dict[str, Any], inputs: dict[str, pa.Table] | None = None
-) -> str:
+def start(ws: Workspace, kind: str, title: str, spec: dict[str, Any], inputs: dict[str, pa.Table] | None = None) -> str:
     """Start a job in a process of its own; returns its id, which sorts by time.
 
     A job of the same kind and spec that is queued or running is not started again: its id is returned.
@@ -103,7 +89,7 @@ def start(
             folder = JobFolder.create(ws.jobs / job_id, kind, spec, inputs or {})
         except OSError as error:
             shutil.rmtree(ws.jobs / f".{job_id}", ignore_errors=True)
-            raise StoreError(_write_error(ws.jobs, error)) from error
+            raise StoreError(write_error(ws.jobs, error)) from error
         with ws.database.transaction() as cursor:
             store.insert_job(cursor, job_id, kind, title, spec, at)
         _launch(ws, folder)
@@ -156,7 +142,7 @@ def poll(ws: Workspace) -> list[Job]:
         try:
             process.reap()
             for row in store.active_jobs(ws.database):
-                _refresh(ws, row)
+                refresh(ws, row)
         finally:
             lock.release()
     return jobs(ws)
@@ -198,103 +184,12 @@ def wait(
         time.sleep(0.1)
 
 
-def _refresh(ws: Workspace, row: store.JobRow) -> None:
-    """Follow one job's folder."""
-    folder = JobFolder(ws.jobs / row.job_id)
-    try:
-        # the process first: one that ends between the two looks has left its ending in the journal
-        worker = process.worker_of(folder.root)
-        events = folder.events()
-        complete = _ingest(ws, row, folder, events)
-        ending = ending_in(events)
-        if ending is None and worker is not None:
-            _note_running(ws, row, folder, worker)
-        elif not complete or (ending is None and _starting(folder, events)):
-            return
-        elif ending is None:
-            asked = (folder.root / "cancel").exists()
-            _end(ws, folder, "cancelled" if asked else "interrupted", "" if asked else LOST)
-        elif ending["event"] == "completed":
-            kind_module(row.kind).finalise(ws, row.job_id, row.spec, ending["result"])
-            _end(ws, folder, "completed", "", ending["result"])
-            for part in ("input", "shards"):
-                shutil.rmtree(folder.root / part, ignore_errors=True)
-        else:
-            _end(ws, folder, ending["event"], ending.get("message", ""))
-    except FacError as error:
-        _end(ws, folder, "failed", str(error))
-    except OSError as error:
-        _end(ws, folder, "failed", _write_error(folder.root, error))
-    except Exception as error:
-        # the boundary: a defect in one job must not take down the page of another
-        _log.exception("job %s", row.job_id)
-        with folder.log.open("a", encoding="utf-8") as log:
-            traceback.print_exception(error, file=log)
-        _end(ws, folder, "failed", defect(folder.root, error))
-
-
-def _ingest(ws: Workspace, row: store.JobRow, folder: JobFolder, events: list[Event]) -> bool:
-    """Read committed shards into the store, each in one transaction; True when none is left."""
-    shards = shards_in(events)
-    known = store.ingested_shards(ws.database, row.job_id)
-    waiting = [shard for name, shard in shards.items() if name not in known]
-    until = time.monotonic() + INGEST_BUDGET_S
-    for shard in waiting:
-        if time.monotonic() > until:
-            return False
-        tables = folder.shard_tables(shard)
-        with ws.database.transaction() as cursor:
-            n_rows = sum(table.num_rows for table in tables.values())
-            if store.record_shard(cursor, row.job_id, shard["name"], n_rows, now()):
-                kind_module(row.kind).ingest(cursor, row.job_id, row.spec, shard["name"], tables)
-    return True
-
-
-def _note_running(ws: Workspace, row: store.JobRow, folder: JobFolder, worker: Any) -> None:
-    cancel_file = folder.root / "cancel"
-    asked = cancel_file.exists()
-    if asked and time.time() - cancel_file.stat().st_mtime > CANCEL_GRACE_S:
-        worker.terminate()
-    state = "cancelling" if asked else "running"
-    if state != row.state:
-        with ws.database.transaction() as cursor:
-            store.set_running(cursor, row.job_id, state, now())
-
-
-def _starting(folder: JobFolder, events: list[Event]) -> bool:
-    """Whether a worker was started a moment ago and its process is not known yet."""
-    started = next((event for event in reversed(events) if event.get("event") == "started"), None)
-    fresh = started is not None and time.time() - float(started["at"]) < STARTING_S
-    return fresh and not (folder.root / "pid.json").exists()
-
-
-def _end(ws: Workspace, folder: JobFolder, state: str, message: str, result: dict[str, Any] | None = None) -> None:
-    progress = folder.last_progress()
-    with ws.database.transaction() as cursor:
-        store.end_job(
-            cursor,
-            folder.job_id,
-            state,
-            message,
-            now(),
-            done=progress["done"],
-            total=progress["total"],
-            result=result,
-        )
-
-
 def _launch(ws: Workspace, folder: JobFolder) -> None:
     try:
         folder.append({"event": "started"})
         process.launch(folder.root)
     except OSError as error:
-        _end(ws, folder, "failed", f"The worker process could not be started: {error.strerror or error}.")
-
-
-def _write_error(path: Path, error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return disk_full(path)
-    return f"The folder {path} cannot be read or written: {error.strerror or error}."
+        end(ws, folder, "failed", f"The worker process could not be started: {error.strerror or error}.")
 
 
 def _row(ws: Workspace, job_id: str) -> store.JobRow:

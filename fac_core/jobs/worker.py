@@ -27,8 +27,6 @@ def main(arguments: list[str]) -> int:
         write_pid(job.root, os.getpid())
         if ending_in(job.events()) is not None:
             return 0
-        if hasattr(os, "nice"):
-            os.nice(5)  # the page a person is looking at goes first
         return _work(job)
 
 
@@ -81,4 +79,6 @@ def json_values(value: Any) -> Any:
 
 
 if __name__ == "__main__":
+    if hasattr(os, "nice"):
+        os.nice(5)  # the page a person is looking at goes first
     sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""The approved samples are exactly what the events say: brought in line after each event, or rebuilt from all of them."""
+"""The approved samples are exactly what the events say: brought in line after each event, rebuilt from all of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fac_core.review.candidates import Candidate, load
 from fac_core.review.state import APPROVED
-from fac_core.store import review as store
+from fac_core.store import approved as store
 from fac_core.tasks import Task, load_task
 
 if TYPE_CHECKING:

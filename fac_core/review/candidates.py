@@ -57,18 +57,16 @@ class Candidate:
         good = self.standing.edit is not None or self.made.outcome == "hit"
         return good and self.content_id is not None and self.value > self.made.delta
 
-    @property
-    def for_review(self) -> bool:
-        """Whether people are asked about it: one of its feature's best hits, or somebody has decided on it before."""
-        best = self.made.rank is not None and self.made.rank <= MAX_RANK
-        return (self.made.outcome == "hit" and best) or self.standing.revision > 0
-
 
 def load(
-    cursor: duckdb.DuckDBPyConnection, task: Task, space_id: str | None = None, ids: Sequence[str] | None = None
+    cursor: duckdb.DuckDBPyConnection,
+    task: Task,
+    space_id: str | None = None,
+    ids: Sequence[str] | None = None,
+    max_rank: int | None = None,
 ) -> list[Candidate]:
-    """Candidates of a space, or those with the given ids, by id."""
-    rows = store.candidate_rows(cursor, space_id, ids)
+    """Candidates of a space, or those with the given ids, by id; see `store.review.candidate_rows`."""
+    rows = store.candidate_rows(cursor, space_id, ids, max_rank)
     standings = fold(store.events(cursor, ids[0] if ids is not None and len(ids) == 1 else None))
     return [_as_it_stands(task, row, standings.get(row.candidate_id, Standing())) for row in rows]
 
@@ -86,9 +84,9 @@ def load_one(cursor: duckdb.DuckDBPyConnection, task: Task, candidate_id: str) -
 
 
 def candidates(ws: Workspace, space_id: str) -> list[Candidate]:
-    """All candidates of a space that people are or were asked about, by id."""
+    """Candidates of a space that people are asked about, the best hits of each feature, or have decided on; by id."""
     with ws.database.cursor() as cursor:
-        return [found for found in load(cursor, load_task(ws.task), space_id) if found.for_review]
+        return load(cursor, load_task(ws.task), space_id, max_rank=MAX_RANK)
 
 
 def approved(ws: Workspace, space_id: str) -> list[Candidate]:

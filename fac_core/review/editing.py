@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from fac_core.errors import InputError
+from fac_core.feature_space.extraction import activation_tables
 from fac_core.feature_space.extractor import TextActivations, load_extractor
 from fac_core.feature_space.spaces import space
 from fac_core.review.candidates import Candidate, edited_fields
@@ -15,7 +16,6 @@ from fac_core.tasks import load_task
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
     from fac_core.workspace import Workspace
 
@@ -64,30 +64,6 @@ def store_edit(cursor: duckdb.DuckDBPyConnection, candidate: Candidate, edited: 
     space_id = candidate.made.space_id
     content_id = store.put_content(cursor, edited.digest, edited.content)
     if edited.activations is not None:
-        insert_activations(cursor, space_id, *_tables(content_id, edited.activations))
+        tables = activation_tables([(content_id, edited.activations)])
+        insert_activations(cursor, space_id, tables["content_read"], tables["activation"])
     return content_id, store.value_in(cursor, space_id, content_id, candidate.feature_id)
-
-
-def _tables(content_id: int, found: TextActivations) -> tuple[pa.Table, pa.Table]:
-    import pyarrow as pa
-
-    n = len(found.features)
-    read = pa.table(
-        {
-            "content_id": pa.array([content_id], pa.int64()),
-            "n_tokens": pa.array([found.n_tokens], pa.int32()),
-            "n_truncated": pa.array([found.n_truncated], pa.int32()),
-            "l0": pa.array([found.l0], pa.float64()),
-        }
-    )
-    activation = pa.table(
-        {
-            "content_id": pa.array([content_id] * n, pa.int64()),
-            "feature_id": found.features,
-            "value": found.values,
-            "token_pos": found.positions,
-            "char_start": found.spans.reshape(n, 2)[:, 0],
-            "char_end": found.spans.reshape(n, 2)[:, 1],
-        }
-    )
-    return read, activation

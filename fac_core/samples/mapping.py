@@ -66,7 +66,7 @@ def guess(task: Task, columns: Sequence[str], head: Sequence[Row]) -> Mapping:
         if texts:
             found.fields[required[0]] = max(texts, key=lengths.__getitem__)
             open_columns.remove(found.fields[required[0]])
-    found.meta = [c for c in open_columns if lengths[c] <= _LONG and len(c) <= _LONG][:MAX_META]
+    found.meta = [c for c in open_columns if lengths[c] <= _LONG][:MAX_META]
     return found
 
 

@@ -12,12 +12,11 @@ from typing import Any
 
 from fac_core.samples.mapping import Mapping
 from fac_core.samples.reading_json import kind_of
-from fac_core.samples.rows import Row
+from fac_core.samples.rows import Row, storable
 from fac_core.tasks import Task
 
 MAX_TEXT = 1_000_000
 """Characters of one value."""
-_MAX_RAW = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +91,13 @@ def quarantined(row: Row, field: str | None, reason: str) -> QuarantinedRow:
     return QuarantinedRow(row.number, field, reason, storable(row.raw))
 
 
-def storable(text: str) -> str:
-    """Any text as valid Unicode without NUL; what is not valid is shown as an escape."""
-    whole = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")
-    return whole if len(whole) <= _MAX_RAW else whole[:_MAX_RAW] + "… (cut)"
-
-
 def text_of(value: Any) -> str:
     """A text value; empty if there is none.
 
     Raises:
         _Unusable: it is no text, or cannot be stored or read.
     """
-    if value is None or isinstance(value, float) and math.isnan(value):
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if not isinstance(value, str):
         raise _Unusable(f"is {kind_of(value)}, where text is expected")

@@ -89,11 +89,14 @@ class Counts:
             first = self.first_bad.sentence()
             found.append(f"{self.n_bad:,} of {self.n_rows:,} rows cannot be used; the first is {first}.")
         if self.n_long:
-            found.append(f"{self.n_long:,} texts are longer than {LONG_TEXT:,} characters; only their beginning is read.")
+            found.append(
+                f"{self.n_long:,} texts are longer than {LONG_TEXT:,} characters; only their beginning is read."
+            )
         good = self.n_rows - self.n_bad
         if self.n_unlabelled and task.relevance == "label":
-            which = "No row has" if self.n_unlabelled == good else f"{self.n_unlabelled:,} of {good:,} rows have no"
-            found.append(f"{which} label{'; relevance needs labels' if self.n_unlabelled == good else ''}.")
+            every = self.n_unlabelled == good
+            which = "No row has a" if every else f"{self.n_unlabelled:,} of {good:,} rows have no"
+            found.append(f"{which} label{'; relevance needs labels' if every else ''}.")
         if self.n_unknown_label and task.labels is not None:
             known = f"{task.labels.positive[0]} or {task.labels.negative[0]}"
             found.append(
@@ -104,7 +107,8 @@ class Counts:
 
 
 def _count(table: Table, parser: RowParser, task: Task) -> tuple[Counts, list[dict[str, str]]]:
-    counts, rows = Counts(), []
+    counts = Counts()
+    rows: list[dict[str, str]] = []
     parsed: Iterable[ParsedSample | QuarantinedRow] = map(parser.parse, table.rows)
     for row in parsed:
         counts.add(row, task)

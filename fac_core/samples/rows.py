@@ -15,6 +15,7 @@ from typing import Any
 MAX_LINE = 16 << 20
 """Bytes of one line; a longer one is a bad row and is not kept in memory."""
 _SHOWN = 1000
+_MAX_RAW = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +55,9 @@ def decode(line: bytes, cut: bool) -> tuple[str, str | None]:
     except UnicodeDecodeError as error:
         where = f"byte 0x{line[error.start]:02x} at position {error.start + 1}"
         return line.decode("utf-8", "backslashreplace"), f"is not valid UTF-8 ({where}); save the file as UTF-8"
+
+
+def storable(text: str) -> str:
+    """Any text as valid Unicode without NUL; what is not valid is shown as an escape."""
+    whole = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")
+    return whole if len(whole) <= _MAX_RAW else whole[:_MAX_RAW] + "… (cut)"

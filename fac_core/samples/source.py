@@ -103,9 +103,12 @@ class Source:
 
 def shown_name(filename: str) -> str:
     """A file's name as it may be shown: no folders, no control or direction characters, at most 120 characters."""
-    last = re.split(r"[/\\]", filename)[-1]
-    plain = "".join(char for char in last if char.isprintable() and not 0xD800 <= ord(char) <= 0xDFFF)
-    return plain[-120:] or "unnamed file"
+    return plain_words(re.split(r"[/\\]", filename)[-1])[-120:] or "unnamed file"
+
+
+def plain_words(text: str) -> str:
+    """Text on one line without characters that cannot be seen."""
+    return "".join(char for char in " ".join(text.split()) if char.isprintable())
 
 
 def _unpack(file: IO[bytes], head: bytes) -> IO[bytes]:

@@ -12,13 +12,15 @@ from fac_core.errors import InputError
 from fac_core.samples.reading_csv import csv_rows
 from fac_core.samples.reading_json import json_rows
 from fac_core.samples.reading_parquet import parquet_rows
-from fac_core.samples.rows import Row, decode, lines
+from fac_core.samples.rows import Row, decode, lines, storable
 from fac_core.samples.source import Source
 
 FORMATS = "JSONL, CSV, TSV, Parquet, or TXT with one text a line (also packed with gzip or xz)"
 HEAD_ROWS = 200
 """Rows looked at to guess columns."""
 MAX_COLUMNS = 500
+MAX_COLUMN_NAME = 200
+"""A longer name, or one that cannot be stored, is nobody's column."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def _table(source: Source, kind: str, columns: list[str] | None, rows: Iterator[
         raise InputError(f"{source.name} is empty: it has no rows.")
     if columns is None:
         columns = list(dict.fromkeys(key for row in head for key in row.values))
+    columns = [column for column in columns if len(column) <= MAX_COLUMN_NAME and storable(column) == column]
     return Table(kind, columns[:MAX_COLUMNS], head, itertools.chain(head, rows))
 
 

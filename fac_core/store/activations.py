@@ -74,7 +74,8 @@ def insert_activations(
         )
         cursor.execute(
             "INSERT INTO activation_by_feature SELECT ?, feature_id, value, content_id, token_pos, char_start, "
-            "char_end FROM incoming_activation WHERE content_id IN (FROM fresh_content) ORDER BY feature_id, value DESC",
+            "char_end FROM incoming_activation WHERE content_id IN (FROM fresh_content) "
+            "ORDER BY feature_id, value DESC",
             [space_id],
         )
         cursor.execute("DROP TABLE fresh_content")
@@ -84,9 +85,7 @@ def insert_activations(
     return int(fresh[0]) if fresh else 0
 
 
-def insert_cached(
-    cursor: duckdb.DuckDBPyConnection, space_id: str, contents: pa.Table, activations: pa.Table
-) -> int:
+def insert_cached(cursor: duckdb.DuckDBPyConnection, space_id: str, contents: pa.Table, activations: pa.Table) -> int:
     """Store activations keyed by `content_hash` for the contents that are present and unread; returns how many."""
     cursor.register("cached_content", contents)
     cursor.register("cached_activation", activations)

@@ -11,7 +11,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,10 +85,8 @@ class Database:
                 yield cursor
                 cursor.commit()
             except BaseException as error:
-                try:
+                with suppress(duckdb.Error):  # the failing statement or commit may have ended the transaction
                     cursor.rollback()
-                except duckdb.Error:
-                    pass  # the failing statement or commit has already ended the transaction
                 # a full disk shows as an IOException while writing and as a TransactionException while committing
                 if isinstance(error, duckdb.Error) and "no space left" in str(error).lower():
                     raise StoreError(
@@ -113,7 +111,8 @@ class Database:
 
     def dicts(self, sql: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
         """All rows of a SELECT as dictionaries."""
-        return self.arrow(sql, parameters).to_pylist()
+        rows: list[dict[str, Any]] = self.arrow(sql, parameters).to_pylist()
+        return rows
 
 
 def get_meta(database: Database, key: str, default: str = "") -> str:

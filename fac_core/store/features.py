@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import duckdb
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from fac_core.store.database import Database
 
 KEYWORDS, HUMAN = "keywords", "human"
+THEME = "theme"
+"""Value of `family.joined_by` that makes a row membership of a theme instead of a family of near-copies."""
 _NAMES = f"""
     SELECT feature_id, coalesce(nullif(human, ''), keywords) AS name,
         CASE WHEN nullif(human, '') IS NOT NULL THEN '{HUMAN}' ELSE '{KEYWORDS}' END AS named_by
@@ -28,9 +30,7 @@ _OVERRULES = (
     "SELECT feature_id, arg_max_null(relevant, event_id) AS relevant FROM relevance_overrule WHERE space_id = ? "
     "GROUP BY feature_id"
 )
-_CONTENT_OF_SAMPLES = (
-    "SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL"
-)
+_CONTENT_OF_SAMPLES = "SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL"
 
 
 class NameEvent(NamedTuple):
@@ -130,9 +130,16 @@ def relevance_rows(database: Database, space_id: str) -> pa.Table:
     )
 
 
-def replace_relevance(
-    cursor: duckdb.DuckDBPyConnection, space_id: str, rows: pa.Table, data_version: int
-) -> None:
+def relevance_of(database: Database, space_id: str, feature_id: int) -> list[dict[str, Any]]:
+    """What the tests say about one feature; keys as the columns of `relevance_rows` without feature_id."""
+    return database.dicts(
+        "SELECT method, effect, lift, p_value, q_value, n_active, relevant, direction FROM relevance "
+        "WHERE space_id = ? AND feature_id = ?",
+        [space_id, feature_id],
+    )
+
+
+def replace_relevance(cursor: duckdb.DuckDBPyConnection, space_id: str, rows: pa.Table, data_version: int) -> None:
     """Put new test results in the place of the old ones; columns as in `relevance_rows`."""
     cursor.execute("DELETE FROM relevance WHERE space_id = ?", [space_id])
     cursor.register("incoming_relevance", rows)
@@ -176,14 +183,24 @@ def add_overrule(
 
 
 def families(database: Database, space_id: str) -> pa.Table:
-    """Families with more than one member: (feature_id, family_id, joined_by)."""
+    """Families of near-copies with more than one member: (feature_id, family_id, joined_by)."""
     return database.arrow(
-        "SELECT feature_id, family_id, joined_by FROM family WHERE space_id = ? ORDER BY feature_id", [space_id]
+        f"SELECT feature_id, family_id, joined_by FROM family WHERE space_id = ? AND joined_by <> '{THEME}' "
+        "ORDER BY feature_id",
+        [space_id],
+    )
+
+
+def themes(database: Database, space_id: str) -> pa.Table:
+    """Themes, the coarser sets of features: (feature_id, family_id); a feature is in one theme at most."""
+    return database.arrow(
+        f"SELECT feature_id, family_id FROM family WHERE space_id = ? AND joined_by = '{THEME}' ORDER BY feature_id",
+        [space_id],
     )
 
 
 def replace_families(cursor: duckdb.DuckDBPyConnection, space_id: str, rows: pa.Table) -> None:
-    """Put new families in the place of the old ones; columns as in `families`."""
+    """Put new families and themes in the place of the old ones: (feature_id, family_id, joined_by)."""
     cursor.execute("DELETE FROM family WHERE space_id = ?", [space_id])
     cursor.register("incoming_family", rows)
     cursor.execute("INSERT INTO family SELECT ?, feature_id, family_id, joined_by FROM incoming_family", [space_id])
@@ -202,6 +219,22 @@ def coordinates(database: Database, space_id: str) -> pa.Table:
         "SELECT feature_id, pca_x, pca_y, umap_x, umap_y FROM feature_static WHERE space_id = ? ORDER BY feature_id",
         [space_id],
     )
+
+
+def has_static(database: Database, space_id: str) -> bool:
+    """Whether the facts that need the weights are known for a space."""
+    return database.one("SELECT 1 FROM feature_static WHERE space_id = ? LIMIT 1", [space_id]) is not None
+
+
+def set_layout(cursor: duckdb.DuckDBPyConnection, space_id: str, rows: pa.Table) -> None:
+    """Put features on the map: (feature_id, umap_x, umap_y)."""
+    cursor.register("incoming_layout", rows)
+    cursor.execute(
+        "UPDATE feature_static SET umap_x = l.umap_x, umap_y = l.umap_y FROM incoming_layout l "
+        "WHERE feature_static.space_id = ? AND feature_static.feature_id = l.feature_id",
+        [space_id],
+    )
+    cursor.unregister("incoming_layout")
 
 
 def neighbours(database: Database, space_id: str, feature_id: int) -> list[tuple[int, float]]:
@@ -282,10 +315,8 @@ def top_texts(
     return {int(feature): (str(text), int(start), int(end)) for feature, text, start, end in found}
 
 
-def share_below(
-    database: Database, space_id: str, values: Sequence[tuple[int, float]], role: str
-) -> dict[int, int]:
-    """Of the samples of one role that activate a feature, how many do so at or above a value: {feature_id: n}."""
+def at_or_above(database: Database, space_id: str, values: Sequence[tuple[int, float]], role: str) -> dict[int, int]:
+    """Samples of one role in which a feature reaches a value or more, for (feature, value) pairs: {feature_id: n}."""
     found = database.rows(
         "WITH asked AS (SELECT unnest(?::INTEGER[]) AS feature_id, unnest(?::DOUBLE[]) AS value) "
         "SELECT q.feature_id, count(*) FROM asked q JOIN activation_by_feature a ON a.space_id = ? "

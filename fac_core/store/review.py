@@ -1,8 +1,4 @@
-"""A decision is an appended event and is never changed; approved samples are rows derived from events, rebuilt at will.
-
-One dataset with the role synthetic holds the approved candidates as samples, so features and coverage count them like
-any other sample. Its rows, its size and its profile change in the transaction of the event that causes them.
-"""
+"""A decision is an appended event: no row of `decision` is ever changed or removed, and no other row holds a state."""
 
 from __future__ import annotations
 
@@ -11,14 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fac_core.store.activations import BIN_WIDTH, LAST_BIN
-from fac_core.store.database import bump_data_version
+from fac_core.store.approved import APPROVED_DATASET
 
 if TYPE_CHECKING:
     import duckdb
 
-APPROVED_DATASET = "approved"
-APPROVED_NAME = "Approved samples"
 _EVENT = "event_id, candidate_id, reviewer, revision, action, reason, note, text, content_id, target_value, created_at"
 # the feature a candidate serves: the one it was assigned to, else the one it was made for
 _SERVED = "coalesce(c.assigned_feature, c.target_feature)"
@@ -70,18 +63,6 @@ class CandidateRow(NamedTuple):
     created_at: datetime
 
 
-class ApprovedRow(NamedTuple):
-    """An approved candidate as a sample."""
-
-    candidate_id: str
-    event_id: int
-    """The event that approved it."""
-    content_id: int
-    label: str | None
-    fields: dict[str, str]
-    origin: str
-
-
 def next_event_id(cursor: duckdb.DuckDBPyConnection) -> int:
     """A number above those of all events so far."""
     row = cursor.execute("SELECT nextval('event_seq')").fetchone()
@@ -106,9 +87,15 @@ def events(
 
 
 def candidate_rows(
-    cursor: duckdb.DuckDBPyConnection, space_id: str | None = None, ids: Sequence[str] | None = None
+    cursor: duckdb.DuckDBPyConnection,
+    space_id: str | None = None,
+    ids: Sequence[str] | None = None,
+    max_rank: int | None = None,
 ) -> list[CandidateRow]:
-    """Candidates of a space, or those with the given ids, by id."""
+    """Candidates of a space, or those with the given ids, by id.
+
+    With `max_rank` only hits up to that rank among those of their feature, and those with a decision.
+    """
     found = cursor.execute(
         "SELECT c.candidate_id, c.run_id, r.space_id, r.delta, r.generator, c.origin, "
         f"{_SERVED} AS feature_id, c.text, c.fields, c.label, c.content_id, c.outcome, coalesce(a.value, 0.0), "
@@ -116,18 +103,11 @@ def candidate_rows(
         "FROM candidate c JOIN synthesis_run r USING (run_id) LEFT JOIN activation a ON a.space_id = r.space_id "
         f"AND a.content_id = c.content_id AND a.feature_id = {_SERVED} "
         "WHERE (?1 IS NULL OR r.space_id = ?1) AND (?2 IS NULL OR list_contains(?2::VARCHAR[], c.candidate_id)) "
-        "ORDER BY c.candidate_id",
-        [space_id, None if ids is None else list(ids)],
+        "AND (?3 IS NULL OR (c.outcome = 'hit' AND c.rank <= ?3) "
+        "OR c.candidate_id IN (SELECT candidate_id FROM decision)) ORDER BY c.candidate_id",
+        [space_id, None if ids is None else list(ids), max_rank],
     ).fetchall()
-    return [CandidateRow(*row[:8], json.loads(row[8]), *row[9:15], json.loads(row[15]), row[16]) for row in found]
-
-
-def content_texts(cursor: duckdb.DuckDBPyConnection, content_ids: Sequence[int]) -> dict[int, str]:
-    """Texts by content id."""
-    found = cursor.execute(
-        "SELECT content_id, text FROM content WHERE content_id IN (SELECT unnest(?::BIGINT[]))", [list(content_ids)]
-    ).fetchall()
-    return {int(content_id): str(text) for content_id, text in found}
+    return [_candidate(row) for row in found]
 
 
 def put_content(cursor: duckdb.DuckDBPyConnection, content_hash: str, text: str) -> int:
@@ -161,6 +141,63 @@ def value_in(cursor: duckdb.DuckDBPyConnection, space_id: str, content_id: int, 
     return float(found[0]) if found else 0.0
 
 
+class Firing(NamedTuple):
+    """One feature active in one content, with the place of its peak."""
+
+    feature_id: int
+    value: float
+    char_start: int
+    char_end: int
+
+
+def firings(
+    cursor: duckdb.DuckDBPyConnection, space_id: str, content_ids: Sequence[int], delta: float
+) -> dict[int, list[Firing]]:
+    """Features above δ in each content, strongest first."""
+    found = cursor.execute(
+        "SELECT content_id, feature_id, value, char_start, char_end FROM activation "
+        "WHERE space_id = ? AND value > ? AND content_id IN (SELECT unnest(?::BIGINT[])) "
+        "ORDER BY content_id, value DESC, feature_id",
+        [space_id, delta, list(content_ids)],
+    ).fetchall()
+    active: dict[int, list[Firing]] = {content_id: [] for content_id in content_ids}
+    for content_id, *rest in found:
+        active[content_id].append(Firing(*rest))
+    return active
+
+
+def anchor_rank(cursor: duckdb.DuckDBPyConnection, space_id: str, feature_id: int, value: float) -> tuple[int, int]:
+    """Of the anchor samples a feature fires in: how many reach less than `value`, and how many there are."""
+    row = cursor.execute(
+        "SELECT count(*) FILTER (a.value < ?), count(*) FROM activation_by_feature a JOIN sample s USING (content_id) "
+        "JOIN dataset d USING (dataset_id) WHERE a.space_id = ? AND a.feature_id = ? AND d.role = 'anchor' "
+        "AND d.deleted_at IS NULL",
+        [value, space_id, feature_id],
+    ).fetchone()
+    return (int(row[0]), int(row[1])) if row else (0, 0)
+
+
+def texts_in_role(cursor: duckdb.DuckDBPyConnection, role: str) -> list[str]:
+    """The different texts of a role's samples, by sample."""
+    found = cursor.execute(
+        "SELECT any_value(c.text) FROM sample s JOIN dataset d USING (dataset_id) JOIN content c USING (content_id) "
+        "WHERE d.role = ? AND d.deleted_at IS NULL GROUP BY s.content_id ORDER BY min(s.sample_id)",
+        [role],
+    ).fetchall()
+    return [str(row[0]) for row in found]
+
+
+def role_fingerprint(cursor: duckdb.DuckDBPyConnection, role: str) -> str:
+    """Changes when the samples of a role change."""
+    found = cursor.execute(
+        "SELECT d.dataset_id, count(s.sample_id), max(s.sample_id) FROM dataset d "
+        "LEFT JOIN sample s USING (dataset_id) WHERE d.role = ? AND d.deleted_at IS NULL "
+        "GROUP BY d.dataset_id ORDER BY d.dataset_id",
+        [role],
+    ).fetchall()
+    return repr(found)
+
+
 def roles_of_content(cursor: duckdb.DuckDBPyConnection, content_id: int) -> set[str]:
     """Roles of the datasets that hold a content; deleted ones and the approved samples do not count."""
     found = cursor.execute(
@@ -171,97 +208,6 @@ def roles_of_content(cursor: duckdb.DuckDBPyConnection, content_id: int) -> set[
     return {str(row[0]) for row in found}
 
 
-def approved_rows(cursor: duckdb.DuckDBPyConnection) -> list[ApprovedRow]:
-    """The approved samples as they are stored, by candidate."""
-    found = cursor.execute(
-        "SELECT external_id, row_number, content_id, label, fields, meta FROM sample WHERE dataset_id = ? "
-        "ORDER BY external_id",
-        [APPROVED_DATASET],
-    ).fetchall()
-    return [ApprovedRow(*row[:4], json.loads(row[4]), json.loads(row[5])["origin"]) for row in found]
-
-
-def put_approved(cursor: duckdb.DuckDBPyConnection, row: ApprovedRow) -> None:
-    """Add the sample of an approved candidate, or put it in the place of the one it has."""
-    drop_approved(cursor, row.candidate_id)
-    cursor.execute(
-        "INSERT INTO sample (sample_id, dataset_id, row_number, external_id, content_id, label, fields, meta) "
-        "VALUES (nextval('sample_seq'), ?, ?, ?, ?, ?, ?, ?)",
-        [APPROVED_DATASET, row.event_id, row.candidate_id, row.content_id, row.label, _json(row.fields),
-         _json({"origin": row.origin})],
-    )  # fmt: skip
-
-
-def drop_approved(cursor: duckdb.DuckDBPyConnection, candidate_id: str) -> None:
-    """Remove the sample of a candidate that is no longer approved."""
-    cursor.execute("DELETE FROM sample WHERE dataset_id = ? AND external_id = ?", [APPROVED_DATASET, candidate_id])
-
-
-def refresh_approved(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Bring the approved dataset's row, profile and totals in line with its samples and note that data changed.
-
-    Profiles of other datasets cannot have changed, so those that were current stay current.
-    """
-    before = _data_version(cursor)
-    bump_data_version(cursor)
-    counted = cursor.execute("SELECT count(*) FROM sample WHERE dataset_id = ?", [APPROVED_DATASET]).fetchone()
-    _set_dataset(cursor, int(counted[0]) if counted else 0)
-    for table in ("profile", "profile_total"):
-        cursor.execute(f"DELETE FROM {table} WHERE dataset_id = ?", [APPROVED_DATASET])
-    cursor.execute(
-        "INSERT INTO profile SELECT a.space_id, s.dataset_id, a.feature_id, "
-        f"CAST(least({LAST_BIN}, greatest(0, ceil(a.value / {BIN_WIDTH}) - 1)) AS SMALLINT) AS bin, count(*) "
-        "FROM sample s JOIN activation a USING (content_id) WHERE s.dataset_id = ? GROUP BY ALL",
-        [APPROVED_DATASET],
-    )
-    cursor.execute("UPDATE profile_total SET data_version = ? WHERE data_version = ?", [_data_version(cursor), before])
-    cursor.execute(
-        "INSERT INTO profile_total SELECT p.space_id, s.dataset_id, count(*), "
-        "count(*) FILTER (r.content_id IS NULL), p.data_version "
-        "FROM (SELECT space_id, min(data_version) AS data_version FROM profile_total GROUP BY space_id) p "
-        "CROSS JOIN sample s LEFT JOIN content_read r ON r.space_id = p.space_id AND r.content_id = s.content_id "
-        "WHERE s.dataset_id = ? GROUP BY ALL",
-        [APPROVED_DATASET],
-    )
-
-
-def _set_dataset(cursor: duckdb.DuckDBPyConnection, n_rows: int) -> None:
-    held = cursor.execute("SELECT 1 FROM dataset WHERE dataset_id = ?", [APPROVED_DATASET]).fetchone()
-    if not n_rows:
-        cursor.execute("DELETE FROM dataset WHERE dataset_id = ?", [APPROVED_DATASET])
-    elif held:
-        cursor.execute(
-            "UPDATE dataset SET n_rows = ?, deleted_at = NULL WHERE dataset_id = ?", [n_rows, APPROVED_DATASET]
-        )
-    else:
-        cursor.execute(
-            "INSERT INTO dataset SELECT ?, ?, 'synthetic', 'review', '', '{}', ?, 0, 0, 0, min(created_at), NULL "
-            "FROM decision",
-            [APPROVED_DATASET, APPROVED_NAME, n_rows],
-        )
-
-
-def put_export(
-    cursor: duckdb.DuckDBPyConnection, export_id: str, folder: str, manifest: dict[str, Any], at: datetime
-) -> None:
-    """Remember an export."""
-    cursor.execute(
-        "INSERT INTO export VALUES (?, ?, ?, ?)", [export_id, folder, json.dumps(manifest, sort_keys=True), at]
-    )
-
-
-def export_rows(cursor: duckdb.DuckDBPyConnection) -> list[tuple[str, str, dict[str, Any], datetime]]:
-    """All exports, newest first: (export_id, folder, manifest, created_at)."""
-    found = cursor.execute(
-        "SELECT export_id, folder, manifest, created_at FROM export ORDER BY created_at DESC, export_id DESC"
-    ).fetchall()
-    return [(row[0], row[1], json.loads(row[2]), row[3]) for row in found]
-
-
-def _data_version(cursor: duckdb.DuckDBPyConnection) -> int:
-    row = cursor.execute("SELECT value FROM meta WHERE key = 'data_version'").fetchone()
-    return int(row[0]) if row else 0
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+def _candidate(row: tuple[Any, ...]) -> CandidateRow:
+    values = dict(zip(CandidateRow._fields, row, strict=True))
+    return CandidateRow(**values | {key: json.loads(values[key]) for key in ("fields", "generation")})

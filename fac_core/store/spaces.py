@@ -71,9 +71,7 @@ def space_rows(database: Database) -> list[SpaceRow]:
     return [SpaceRow(r[0], r[1], json.loads(r[2]), json.loads(r[3]), int(r[4]), float(r[5])) for r in rows]
 
 
-def replace_statics(
-    cursor: duckdb.DuckDBPyConnection, space_id: str, tables: dict[str, pa.Table], digest: str
-) -> None:
+def replace_statics(cursor: duckdb.DuckDBPyConnection, space_id: str, tables: dict[str, pa.Table], digest: str) -> None:
     """Replace facts about a space's features; `tables` maps names of STATIC_TABLES to Arrow tables without space_id.
 
     Raises:
@@ -87,8 +85,6 @@ def replace_statics(
         cursor.execute(f"DELETE FROM {name} WHERE space_id = ?", [space_id])
         cursor.register("incoming_static", table.select(present))
         listed = ", ".join(present)
-        cursor.execute(
-            f"INSERT INTO {name} (space_id, {listed}) SELECT ?, {listed} FROM incoming_static", [space_id]
-        )
+        cursor.execute(f"INSERT INTO {name} (space_id, {listed}) SELECT ?, {listed} FROM incoming_static", [space_id])
         cursor.unregister("incoming_static")
     set_meta(cursor, f"statics.{space_id}", digest)

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from fac_core.tasks import Task
 
 _PLACE = re.compile(r"\{[a-z_0-9]+\}")
-_NUMBERING = re.compile(r"^\s*(?:\(?\d{1,3}[.):]\s+|[-*•–]\s+|(?:user\s+)?(?:query|message|text)\s*(?:\d{1,3})?\s*:\s*)", re.I)
+_NUMBERING = re.compile(
+    r"^\s*(?:\(?\d{1,3}[.):]\s+|[-*•–]\s+|(?:user\s+)?(?:query|message|text)\s*(?:\d{1,3})?\s*:\s*)", re.I
+)
 _SENTENCE_END = re.compile(r"[.!?…](?=[\"'”’)]?(?:\s|$))[\"'”’)]?")
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»"}
 _CHOICE = re.compile(r"\s*\(?[A-Ha-h]\)?(?![A-Za-z])")
@@ -152,7 +154,7 @@ def _whole_sentences(text: str) -> str | None:
 
 
 def _last_field(task: Task) -> str:
-    return _PLACE.findall(task.generation.item)[-1][1:-1]
+    return str(_PLACE.findall(task.generation.item)[-1])[1:-1]
 
 
 def _last_is_choice(task: Task) -> bool:

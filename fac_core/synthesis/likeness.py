@@ -50,7 +50,7 @@ def likeness(one: str, other: str) -> Likeness:
 
 
 class Index:
-    """Texts that can be searched for likeness, by number in the order they were added."""
+    """Texts that can be searched for likeness."""
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self.texts: list[str] = []
@@ -64,12 +64,12 @@ class Index:
             self._by_gram.setdefault(gram, []).append(len(self.texts))
         self.texts.append(text)
 
-    def near(self, text: str) -> int | None:
+    def near(self, text: str) -> str | None:
         """The most alike of the near duplicates of a text, or None."""
         shared = Counter(number for gram in grams(text) for number in self._by_gram.get(gram, ()))
         alike = [(likeness(text, self.texts[number]), number) for number, _ in shared.most_common(_LOOK_AT)]
         best = max((pair for pair in alike if pair[0].near), default=None)
-        return None if best is None else best[1]
+        return None if best is None else self.texts[best[1]]
 
 
 class Nearest:

@@ -155,7 +155,9 @@ class Task:
                     return Problem(field.name, f"names the same choice as {named[value]}")
                 named[value] = field.name
         if self.contrast_parts and self.contrast(fields) == self.content(fields):
-            return Problem(self.contrast_parts[-1].removesuffix(OPTION_SUFFIX), "gives the same answer as the other one")
+            return Problem(
+                self.contrast_parts[-1].removesuffix(OPTION_SUFFIX), "gives the same answer as the other one"
+            )
         return None
 
     def item(self, fields: Mapping[str, str]) -> str:

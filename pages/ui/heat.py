@@ -26,7 +26,7 @@ class Piece:
     """Activation; 0 draws no heat."""
     peak: bool = False
     kind: str = ""
-    """'' or one of: strong, quiet, small, mono, added, removed."""
+    """'' or any of: strong, quiet, small, mono, title, hero, added, removed; separated by spaces."""
     colour: str = ""
     """Hex colour of ours, for marks of states."""
     title: str = ""
@@ -63,6 +63,7 @@ _CSS = """
 .peak { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; }
 .strong { font-weight: 600; } .quiet { opacity: .65; } .small { font-size: .85em; }
 .mono { font-family: var(--st-code-font); font-variant-ligatures: none; font-size: .9em; }
+.hero { font-size: 2.1rem; font-weight: 600; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .title { font-size: 1.35rem; font-weight: 600; line-height: 1.3; }
 .added { text-decoration: underline; text-decoration-color: #009E73; text-decoration-thickness: 2px; }
 .removed { text-decoration: line-through; opacity: .6; }

@@ -25,6 +25,7 @@ from fac_core.jobs import owner
 from fac_core.store.database import data_version
 from fac_core.tasks import Task, load_task
 from fac_core.workspace import Workspace
+from pages.ui import router
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -151,6 +152,7 @@ def here() -> Here:
     Raises:
         FacError: the project cannot be opened.
     """
+    router.need_frame()
     ws = current_workspace()
     space = current_space(ws)
     return Here(ws, load_task(ws.task), space, spaces.delta(ws, space.space_id) if space else 0.0)
@@ -224,3 +226,9 @@ def upload_to_file(content: bytes) -> Path:
     if not path.exists():
         path.write_bytes(content)
     return path
+
+
+def open_feature(feature_id: int) -> None:
+    """Lead to a feature's page."""
+    go("feature", str(feature_id))
+    st.switch_page("pages/features.py")

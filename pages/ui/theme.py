@@ -48,8 +48,9 @@ STATES: dict[str, State] = {
     "absorbed": State("◇", "absorbed", "#2E8FC4", "#56B4E9", "A more specific feature speaks in its place."),
     "untrusted": State("?", "untrusted", "#B0588A", "#CC79A7", "Its explanation did not hold up."),
     "in_review": State("◉", "in review", "#0072B2", "#6CB4EE", "A new sample that activates it waits for review."),
-    "dead": State("·", "dead", "#8A919C", "#737B87", "No text read so far activates it above δ."),
-    "other": State("·", "other", "#8A919C", "#737B87", "Alive, but not among the features the anchor activates for this task."),
+    "unrelated": State("·", "not relevant", "#6B7280", "#9AA3AF", "The anchor activates it, but it does not go with the task."),
+    "silent": State("·", "not in anchor", "#6B7280", "#9AA3AF", "Alive, but no anchor sample activates it above δ."),
+    "dead": State("·", "never active", "#6B7280", "#9AA3AF", "No text read so far activates it."),
 }
 
 TERMS: dict[str, str] = {
@@ -64,7 +65,7 @@ TERMS: dict[str, str] = {
     "robust": "A gap is robust if the feature is missing at this δ and also at δ = 0.",
     "density": "Share of the anchor's samples that activate the feature above δ.",
     "lift": "How many times more often the feature is active in samples with the task's label than in others.",
-    "effect": "AUROC minus one half: how well the feature's activation alone tells the two labels apart.",
+    "effect": "AUROC: how well the feature's activation alone tells the two sides of the task apart; 0.5 is chance.",
     "interval": "95 % interval: bootstrap over families of features.",
     "l0": "L0: mean number of active features a token.",
     "fvu": "FVU: share of the residual stream's variance that the SAE does not explain.",
@@ -103,7 +104,7 @@ def figure(chart: go.Figure, *, height: int = 260, **layout: Any) -> go.Figure:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        font={"family": "system-ui, sans-serif", "size": 12, "color": colours["quiet"]},
+        font={"family": "'Source Sans', system-ui, sans-serif", "size": 12, "color": colours["quiet"]},
         hoverlabel={
             "bgcolor": colours["paper"],
             "bordercolor": colours["grid"],

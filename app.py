@@ -1,0 +1,39 @@
+"""FAC Explorer, the router: `streamlit run app.py`. Pages show and call `fac_core`; nothing is computed here."""
+
+import os
+
+# before torch is first imported anywhere in this process: a passive wait keeps the pages alive on few cores
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from pathlib import Path  # noqa: E402
+
+import streamlit as st  # noqa: E402
+
+from pages.ui import chrome, router, services  # noqa: E402
+
+ICON = Path(__file__).parent / "docs" / "icon.svg"
+st.set_page_config(page_title="FAC Explorer", page_icon=str(ICON), layout="wide", initial_sidebar_state=240)
+router.enter_frame()
+pages = router.pages()
+page = st.navigation(pages, position="hidden")
+
+with services.page():
+    with st.sidebar:
+        top = st.container(gap="xsmall")
+        middle = st.container(gap="xxsmall")
+        bottom = st.container()
+    with top:
+        chrome.choose_project()
+    here = services.here()
+    with top:
+        chrome.choose_space(here)
+        if st.button("New project", icon=":material/add:", type="tertiary"):
+            chrome.new_project()
+    # the page first: what it does may change what waits and what runs
+    with services.page():
+        page.run()
+    with middle:
+        chrome.links(pages, chrome.waiting(here))
+    with bottom:
+        chrome.job_bar(here)

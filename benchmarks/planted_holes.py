@@ -1,0 +1,120 @@
+"""Does the gap list find a hole that was put there? One table over δ, made with the product's own verbs.
+
+For each topic of the toxicity demo a seed is drawn from the anchor (half of it), without the topic. Reported, averaged
+over topics:
+
+* topic gaps: of the top 20 gap families, the share whose anchor activations come mainly (> half) from that topic and
+  more than five times its base rate. Only gaps with power are listed (expected firings in the seed >= 3).
+* base: the same share over all families of the anchor, i.e. what a blind choice would give.
+* rise: how much FAC rises when ten of the topic's texts are added, and when ten random other anchor texts are added
+  (mean of three draws), and their ratio.
+
+    python benchmarks/planted_holes.py [--deltas 0 1 2 3 4] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+DEMO = Path(__file__).resolve().parents[1] / "data" / "demo" / "toxicity"
+TOP = 20
+ADDED = 10
+RANDOM_DRAWS = 3
+
+
+def main() -> None:
+    """Print the table; with --json also write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--deltas", type=float, nargs="+", default=[0, 1, 2, 2.5, 3, 3.5, 4])
+    parser.add_argument("--mode", default="", help="relevance mode: which features count (default: the product's)")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["FAC_HOME"] = folder
+        table = measure(options.deltas, options.mode)
+    print(f"{'δ':>5}{'topic gaps':>12}{'base':>8}{'gaps':>7}{'FAC':>8}{'rise topic':>12}{'rise other':>12}{'ratio':>8}")
+    for row in table:
+        print(
+            f"{row['delta']:5}{row['topic_share']:12.3f}{row['base']:8.3f}{row['n_gaps']:7.1f}{row['fac']:8.3f}"
+            f"{row['rise_topic']:12.4f}{row['rise_other']:12.4f}{row['ratio']:8.2f}"
+        )
+    if options.json:
+        options.json.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+
+
+def measure(deltas: list[float], mode: str) -> list[dict[str, Any]]:
+    """One row for each δ, averaged over topics."""
+    from fac_core.coverage.gaps import gaps
+    from fac_core.coverage.measure import coverage
+    from fac_core.demo import open_demo
+    from fac_core.samples.datasets import delete_dataset, list_datasets
+    from fac_core.store.features import firing_contents
+
+    ws = open_demo("toxicity")
+    if mode:
+        ws.set_setting("relevance_mode", mode)
+    from fac_core.feature_space.spaces import spaces
+
+    space_id = spaces(ws)[0].space_id
+    rows = [json.loads(line) for line in (DEMO / "anchor.jsonl").read_text(encoding="utf-8").splitlines()]
+    for dataset in list_datasets(ws):
+        if dataset.role != "anchor":
+            delete_dataset(ws, dataset.dataset_id)
+    topics = sorted({row["topic"] for row in rows})
+    topic_of = _topics_by_content(ws, rows)
+    sums: dict[float, Counter[str]] = {delta: Counter() for delta in deltas}
+    n_base = dict.fromkeys(deltas, 0)
+    for topic in topics:
+        rng = random.Random(topic)
+        inside = [row for row in rows if row["topic"] == topic]
+        others = [row for row in rows if row["topic"] != topic]
+        rng.shuffle(others)
+        seed, rest = others[: len(rows) // 2], others[len(rows) // 2 :]
+        base_rate = len(inside) / len(rows)
+
+        def of_topic(members: list[int], delta: float, topic: str = topic, base_rate: float = base_rate) -> bool:
+            fired = [topic_of[c] for c in firing_contents(ws.database, space_id, members, delta) if c in topic_of]
+            share = fired.count(topic) / max(1, len(fired))
+            return share > 0.5 and share > 5 * base_rate
+
+        with _dataset(ws, space_id, seed):
+            before = {delta: coverage(ws, space_id, delta).fac for delta in deltas}
+            for delta in deltas:
+                everything = gaps(ws, space_id, delta, states=("missing",))
+                found = everything[:TOP]
+                sums[delta]["topic"] += sum(of_topic(gap.members, delta) for gap in found) / max(1, len(found))
+                sums[delta]["n_gaps"] += len(everything)
+                sums[delta]["fac"] += before[delta]
+                families = gaps(ws, space_id, delta, states=("missing", "covered"))
+                powered = [gap for gap in families if gap.expected_seed >= 3]
+                sample = rng.sample(powered, min(60, len(powered)))
+                sums[delta]["base"] += sum(of_topic(gap.members, delta) for gap in sample)
+                n_base[delta] += len(sample)
+            with _dataset(ws, space_id, rng.sample(inside, min(ADDED, len(inside)))):
+                for delta in deltas:
+                    sums[delta]["rise_topic"] += coverage(ws, space_id, delta).fac - before[delta]
+            for _ in range(RANDOM_DRAWS):
+                with _dataset(ws, space_id, rng.sample(rest, ADDED)):
+                    for delta in deltas:
+                        sums[delta]["rise_other"] += (coverage(ws, space_id, delta).fac - before[delta]) / RANDOM_DRAWS
+    n = len(topics)
+    return [
+        {
+            "delta": delta,
+            "topic_share": total["topic"] / n,
+            "base": total["base"] / max(1, n_base[delta]),
+            "n_gaps": total["n_gaps"] / n,
+            "fac": total["fac"] / n,
+            "rise_topic": total["rise_topic"] / n,
+            "rise_other": total["rise_other"] / n,
+            "ratio": total["rise_topic"] / total["rise_other"] if total["rise_other"] else float("inf"),
+        }
+        for delta, total in sums.items()
+    ]

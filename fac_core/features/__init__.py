@@ -1,0 +1,1 @@
+"""What a feature means: counts, names, task relevance, families, examples, the map."""

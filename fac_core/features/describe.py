@@ -1,0 +1,147 @@
+"""What is said about features follows from the rows handed in, and from nothing else: the same input gives the same
+names, relevance and families, in a worker process or in this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fac_core.features.association import NEGATIVE, POSITIVE, Association, with_contrast, with_label
+from fac_core.features.families import Links, firing_links, near_copies
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LABEL, CONTRAST = "label", "contrast"
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Inputs(NamedTuple):
+    """Tables a description is made from."""
+
+    contents: pa.Table
+    """(content_id, text): the corpus names are made from."""
+    activation: pa.Table
+    """(feature_id, content_id, value, char_start, char_end) of those and all anchor contents and contrasts, by feature,
+    strongest first."""
+    items: pa.Table
+    """(content_id, contrast_id, positive) of the anchor's samples; contrast and positive may be null."""
+    pairs: pa.Table
+    """(feature_id, other_id, cosine) of decoder directions that nearly coincide."""
+
+
+def describe_families(inputs: Inputs, delta: float) -> pa.Table:
+    """Families of near-copies by firing above δ in the anchor and by decoder cosine: columns of `family`."""
+    feature, content, value = (_column(inputs.activation, name) for name in ("feature_id", "content_id", "value"))
+    keep = (value > delta) & np.isin(content, _column(inputs.items, "content_id"))
+    firing = firing_links(feature[keep].astype(np.int64), content[keep].astype(np.int64))
+    alive = np.unique(feature)
+    a, b = _column(inputs.pairs, "feature_id"), _column(inputs.pairs, "other_id")
+    close = np.isin(a, alive) & np.isin(b, alive)
+    return near_copies(firing, Links(a[close], b[close], _column(inputs.pairs, "cosine")[close]))
+
+
+def describe_relevance(inputs: Inputs, method: str) -> pa.Table:
+    """Which features go with the task: columns of `relevance`; empty where labels or contrasts are lacking.
+
+    `method` is the task's own (`label` or `contrast`); the other one stands in where the data have only that.
+    """
+    tests = {LABEL: _by_label, CONTRAST: _by_contrast}
+    for used in sorted(tests, key=lambda name: name != method):
+        found = tests[used](inputs)
+        if found is not None:
+            return _relevance_table(found, used)
+    nothing = np.empty(0)
+    return _relevance_table(Association(*[nothing.astype(np.int64), *[nothing] * 4, nothing.astype(np.int64)]), method)
+
+
+def describe_names(inputs: Inputs) -> Iterator[pa.Table]:
+    """Keywords, some hundred features at a time: (feature_id, text)."""
+    import pyarrow as pa
+
+    from fac_core.features.keywords import firings, name_features
+    from fac_core.features.phrases import build_index
+
+    index = build_index(inputs.contents.column("text").to_pylist())
+    ids = _column(inputs.contents, "content_id")
+    order = np.argsort(ids)
+    rows = inputs.activation
+    content = _column(rows, "content_id")
+    place = np.clip(np.searchsorted(ids[order], content), 0, max(0, len(ids) - 1))
+    known = ids[order][place] == content if len(ids) else np.zeros(len(content), bool)
+    feature, text = (
+        _column(rows, "feature_id")[known].astype(np.int64),
+        order[place[known]] if len(ids) else content[:0],
+    )
+    value, start, end = (_column(rows, name)[known] for name in ("value", "char_start", "char_end"))
+    found = firings(index, feature, text, value.astype(np.float64), start.astype(np.int64), end.astype(np.int64))
+    for feature_ids, names in name_features(index, found):
+        yield pa.table({"feature_id": feature_ids.astype(np.int32), "text": pa.array(names, pa.string())})
+
+
+def _by_label(inputs: Inputs) -> Association | None:
+    labelled = inputs.items.filter(inputs.items.column("positive").is_valid())
+    positive = _column(labelled, "positive").astype(bool)
+    if not positive.any() or positive.all():
+        return None
+    feature, sample, value = _rows_of(inputs, _column(labelled, "content_id"))
+    return with_label(feature, sample, value, positive)
+
+
+def _by_contrast(inputs: Inputs) -> Association | None:
+    paired = inputs.items.filter(inputs.items.column("contrast_id").is_valid())
+    n = paired.num_rows
+    if not n:
+        return None
+    chosen = _rows_of(inputs, _column(paired, "content_id"))
+    other = _rows_of(inputs, _column(paired, "contrast_id"))
+    keys = [feature * n + pair for feature, pair, _ in (chosen, other)]
+    union = np.unique(np.concatenate(keys))
+    values = []
+    for key, (_, _, value) in zip(keys, (chosen, other), strict=True):
+        dense = np.zeros(len(union))
+        dense[np.searchsorted(union, key)] = value
+        values.append(dense)
+    feature, pair = np.divmod(union, n)
+    return with_contrast(feature, pair, values[0], values[1], n)
+
+
+def _rows_of(inputs: Inputs, contents: Ints) -> tuple[Ints, Ints, Floats]:
+    """(feature, place in `contents`, value) of every activation; a content that occurs twice counts twice."""
+    feature, content, value = (_column(inputs.activation, name) for name in ("feature_id", "content_id", "value"))
+    order = np.argsort(contents, kind="stable")
+    ordered = contents[order]
+    low, high = np.searchsorted(ordered, content, "left"), np.searchsorted(ordered, content, "right")
+    times = high - low
+    row = np.repeat(np.arange(len(content)), times)
+    step = np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)
+    return feature[row].astype(np.int64), order[low[row] + step], value[row].astype(np.float64)
+
+
+def _relevance_table(found: Association, method: str) -> pa.Table:
+    import pyarrow as pa
+
+    n = len(found.feature)
+    return pa.table(
+        {
+            "feature_id": found.feature.astype(np.int32),
+            "method": pa.array([method] * n, pa.string()),
+            "effect": found.effect,
+            "lift": found.lift,
+            "p_value": found.p,
+            "q_value": found.q,
+            "n_active": found.n_active.astype(np.int32),
+            "relevant": found.relevant,
+            "direction": pa.array([POSITIVE if effect > 0.5 else NEGATIVE for effect in found.effect], pa.string()),
+        }
+    )
+
+
+def _column(table: pa.Table, name: str) -> NDArray[np.generic]:
+    values: NDArray[np.generic] = table.column(name).to_numpy(zero_copy_only=False)
+    return values

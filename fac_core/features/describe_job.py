@@ -1,0 +1,84 @@
+"""Job kind *describe*: families first, then relevance, then names, each a shard of its own that replaces what was there.
+
+Inputs are the tables of `describe.Inputs`; spec: space_id, delta, method, data_version (of the data it describes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from fac_core.features.describe import Inputs, describe_families, describe_names, describe_relevance
+from fac_core.jobs.folder import JobFolder
+from fac_core.store import features as store
+from fac_core.store.database import bump_data_version
+from fac_core.workspace import Workspace, now
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+FAMILIES, RELEVANCE, NAMES = "families", "relevance", "names"
+AUTHOR = "contrastive keywords"
+NAMES_A_SHARD = 4096
+
+
+def run(job: JobFolder) -> dict[str, Any]:
+    """Describe the features; returns {"n_features"}: how many were named."""
+    inputs = Inputs(**{name: job.input(name) for name in Inputs._fields})
+    total = len(set(inputs.activation.column("feature_id").to_pylist())) + 2
+    done = 0
+    job.progress(0, total, "Comparing features")
+    for name, tables in shards(inputs, job.spec, set(job.shards())):
+        job.commit_shard(name, tables)
+        done += sum(table.num_rows for key, table in tables.items() if key == NAMES) or 1
+        job.progress(min(done, total), total, "Naming features")
+        if job.cancelled():
+            return {}
+    return {"n_features": total - 2}
+
+
+def shards(inputs: Inputs, spec: dict[str, Any], have: set[str]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
+    """The shards that are not there yet, as (name, tables)."""
+    import pyarrow as pa
+
+    if FAMILIES not in have:
+        yield FAMILIES, {FAMILIES: describe_families(inputs, float(spec["delta"]))}
+    if RELEVANCE not in have:
+        yield RELEVANCE, {RELEVANCE: describe_relevance(inputs, str(spec["method"]))}
+    waiting: list[pa.Table] = []
+    number = 0
+    for table in describe_names(inputs):
+        waiting.append(table)
+        if sum(part.num_rows for part in waiting) >= NAMES_A_SHARD:
+            yield from _names(number, waiting, have)
+            number, waiting = number + 1, []
+    if waiting:
+        yield from _names(number, waiting, have)
+
+
+def _names(number: int, parts: list[pa.Table], have: set[str]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
+    import pyarrow as pa
+
+    name = f"{NAMES}-{number:03d}"
+    if name not in have:
+        yield name, {NAMES: pa.concat_tables(parts)}
+
+
+def ingest(
+    cursor: duckdb.DuckDBPyConnection, job_id: str, spec: dict[str, Any], shard_name: str, tables: dict[str, pa.Table]
+) -> None:
+    """Put a shard's rows in the place of the old ones; names are added only where they changed."""
+    space_id = spec["space_id"]
+    if FAMILIES in tables:
+        store.replace_families(cursor, space_id, tables[FAMILIES])
+    if RELEVANCE in tables:
+        store.replace_relevance(cursor, space_id, tables[RELEVANCE], int(spec["data_version"]))
+    if NAMES in tables:
+        store.add_keywords(cursor, space_id, tables[NAMES], AUTHOR, now())
+
+
+def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
+    """Tell caches that relevance and names may have changed."""
+    with ws.database.transaction() as cursor:
+        bump_data_version(cursor)

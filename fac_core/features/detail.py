@@ -1,0 +1,89 @@
+"""A feature's page draws on the same facts as the table's row, so the two can never tell different counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fac_core.features.facts import load_facts
+from fac_core.features.naming import NameEvent, history
+from fac_core.features.relevance import OverruleEvent, check_feature, judgements
+from fac_core.features.table import FeatureRow, feature_row
+from fac_core.store import coverage as coverage_store
+from fac_core.store import features as store
+from fac_core.store.activations import LAST_BIN
+
+if TYPE_CHECKING:
+    from fac_core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class RelevanceTest:
+    """What a test says about a feature and the task."""
+
+    method: str
+    """`label` or `contrast`."""
+    effect: float
+    lift: float | None
+    p_value: float
+    q_value: float
+    n_active: int
+    relevant: bool
+    direction: str
+    """`positive`: fires more on the task's side; `negative`: less."""
+
+
+@dataclass(frozen=True)
+class FeatureDetail:
+    """Everything about one feature at one δ."""
+
+    row: FeatureRow
+    history: list[NameEvent]
+    """Names, newest first."""
+    histogram: dict[str, list[int]]
+    """Samples of each role by activation: 64 bins of width 0.25, bin b holds (b·0.25, (b+1)·0.25], the last is open."""
+    neighbours: list[tuple[int, str, float]]
+    """(feature, name, decoder cosine), nearest first."""
+    tokens: list[tuple[str, float]]
+    """(output token, logit) the feature raises most."""
+    relevance: list[RelevanceTest]
+    judgements: list[OverruleEvent]
+    family: list[tuple[int, str]]
+    """Other members of its family: (feature, name)."""
+
+
+def feature_detail(ws: Workspace, space_id: str, feature_id: int, delta: float) -> FeatureDetail:
+    """A feature's page.
+
+    Raises:
+        InputError: unknown space or feature, or δ is no step of the profiles.
+    """
+    check_feature(ws, space_id, feature_id)
+    facts = load_facts(ws, space_id, delta)
+    near = store.neighbours(ws.database, space_id, feature_id)
+    members = [int(i) for i in np.flatnonzero(facts.family == facts.family[feature_id]) if i != feature_id]
+    names = store.names_of(ws.database, space_id, [*(other for other, _ in near), *members])
+    return FeatureDetail(
+        row=feature_row(ws, space_id, feature_id, facts),
+        history=history(ws, space_id, feature_id),
+        histogram={role: _histogram(ws, space_id, feature_id, role) for role in coverage_store.ROLES},
+        neighbours=[(other, names.get(other, ""), cosine) for other, cosine in near],
+        tokens=store.tokens(ws.database, space_id, feature_id),
+        relevance=_tests(ws, space_id, feature_id),
+        judgements=judgements(ws, space_id, feature_id),
+        family=[(member, names.get(member, "")) for member in members],
+    )
+
+
+def _histogram(ws: Workspace, space_id: str, feature_id: int, role: str) -> list[int]:
+    counts = [0] * (LAST_BIN + 1)
+    for row in coverage_store.feature_bins(ws.database, space_id, [feature_id], role).to_pylist():
+        counts[row["bin"]] = row["n"]
+    return counts
+
+
+def _tests(ws: Workspace, space_id: str, feature_id: int) -> list[RelevanceTest]:
+    rows = store.relevance_of(ws.database, space_id, feature_id)
+    return [RelevanceTest(**row) for row in rows]

@@ -1,0 +1,106 @@
+"""A keyword is made of whole words as a person wrote them: sub-word tokens only say where in the text to look.
+
+Works for any script: combining marks stay with their letter, characters of scripts without spaces are words of their
+own, and a mark of punctuation is a token that no phrase reaches across.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+from typing import NamedTuple
+
+# scripts written without spaces: Thai, Lao, Khmer, kana, Han
+_UNSPACED = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+# words that say little by themselves; their place in a phrase matters, see `readable`
+_ARTICLES = {"a", "an", "the"}
+_LINKS = (
+    _ARTICLES
+    | {"and", "or", "but", "nor", "of", "to", "in", "on", "at", "by", "as", "if", "than", "that", "which", "who", "so"}
+    | {"is", "are", "was", "were", "be", "been", "am", "it", "its", "this", "these", "those", "there", "then"}
+    | {"my", "your", "his", "her", "our", "their", "i", "you", "he", "she", "we", "they", "me", "him", "them", "us"}
+    | {"with", "from", "for", "because", "while", "when", "also", "just", "very", "s", "t", "'s"}
+)
+_LIGHT = _LINKS | {
+    *(
+        "do does did done doing have has had having can could will would shall should may might must not no yes any some".split()
+    ),
+    *(
+        "what how why where whose whom into out up off down over under about after before again all more most such".split()
+    ),
+    *("only own same too each both few other here get got go going make made one i'm i've don't it's im dont".split()),
+}
+
+
+class Word(NamedTuple):
+    """A word or a single mark of a text."""
+
+    key: str
+    """What it is compared by: case-folded, straight apostrophes."""
+    start: int
+    end: int
+    is_word: bool
+    """Letters or digits, not a mark."""
+
+
+@lru_cache(maxsize=1)
+def _pattern() -> re.Pattern[str]:
+    marks = "".join(
+        re.escape(char) for char in map(chr, range(0x300, 0x20000)) if unicodedata.category(char).startswith("M")
+    )
+    spaced = f"[^\\W_{_UNSPACED}]"
+    letter = f"(?:{spaced}|[{marks}])"
+    word = f"{spaced}{letter}*(?:['’\\-]{letter}+|(?<=\\d)[.,](?=\\d){letter}+)*"
+    # a picture with its modifiers and what a joiner ties to it is one mark
+    mark = "[^\\s](?:[\ufe0f\U0001f3fb-\U0001f3ff]|\u200d[^\\s])*"
+    return re.compile(f"{word}|[{_UNSPACED}][{marks}]*|{mark}")
+
+
+def words_of(text: str) -> list[Word]:
+    """Words and marks of a text, in order, with their places."""
+    found = []
+    for match in _pattern().finditer(text):
+        surface = match[0]
+        key = surface.casefold().replace("’", "'").replace("‘", "'")
+        found.append(Word(key, match.start(), match.end(), surface[0].isalnum()))
+    return found
+
+
+def word_at(words: list[Word], start: int, end: int) -> int | None:
+    """Index of the word a token belongs to; a token of white space belongs to the word before it.
+
+    Of several words under one token the last counts, since the model had read it all.
+    """
+    inside = [index for index, word in enumerate(words) if word.start < end and word.end > start]
+    if inside:
+        return inside[-1]
+    before = [index for index, word in enumerate(words) if word.end <= start]
+    return before[-1] if before else (0 if words else None)
+
+
+def is_light(key: str) -> bool:
+    """A word that names no concept by itself."""
+    return key in _LIGHT
+
+
+def is_link(key: str) -> bool:
+    """A word that only ties others together: a phrase neither begins nor ends well with it."""
+    return key in _LINKS
+
+
+def is_article(key: str) -> bool:
+    """a, an, the."""
+    return key in _ARTICLES
+
+
+@lru_cache(maxsize=100_000)
+def stem(key: str) -> str:
+    """A crude stem, only for telling that two keywords say the same (hack, hacks, hacking)."""
+    if key.endswith(("y", "ies")) and len(key) > 4:
+        return key.removesuffix("ies").removesuffix("y")
+    for suffix in ("'s", "ingly", "edly", "ings", "ing", "ers", "ed", "es", "er", "ly", "s", "e"):
+        if key.endswith(suffix) and len(key) - len(suffix) >= 3:
+            base = key[: -len(suffix)]
+            return base[:-1] if len(base) > 3 and base[-1] == base[-2] else base
+    return key

@@ -1,0 +1,129 @@
+"""A failed call is retried, mended or given up for a stated reason; the sentence never holds a key.
+
+Retried: no connection, time-outs, 408, 409, 425, 429 and 5xx, after the time the server names or a growing pause.
+Mended: a 400 or 422 that names an optional setting. Everything else is given up at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from fac_core.llm.endpoint import NO_KEY, Endpoint
+
+LONGEST_WAIT_S = 60.0
+_RETRIED = {408, 409, 425, 429}
+_OPTIONAL = ("response_format", "max_tokens", "temperature", "seed")
+
+
+def dropped_setting(error: Exception, sent: set[str]) -> str | None:
+    """The optional setting that a rejection is about, if it was sent; unnamed, structured output is suspected."""
+    if getattr(error, "status_code", None) not in {400, 404, 422}:
+        return None
+    said = _message(error)
+    for name in _OPTIONAL:
+        if name in sent and re.search(rf"\b{name}\b", said):
+            return name
+    if re.search(r"json_schema|structured output|guided|grammar", said) and "response_format" in sent:
+        return "response_format"
+    unnamed = getattr(error, "status_code", None) == 422 or not said
+    return "response_format" if unnamed and "response_format" in sent else None
+
+
+def retry_wait(error: Exception, failures: int) -> float | None:
+    """Seconds to wait before the next attempt; None if there should be none."""
+    status = getattr(error, "status_code", None)
+    growing = min(LONGEST_WAIT_S, 0.5 * 2.0 ** (failures - 1))
+    if status is None:
+        return growing if _is_transient(error) else None
+    if status not in _RETRIED and status < 500:
+        return None
+    if _is_quota(error):
+        return None
+    told = _retry_after(error)
+    if told is None:
+        return growing
+    return told if told <= LONGEST_WAIT_S else None
+
+
+def verdict(error: Exception, endpoint: Endpoint, failures: int) -> str:
+    """One sentence: what the endpoint did and what to do."""
+    import openai
+
+    where = f"The endpoint {endpoint.base_url}"
+    status = getattr(error, "status_code", None)
+    again = f" ({failures} attempts)" if failures > 1 else ""
+    if isinstance(error, openai.APITimeoutError):
+        return f"{where} did not answer in time{again}; try again later or ask for fewer samples at once."
+    if isinstance(error, openai.APIConnectionError):
+        return f"{where} cannot be reached{again}; check the address and that the service runs, then resume."
+    if status == 401 or status == 403:
+        return f"{where} does not accept the key; set the right one in the settings or in FAC_LLM_API_KEY, then resume."
+    if status == 404:
+        return f"{where} knows no model {endpoint.model!r} at this address; check address and model in the settings."
+    if status == 429 and _is_quota(error):
+        return f"{where} says that the account's quota is used up; top it up or choose another endpoint, then resume."
+    if status == 429:
+        return f"{where} limits the rate of calls{again}; wait a while, then resume."
+    if status is not None and status >= 500:
+        return f"{where} fails with error {status}{again}; try again later, then resume."
+    if status is not None:
+        return f"{where} rejects the request with error {status}: {_quoted(error, endpoint)}."
+    return f"{where} answers something that is not JSON{again}; check its address, which usually ends in /v1."
+
+
+def is_content_filter(error: Exception) -> bool:
+    """Whether a rejection is about what the prompt says: a refusal, not a fault of the call."""
+    return (
+        getattr(error, "status_code", None) == 400
+        and re.search(r"content_filter|content management policy|content_policy_violation", _message(error)) is not None
+    )
+
+
+def _is_transient(error: Exception) -> bool:
+    import openai
+
+    return isinstance(error, openai.APIConnectionError | json.JSONDecodeError | openai.APIResponseValidationError)
+
+
+def _is_quota(error: Exception) -> bool:
+    return "insufficient_quota" in f"{getattr(error, 'code', '')} {_message(error)}"
+
+
+def _retry_after(error: Exception) -> float | None:
+    """Seconds a server asks to wait: ``Retry-After`` as a number or a date, or ``retry-after-ms``."""
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    if headers is None:
+        return None
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) / unit
+        except ValueError:
+            continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    try:
+        at = parsedate_to_datetime(headers.get("retry-after", ""))
+    except (TypeError, ValueError):
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return max(0.0, (at - datetime.now(UTC)).total_seconds())
+
+
+def _message(error: Exception) -> str:
+    body: Any = getattr(error, "body", None)
+    return f"{error} {json.dumps(body, default=str) if body is not None else ''}".casefold()
+
+
+def _quoted(error: Exception, endpoint: Endpoint) -> str:
+    """The server's own words: one line, short, without the key."""
+    body: Any = getattr(error, "body", None)
+    said = body.get("message") if isinstance(body, dict) else None
+    line = " ".join(str(said or error).split())
+    if endpoint.key != NO_KEY:
+        line = line.replace(endpoint.key, "…")
+    return line[:160].rstrip(".")

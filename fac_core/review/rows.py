@@ -1,0 +1,89 @@
+"""Only what was approved and is in no holdout set leaves the project, and every row says where it comes from."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fac_core.review.candidates import approved
+from fac_core.store.exports import content_hashes
+from fac_core.store.features import names_of
+from fac_core.store.review import roles_of_content
+from fac_core.tasks import Task, load_task
+
+if TYPE_CHECKING:
+    from fac_core.workspace import Workspace
+
+PROVENANCE = {
+    "run_id": str,
+    "candidate_id": str,
+    "origin": str,
+    "generator": str,
+    "feature_id": int,
+    "feature_name": str,
+    "value": float,
+    "delta": float,
+    "space_id": str,
+    "content_hash": str,
+    "prompt_sha256": str,
+    "edited": bool,
+    "reviewer": str,
+    "decided_at": str,
+}
+"""What each row says about its origin, with types, in the order of the columns."""
+
+
+class Rows(NamedTuple):
+    """The rows of an export."""
+
+    rows: list[dict[str, Any]]
+    """id, the task's fields, label (where the task has one), provenance; by id."""
+    columns: list[str]
+    """Keys of a row, in order."""
+    run_ids: list[str]
+    left_out: dict[str, int]
+    """Approved candidates that do not leave, by reason."""
+
+
+def rows_of(ws: Workspace, space_id: str) -> Rows:
+    """The approved samples of a space as they are exported."""
+    task = load_task(ws.task)
+    found = approved(ws, space_id)
+    ids = [candidate.content_id for candidate in found if candidate.content_id is not None]
+    names = names_of(ws.database, space_id, sorted({candidate.feature_id for candidate in found}))
+    with ws.database.cursor() as cursor:
+        hashes = content_hashes(cursor, ids)
+        held_out = {content_id for content_id in ids if "holdout" in roles_of_content(cursor, content_id)}
+    columns = columns_of(task)
+    rows: list[dict[str, Any]] = []
+    left_out = {"in_holdout": 0}
+    for candidate in found:
+        made, decision = candidate.made, candidate.standing.decision
+        if candidate.content_id is None or decision is None or candidate.content_id in held_out:
+            left_out["in_holdout"] += 1
+            continue
+        provenance = {
+            "run_id": made.run_id,
+            "candidate_id": made.candidate_id,
+            "origin": made.origin,
+            "generator": made.generator,
+            "feature_id": candidate.feature_id,
+            "feature_name": names.get(candidate.feature_id, ""),
+            "value": round(candidate.value, 4),
+            "delta": made.delta,
+            "space_id": space_id,
+            "content_hash": hashes[candidate.content_id],
+            "prompt_sha256": hashlib.sha256(made.prompt.encode()).hexdigest(),
+            "edited": candidate.standing.edit is not None,
+            "reviewer": decision.reviewer,
+            "decided_at": decision.created_at.isoformat(timespec="seconds") + "Z",
+        }
+        own = {"id": made.candidate_id, **candidate.fields, "label": made.label, "provenance": provenance}
+        rows.append({column: own.get(column) for column in columns})
+    return Rows(rows, columns, sorted({row["provenance"]["run_id"] for row in rows}), left_out)
+
+
+def columns_of(task: Task) -> list[str]:
+    """Columns of an export of the task."""
+    label = ["label"] if task.labels is not None else []
+    return ["id", *(field.name for field in task.fields), *label, "provenance"]

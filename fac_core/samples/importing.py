@@ -1,0 +1,186 @@
+"""An import is all or nothing: each row of the file becomes a sample or a quarantined row, in one transaction.
+
+Duplicates are counted and reported, never removed: what a set holds twice is the curator's to decide.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fac_core.errors import InputError
+from fac_core.samples import mapping as mappings
+from fac_core.samples.comparing import compare
+from fac_core.samples.content import content_hash, normalise
+from fac_core.samples.datasets import check_role
+from fac_core.samples.mapping import Mapping
+from fac_core.samples.parsing import ParsedSample, QuarantinedRow, RowParser
+from fac_core.samples.preview import Counts
+from fac_core.samples.source import Source, plain_words
+from fac_core.samples.tables import open_table
+from fac_core.store import datasets as store
+from fac_core.tasks import load_task
+from fac_core.workspace import Workspace, now
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+__all__ = ["ImportReport", "QuarantinedRow", "import_dataset", "import_texts", "pasted", "quarantine_jsonl"]
+
+SHOWN_QUARANTINE = 100
+_MAX_NAME = 120
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import brought."""
+
+    dataset_id: str
+    name: str
+    role: str
+    n_rows: int
+    """Samples stored."""
+    n_quarantined: int
+    n_exact_duplicates: int
+    """Samples whose text came earlier in the file."""
+    n_near_duplicates: int
+    """Samples that are no exact duplicate but resemble one earlier in the file."""
+    quarantine: list[QuarantinedRow]
+    """The first bad rows."""
+    warnings: list[str]
+    """Sentences."""
+
+
+def import_dataset(
+    ws: Workspace, path: Path, filename: str, role: str, name: str | None = None, mapping: Mapping | None = None
+) -> ImportReport:
+    """Bring a file into the project; without `mapping`, with a guessed one.
+
+    Raises:
+        InputError: the file or the mapping cannot be used, no row is good, or the file is here already in this role.
+        StoreError: the disk is full.
+    """
+    return import_source(ws, Source.of(path, filename), role, name, mapping)
+
+
+def import_texts(ws: Workspace, text: str, role: str, name: str) -> ImportReport:
+    """Bring pasted text into the project: one text a line, or JSON lines.
+
+    Raises:
+        InputError: as for `import_dataset`.
+    """
+    return import_source(ws, pasted(text), role, name, None)
+
+
+def pasted(text: str) -> Source:
+    """Pasted text as something to preview or import."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()][:20]
+    is_json = bool(lines) and all(line.startswith("{") and line.endswith("}") for line in lines)
+    return Source("pasted.jsonl" if is_json else "pasted.txt", pasted=text.encode("utf-8", "surrogatepass"))
+
+
+def import_source(ws: Workspace, source: Source, role: str, name: str | None, mapping: Mapping | None) -> ImportReport:
+    """The way all samples come in."""
+    task = load_task(ws.task)
+    check_role(role)
+    with open_table(source) as table:
+        used = mapping or mappings.guess(task, table.columns, table.head)
+        mappings.check(task, used, table.columns, source.name)
+        parser, counts = RowParser(task, used), Counts()
+        good: list[ParsedSample] = []
+        bad: list[QuarantinedRow] = []
+        for row in table.rows:
+            parsed = parser.parse(row)
+            counts.add(parsed, task)
+            if isinstance(parsed, ParsedSample):
+                good.append(parsed)
+            else:
+                bad.append(parsed)
+    if not good:
+        raise InputError(f"No row of {source.name} can be used; the first is {bad[0].sentence()}.")
+    sha256 = source.sha256()
+    with ws.database.cursor() as cursor:
+        _refuse_again(cursor, source, sha256, role, used)
+    contents = _contents(good)
+    found = compare(ws.database, [contents[content_hash(item.content)] for item in good], role)
+    brought = store.DatasetRow(
+        dataset_id=_new_id(at := now()),
+        name=plain_words(name or "")[:_MAX_NAME] or source.name.split(".")[0] or source.name,
+        role=role,
+        source=source.name,
+        sha256=sha256,
+        mapping=asdict(used),
+        n_rows=len(good),
+        n_quarantined=len(bad),
+        n_exact_duplicates=found.n_exact,
+        n_near_duplicates=found.n_near,
+        created_at=at,
+        deleted_at=None,
+    )
+    with ws.database.transaction() as cursor:
+        _refuse_again(cursor, source, sha256, role, used)
+        ids = store.add_contents(cursor, _table({"content_hash": list(contents), "text": list(contents.values())}))
+        store.insert_dataset(cursor, brought, _sample_table(good, ids), _quarantine_table(bad))
+    return ImportReport(
+        dataset_id=brought.dataset_id,
+        name=brought.name,
+        role=role,
+        n_rows=brought.n_rows,
+        n_quarantined=brought.n_quarantined,
+        n_exact_duplicates=brought.n_exact_duplicates,
+        n_near_duplicates=brought.n_near_duplicates,
+        quarantine=bad[:SHOWN_QUARANTINE],
+        warnings=counts.warnings(task) + found.warnings,
+    )
+
+
+def quarantine_jsonl(ws: Workspace, dataset_id: str) -> bytes:
+    """All bad rows of a dataset as JSON lines: row_number, field, reason, raw."""
+    rows = store.quarantine_rows(ws.database, dataset_id)
+    return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
+
+
+def _refuse_again(cursor: duckdb.DuckDBPyConnection, source: Source, sha256: str, role: str, mapping: Mapping) -> None:
+    if (name := store.same_import(cursor, sha256, role, asdict(mapping))) is not None:
+        raise InputError(f"{source.name} is in this project already, as the {role} set “{name}”.")
+
+
+def _contents(good: list[ParsedSample]) -> dict[str, str]:
+    """Normalised texts to be read, by hash, in the order they come."""
+    texts = (text for item in good for text in (item.content, item.contrast) if text is not None)
+    return {content_hash(text): normalise(text) for text in texts}
+
+
+def _sample_table(good: list[ParsedSample], ids: dict[str, int]) -> pa.Table:
+    return _table(
+        {
+            "row_number": [item.row_number for item in good],
+            "external_id": [item.external_id for item in good],
+            "content_id": [ids[content_hash(item.content)] for item in good],
+            "contrast_id": [None if item.contrast is None else ids[content_hash(item.contrast)] for item in good],
+            "label": [item.label for item in good],
+            "fields": [json.dumps(item.fields, ensure_ascii=False) for item in good],
+            "meta": [json.dumps(item.meta, ensure_ascii=False) for item in good],
+        }
+    )
+
+
+def _quarantine_table(bad: list[QuarantinedRow]) -> pa.Table:
+    return _table({name: [getattr(row, name) for row in bad] for name in ("row_number", "field", "reason", "raw")})
+
+
+def _table(columns: dict[str, list[Any]]) -> pa.Table:
+    """An Arrow table whose column types do not depend on whether there are rows."""
+    import pyarrow as pa
+
+    numbers = {"row_number": pa.int32(), "content_id": pa.int64(), "contrast_id": pa.int64()}
+    return pa.table({name: pa.array(values, numbers.get(name, pa.string())) for name, values in columns.items()})
+
+
+def _new_id(at: datetime) -> str:
+    return f"{at:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"

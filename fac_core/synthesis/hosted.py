@@ -1,0 +1,48 @@
+"""The hosted generator asks an OpenAI-compatible endpoint; several calls run at once, replies come back in order.
+
+An endpoint that cannot be used stops the run with its sentence; a single bad reply only costs the samples it should
+have held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from fac_core.llm.client import ChatClient
+from fac_core.synthesis.generator import Request, Response, Style
+
+AT_ONCE = 4
+
+
+class HostedGenerator:
+    """Structured replies of an instructed model behind an endpoint."""
+
+    style: Style = "chat"
+
+    def __init__(self, client: ChatClient, at_once: int = AT_ONCE) -> None:
+        self._client = client
+        self._at_once = at_once
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Response]:
+        """One response for each request, in their order.
+
+        Raises:
+            EndpointError: the service is down, refuses the key or model, or keeps failing.
+        """
+        pool = ThreadPoolExecutor(self._at_once, thread_name_prefix="endpoint")
+        try:
+            yield from pool.map(self._ask, requests)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _ask(self, request: Request) -> Response:
+        reply = self._client.ask(
+            request.prompt.system,
+            request.prompt.user,
+            max_tokens=request.max_tokens,
+            temperature=request.temperature,
+            seed=request.seed % 2**31,
+            schema=request.prompt.schema,
+        )
+        return Response(reply.text, reply.finish, {**reply.usage, "model": self._client.endpoint.model})

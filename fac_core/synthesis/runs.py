@@ -1,0 +1,165 @@
+"""A run is started from measured gaps: the pool is searched first, and only what it leaves open is written for.
+
+Each target gets its examples, label and control before the start; nothing is decided while candidates are written.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from fac_core.coverage.worklist import in_worklist
+from fac_core.errors import InputError
+from fac_core.feature_space.spaces import space
+from fac_core.jobs import owner
+from fac_core.llm.endpoint import endpoint_of
+from fac_core.store import synthesis as store
+from fac_core.store.features import names_of
+from fac_core.synthesis.find import add_picks, new_picks, new_run_id
+from fac_core.synthesis.plan import ITEMS_PER_CALL, RunSettings, job_spec
+from fac_core.synthesis.results import RunSummary, TargetRow, run_summary, run_table
+from fac_core.synthesis.targets import N_EXAMPLES, Example, Target, derangement, majority_label, targets_to_tables
+from fac_core.tasks import Task, load_task
+from fac_core.workspace import Workspace, now
+
+__all__ = ["Run", "RunSettings", "RunSummary", "TargetRow", "estimate", "run_summary", "run_table", "runs", "start_run"]
+
+JOB_KIND = "synthesise"
+SECONDS_PER_SAMPLE = {"local": 0.8, "openai": 0.6}
+"""Until a run of this project has been timed: measured on two cores, and a guess for an endpoint."""
+EXAMPLE_TOKENS = 40
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in a list."""
+
+    run_id: str
+    space_id: str
+    delta: float
+    generator: str
+    """local, openai or pool"""
+    settings: dict[str, Any]
+    n_targets: int
+    created_at: datetime
+    job_id: str | None
+    """None if nothing had to be written."""
+    state: str
+    """State of its job; completed if it needed none."""
+
+
+def start_run(
+    ws: Workspace, space_id: str, delta: float, settings: RunSettings, feature_ids: Sequence[int] | None = None
+) -> str:
+    """Search the pool, then write candidates for the features that stay open, in a job; returns the run's id.
+
+    `feature_ids` defaults to the work list.
+
+    Raises:
+        InputError: no features, unknown space or feature, a setting out of range, or an endpoint that is not set up.
+    """
+    settings.check()
+    chosen = space(ws, space_id)
+    wanted = list(dict.fromkeys(in_worklist(ws, space_id) if feature_ids is None else feature_ids))
+    if not wanted:
+        raise InputError("The work list is empty; add missing features to it on the coverage page first.")
+    if unknown := [feature for feature in wanted if not 0 <= feature < chosen.d_sae]:
+        raise InputError(f"The space has features 0 to {chosen.d_sae - 1}, and no feature {unknown[0]}.")
+    if settings.generator == "openai":
+        endpoint = endpoint_of(ws, settings.base_url, settings.model)
+        settings = replace(settings, base_url=endpoint.base_url, model=endpoint.model)
+    task = load_task(ws.task)
+    picks = new_picks(ws, space_id, delta, wanted) if settings.use_pool else []
+    found = {feature for pick in picks for feature in pick.covers}
+    targets = make_targets(ws, task, space_id, delta, [f for f in wanted if f not in found], settings.seed)
+    run_id = new_run_id()
+    known = store.known_texts(ws.database, space_id)
+    with ws.database.transaction() as cursor:
+        row = store.RunRow(run_id, space_id, delta, settings.generator, asdict(settings), wanted, now())
+        store.insert_run(cursor, row)
+        if picks:
+            add_picks(ws, cursor, run_id, picks)
+    if targets:
+        spec = dict(job_spec(run_id, chosen.spec, task.id, delta, settings))
+        title = f"Write {task.sample_words} for {len(targets)} feature{'s' * (len(targets) != 1)}"
+        owner.start(ws, JOB_KIND, title, spec, {**targets_to_tables(targets), "known": known})
+    return run_id
+
+
+def make_targets(
+    ws: Workspace, task: Task, space_id: str, delta: float, feature_ids: Sequence[int], seed: int
+) -> list[Target]:
+    """Targets with names, controls, labels and the anchor's texts that activate them most."""
+    names = names_of(ws.database, space_id, feature_ids)
+    controls = derangement(feature_ids, seed)
+    examples: dict[int, list[Example]] = defaultdict(list)
+    for row in store.top_examples(ws.database, space_id, feature_ids, "anchor", N_EXAMPLES):
+        fields = task.tidy(row.fields)
+        if task.check(fields) is None:
+            examples[row.feature_id].append(Example(fields, *row[2:]))
+    return [
+        Target(
+            feature_id=feature,
+            name=names.get(feature, ""),
+            control_id=controls[feature],
+            label=majority_label(task, examples[feature], delta),
+            examples=tuple(examples[feature]),
+        )
+        for feature in feature_ids
+    ]
+
+
+def runs(ws: Workspace) -> list[Run]:
+    """All runs, newest first."""
+    return [_run(row, store.jobs_of_runs(ws.database)) for row in store.run_rows(ws.database)]
+
+
+def estimate(ws: Workspace, n_targets: int, settings: RunSettings) -> str:
+    """What a run will take, in one sentence: seconds for the local model; calls, tokens and seconds for an endpoint.
+
+    Raises:
+        InputError: a setting is out of range.
+    """
+    settings.check()
+    samples = n_targets * settings.per_feature
+    seconds = samples * _seconds_per_sample(ws, settings.generator)
+    took = f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min"
+    if settings.generator == "local":
+        return f"{samples} samples for {n_targets} features, {took} on this machine, no cost."
+    calls = n_targets * sum(-(-n // ITEMS_PER_CALL) for n in (settings.n_step1, settings.n_step2))
+    generation = load_task(ws.task).generation
+    tokens_in = calls * (len(generation.system + generation.step1) // 4 + 6 * EXAMPLE_TOKENS)
+    tokens_out = samples * max(settings.max_tokens, generation.max_tokens)
+    return (
+        f"{samples} samples for {n_targets} features in {calls} calls, about {tokens_in:,} tokens in and "
+        f"{tokens_out:,} out, {took}; unpriced, since the endpoint's price is not known."
+    )
+
+
+def _run(row: store.RunRow, jobs: Mapping[str, tuple[str, str]]) -> Run:
+    job_id, state = jobs.get(row.run_id, (None, "completed"))
+    return Run(
+        row.run_id,
+        row.space_id,
+        row.delta,
+        row.generator,
+        row.settings,
+        len(row.targets),
+        row.created_at,
+        job_id,
+        state,
+    )
+
+
+def _seconds_per_sample(ws: Workspace, generator: str) -> float:
+    """As timed in this project's last runs with that generator, else what is usual."""
+    timed = [
+        (result["seconds"], result["written_now"])
+        for result in store.finished_results(ws.database)
+        if result.get("generator") == generator and result.get("written_now")
+    ]
+    written = sum(n for _, n in timed)
+    return sum(seconds for seconds, _ in timed) / written if written else SECONDS_PER_SAMPLE[generator]

@@ -1,0 +1,140 @@
+"""Coverage answers: what of the anchor does the set not show, and which of it is worth closing."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fac_core.coverage import worklist
+from fac_core.coverage.gaps import gaps
+from fac_core.coverage.measure import Coverage, coverage
+from fac_core.coverage.states import STATES
+from fac_core.coverage.sweep import SweepPoint, sweep
+from pages.ui import chrome, coverage_views, curves, provenance, services, theme, threshold
+from pages.ui.services import Here
+
+VIEWS = {
+    "Heatmap": coverage_views.show_heatmap,
+    "Map": coverage_views.show_map,
+    "List": coverage_views.show_list,
+    "Richness": coverage_views.show_richness,
+}
+
+
+def sentence(cov: Coverage, n_lines: int, n_robust: int) -> str:
+    """What the page knows right now."""
+    return (
+        f"At δ = {cov.delta:g} the set activates {theme.count(cov.n_after)} of the {theme.count(cov.n_anchor)} "
+        f"task-relevant features of the anchor; {theme.plural(n_lines, 'gap')} can be told from chance, "
+        f"{theme.count(n_robust)} of them robust."
+    )
+
+
+def show_fac(here: Here, cov: Coverage) -> None:
+    """FAC, against the anchor."""
+    change = cov.fac_after - cov.fac
+    st.metric(
+        "FAC",
+        f"{cov.fac:.3f} → {cov.fac_after:.3f}" if change else f"{cov.fac:.3f}",
+        delta=f"{change:+.3f}" if change else None,
+        help=theme.TERMS["fac"],
+    )
+    st.caption(f"95 % interval {theme.interval(cov.low, cov.high, 3)} · n = {theme.count(cov.n_anchor)} features")
+    provenance.how(
+        here,
+        "FAC = |F(Q) ∩ F(P)| / |F(P)|: of the task-relevant features that the anchor P activates above δ, the share "
+        "that the "
+        "set Q activates too. The interval resamples families of features.",
+        key="fac",
+        cli=f"coverage --delta {here.delta:g}",
+        python="from fac_core.coverage.measure import coverage\ncoverage(ws, space_id, delta)",
+        facts={"F(P)": cov.n_anchor, "covered": cov.n_covered, "with approved samples": cov.n_after},
+    )
+
+
+def show_hit_rate(here: Here, cov: Coverage) -> None:
+    """missing_hit_rate, against what was aimed at."""
+    st.metric("missing_hit_rate", theme.number(cov.missing_hit_rate, 3), help=theme.TERMS["missing_hit_rate"])
+    if cov.n_targets:
+        st.caption(f"{cov.n_hit} of {theme.plural(cov.n_targets, 'feature')} aimed at, by approved samples")
+    else:
+        st.caption("no feature has been aimed at yet")
+    provenance.how(
+        here,
+        "Of the features on the work list and in all runs, the share that an approved sample activates above δ. It "
+        "says how "
+        "well aiming worked; FAC says how much is covered.",
+        key="hit_rate",
+        cli=f"coverage --delta {here.delta:g}",
+        facts={
+            "aimed at": cov.n_targets,
+            "hit": cov.n_hit,
+            "hit by any candidate": theme.number(cov.candidate_hit_rate, 3),
+        },
+    )
+
+
+def show_threshold(here: Here, points: list[SweepPoint]) -> None:
+    """The sweep with both marks."""
+    default = here.space.default_delta if here.space else 0.0
+    top = max(threshold.top_of(points, default), here.delta)
+    theme.chart(
+        curves.sweep(points, here.delta, default, top, theme.palette(), theme.is_dark()),
+        key="sweep",
+        alt="FAC and number of missing features over the threshold δ",
+    )
+    st.caption("Solid line: the δ in use. Dashed: calibrated for this space. Left end: the paper's δ = 0.")
+
+
+def show(here: Here) -> None:
+    """The page."""
+    space_id = chrome.need_space(here)
+    chrome.need_data(here, "seed", "anchor")
+    points = services.cached(sweep, here, space_id)
+    if not points:
+        chrome.page_head("Coverage", "The texts have not been read in this feature space yet.")
+        chrome.empty(
+            "Read the texts first: their activations are what coverage is made of.",
+            action="Go to the seed set",
+            page="pages/seed_set.py",
+        )
+        return
+    head = st.container()
+    left, right = st.columns([5, 6], gap="large")
+    with left:
+        here = threshold.slider(here, points)
+        cov = services.cached(coverage, here, space_id, here.delta)
+        one, two = st.columns(2, gap="medium")
+        with one:
+            show_fac(here, cov)
+        with two:
+            show_hit_rate(here, cov)
+    with right:
+        show_threshold(here, points)
+    chrome.chips([(state, cov.states.get(state, 0)) for state in STATES])
+    if cov.saturated:
+        chrome.notice(
+            f"The set is saturated at δ = {cov.delta:g}: nearly everything counts as covered, so FAC tells little "
+            "apart. "
+            "Raise δ to see finer gaps.",
+            "warning",
+        )
+    found = services.cached(gaps, here, space_id, here.delta)
+    n_listed = len(worklist.in_worklist(here.ws, space_id))
+    with head:
+        chrome.page_head(
+            "Coverage",
+            sentence(cov, len(found), sum(gap.robust for gap in found)),
+            action=f"Close {theme.plural(n_listed, 'feature')}" if n_listed else None,
+            icon=":material/science:",
+            page="pages/synthesis.py",
+            help="Find or make samples for the work list.",
+        )
+    for tab, draw in zip(
+        st.tabs(list(VIEWS), key="view", on_change="rerun", bind="query-params"), VIEWS.values(), strict=True
+    ):
+        if tab.open:
+            with tab:
+                draw(here)
+
+
+show(services.here())

@@ -1,0 +1,214 @@
+"""Features answers: what does the space tell apart, and which of it does the seed set lack?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from fac_core.features.states import OTHER_STATES, STATES
+from fac_core.features.table import FeaturePage, FeatureRow, feature_page
+from pages.ui import chrome, feature_view, services, theme
+from pages.ui.services import Here
+
+PAGE_SIZE = 50
+SORTS = {
+    "anchor": "most anchor samples",
+    "seed": "most seed samples",
+    "synthetic": "most new samples",
+    "max": "highest activation",
+    "effect": "association with the task",
+    "lift": "lift",
+    "q": "surest association",
+    "name": "name",
+    "id": "number",
+}
+ASCENDING = {"q", "name", "id"}
+RELEVANT = {"all": None, "relevant": True, "other": False}
+NO_FEATURE = -1
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the rail says."""
+
+    search: str
+    states: tuple[str, ...]
+    relevant: bool | None
+    in_list: bool | None
+    sort: str
+
+    @property
+    def n_set(self) -> int:
+        """How many filters narrow the table."""
+        return bool(self.search) + bool(self.states) + (self.relevant is not None) + bool(self.in_list)
+
+
+def rail() -> Filters:
+    """The filters; each lives in the URL."""
+    search = st.text_input(
+        "Search", key="f_search", bind="query-params", live=True, placeholder="word or number", icon=":material/search:"
+    )
+    relevant = st.segmented_control(
+        "Task", list(RELEVANT), default="relevant", key="f_task", bind="query-params", required=True, wrap=True,
+        help=theme.TERMS["relevant"],
+    )
+    states = st.pills(
+        "State", [*STATES, *OTHER_STATES], selection_mode="multi", format_func=lambda name: theme.state(name).label,
+        key="f_state", bind="query-params", wrap=True, help="At the δ in use. Nothing chosen shows all.",
+    )
+    listed = st.toggle("On the work list", key="f_list", bind="query-params")
+    sort = st.selectbox("Sort by", list(SORTS), format_func=SORTS.__getitem__, key="f_sort", bind="query-params")
+    known = tuple(name for name in states or () if name in theme.STATES)
+    return Filters(search or "", known, RELEVANT.get(relevant or "all"), True if listed else None, sort if sort in SORTS else "anchor")
+
+
+def find(here: Here, filters: Filters) -> tuple[FeaturePage, int]:
+    """The rows of the page that is open, and its number."""
+    number = st.session_state.get("f_page") or 1
+
+    def page(n: int) -> FeaturePage:
+        return feature_page(
+            here.ws, here.space_id, here.delta, search=filters.search, states=filters.states, relevant=filters.relevant,
+            in_list=filters.in_list, sort=filters.sort, descending=filters.sort not in ASCENDING, page=n, page_size=PAGE_SIZE,
+        )
+
+    found = page(number)
+    if not found.rows and number > 1:  # a filter left fewer pages than the one that was open
+        number = 1
+        st.session_state["f_page"] = 1
+        found = page(1)
+    return found, number
+
+
+def open_selected() -> None:
+    """The row that was clicked becomes the open feature; clicking it again closes it."""
+    rows = st.session_state["_feature_table"]["selection"]["rows"]
+    shown = st.session_state["_feature_ids"]
+    services.go("feature", str(shown[rows[0]]) if rows and rows[0] < len(shown) else None)
+
+
+def table(here: Here, found: FeaturePage, opened: int, *, narrow: bool) -> None:
+    """One page of rows; a click opens the feature."""
+    ids = [row.feature_id for row in found.rows]
+    st.session_state["_feature_ids"] = ids
+    columns = ["state", "name", "anchor"] if narrow else [
+        "state", "name", "anchor", "density", "seed", "new", "effect", "lift", "activations", "listed",
+    ]
+    config: dict[str, Any] = {
+        "state": st.column_config.TextColumn("" if narrow else "state", width=34 if narrow else 105),
+        "name": st.column_config.TextColumn("name", width="medium"),
+        "anchor": st.column_config.NumberColumn("anchor", width=58, help="Anchor samples that activate it above δ."),
+        "density": st.column_config.ProgressColumn(
+            "density", width=80, format="%.1f %%", min_value=0.0,
+            max_value=max([10.0, *(100 * row.density_anchor for row in found.rows)]),
+            help=theme.TERMS["density"],
+        ),
+        "seed": st.column_config.NumberColumn("seed", width=50, help="Seed samples that activate it above δ."),
+        "new": st.column_config.NumberColumn("new", width=46, help="Approved new samples that activate it above δ."),
+        "effect": st.column_config.NumberColumn("AUROC", width=62, format="%.2f", help=theme.TERMS["effect"]),
+        "lift": st.column_config.NumberColumn("lift", width=50, format="%.1f", help=theme.TERMS["lift"]),
+        "activations": st.column_config.BarChartColumn(
+            "activations", width=100, help="Anchor samples by activation, 16 bars of width 1."
+        ),
+        "listed": st.column_config.CheckboxColumn("listed", width=48, help="On the work list."),
+    }
+    selected = [ids.index(opened)] if opened in ids else []
+    st.dataframe(
+        [record(row, narrow) for row in found.rows],
+        key="_feature_table",
+        hide_index=True,
+        column_order=columns,
+        column_config=config,
+        on_select=open_selected,
+        selection_mode="single-row",
+        selection_default={"selection": {"rows": selected, "columns": [], "cells": []}},
+        height=560 if not narrow else 720,
+        row_height=32,
+        placeholder="–",
+        alt=f"Table of {len(ids)} features",
+    )
+
+
+def record(row: FeatureRow, narrow: bool) -> dict[str, object]:
+    """A row as the table takes it; cells are literal."""
+    look = theme.state(row.state)
+    return {
+        "state": look.mark if narrow else look.label,
+        "name": row.name or f"feature {row.feature_id}",
+        "anchor": row.n_anchor,
+        "density": 100 * row.density_anchor,
+        "seed": row.n_seed,
+        "new": row.n_synthetic,
+        "effect": row.effect,
+        "lift": row.lift,
+        "activations": row.hist,
+        "listed": row.in_list,
+    }
+
+
+def pages(found: FeaturePage, number: int, *, narrow: bool) -> None:
+    """Pages of the table, and where this one lies."""
+    n_pages = max(1, -(-found.total // PAGE_SIZE))
+    first = (number - 1) * PAGE_SIZE + 1
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        last = min(found.total, first + PAGE_SIZE - 1)
+        st.caption(f"{theme.count(first)}–{theme.count(last)} of {theme.count(found.total)}" if found.total else "nothing found")
+        if n_pages > 1:
+            st.pagination(n_pages, key="f_page", bind="query-params", max_visible_pages=3 if narrow else 7)
+
+
+def opened_feature(here: Here) -> int:
+    """The feature named in the URL, or NO_FEATURE."""
+    said = services.follow("feature")
+    d_sae = here.space.d_sae if here.space else 0
+    if said and said.isdecimal() and len(said) < 9 and int(said) < d_sae:
+        services.go("feature", said)
+        return int(said)
+    return NO_FEATURE
+
+
+def headline(here: Here, total: int, filters: Filters) -> str:
+    """What the page knows right now."""
+    of = f"of the space's {theme.count(here.space.d_sae)} features" if here.space else "features"
+    if filters.n_set:
+        return f"{theme.count(total)} {of} pass {theme.plural(filters.n_set, 'filter')}; counts are at {theme.threshold(here.delta)}."
+    return f"All {theme.count(total)} features of the space; counts are at {theme.threshold(here.delta)}."
+
+
+def show(here: Here) -> None:
+    """The page."""
+    chrome.need_space(here)
+    opened = opened_feature(here)
+    head = st.container()
+    if opened == NO_FEATURE:
+        left, right = st.columns([1, 4.2], gap="medium")
+        with left:
+            filters = rail()
+        found, number = find(here, filters)
+        with right:
+            listing(here, found, number, opened, narrow=False)
+    else:
+        left, right = st.columns([1, 2], gap="large")
+        with left:
+            with st.popover("Filters", icon=":material/filter_list:", width="stretch"):
+                filters = rail()
+            found, number = find(here, filters)
+            listing(here, found, number, opened, narrow=True)
+        with right:
+            feature_view.show(here, opened)
+    with head:
+        chrome.page_head("Features", headline(here, found.total, filters))
+
+
+def listing(here: Here, found: FeaturePage, number: int, opened: int, *, narrow: bool) -> None:
+    """Table and its pages, or why there is none."""
+    if not found.total:
+        st.caption("No feature passes these filters. Names come from the texts that were read; take a filter off to see more.")
+        return
+    table(here, found, opened, narrow=narrow)
+    pages(found, number, narrow=narrow)
+
+
+show(services.here())

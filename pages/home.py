@@ -1,0 +1,149 @@
+"""Home answers: how much is covered, what changed it, and what to do next."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fac_core.coverage.gaps import gaps
+from fac_core.coverage.measure import Coverage, coverage
+from fac_core.coverage.worklist import worklist
+from fac_core.jobs import owner
+from fac_core.review.queue import counts
+from fac_core.samples.datasets import list_datasets
+from fac_core.store.activations import count_unread
+from fac_core.synthesis.runs import run_summary, runs
+from pages.ui import chrome, funnel, heat, provenance, services, theme
+from pages.ui.next_step import Waiting, next_step
+from pages.ui.services import Here
+
+
+def look_around(here: Here) -> Waiting:
+    """Count what decides the next step."""
+    ws, space_id = here.ws, here.space_id
+    roles = {dataset.role for dataset in list_datasets(ws) if not dataset.deleted}
+    active = [job for job in owner.jobs(ws) if job.active]
+    listed = worklist(ws, space_id)
+    found = services.cached(gaps, here, space_id, here.delta)
+    on_list = {item.feature_id for item in listed}
+    free = [gap for gap in found if not on_list.intersection(gap.members)]
+    reviewed = counts(ws, space_id)
+    return Waiting(
+        has_seed="seed" in roles,
+        has_anchor="anchor" in roles,
+        n_unread=count_unread(ws.database, space_id),
+        is_reading=any(job.kind == "extract" for job in active),
+        n_pending=reviewed.pending,
+        n_open=sum(item.state == "missing" for item in listed),
+        n_making=sum(job.kind == "synthesise" for job in active),
+        n_robust=sum(gap.robust for gap in free),
+        n_gaps=len(free),
+    )
+
+
+def sentence(cov: Coverage, n_robust: int) -> str:
+    """What the page knows right now."""
+    if not cov.n_anchor:
+        return "Nothing is measured yet."
+    missing = cov.n_anchor - cov.n_after
+    return (
+        f"The seed set activates {theme.count(cov.n_covered)} of the {theme.count(cov.n_anchor)} task-relevant features that "
+        f"the anchor shows, {theme.count(missing)} are still open, and {theme.plural(n_robust, 'gap')} "
+        f"{'is' if n_robust == 1 else 'are'} robust."
+    )
+
+
+def show_funnel(here: Here, cov: Coverage) -> None:
+    """Features → alive → named → relevant → in the anchor → covered and missing."""
+    quiet = theme.palette()["quiet"]
+    mode = "by the label" if cov.relevance_mode == "label" else "every alive one"
+    boxes = [
+        ("features", cov.n_features, "of the SAE", "All features of the feature space."),
+        ("alive", cov.n_alive, "in any text", theme.TERMS["alive"]),
+        ("named", cov.n_named, "keywords or people", "Features that carry a name."),
+        ("relevant", cov.n_relevant, mode, theme.TERMS["relevant"]),
+        ("in the anchor", cov.n_anchor, theme.threshold(cov.delta), theme.TERMS["anchor"]),
+    ]
+    steps = [
+        funnel.Step([funnel.Figure(label, theme.count(n), meaning)], note, [(n / max(1, cov.n_features), quiet)])
+        for label, n, note, meaning in boxes
+    ]
+    n_missing = cov.states.get("missing", 0)
+    open_too = cov.n_anchor - cov.n_after - n_missing
+    covered, missing, other = (theme.state(name) for name in ("covered", "missing", "undersampled"))
+    parts = [(cov.n_after, covered), (n_missing, missing), (open_too, other)]
+    figures = [
+        funnel.Figure(covered.label, theme.count(cov.n_after), covered.meaning, covered.colour),
+        funnel.Figure(missing.label, theme.count(n_missing), missing.meaning, missing.colour),
+        funnel.Figure("◐ unclear", theme.count(open_too), "Undersampled, dense or template: their absence says little.", other.colour),
+    ]
+    bars = [(n / max(1, cov.n_anchor), look.colour) for n, look in parts]
+    note = f"{theme.percent(cov.fac_after)} of the anchor's are covered"
+    funnel.funnel([*steps, funnel.Step(figures, note, bars)], key="funnel")
+
+
+def show_fac(here: Here, cov: Coverage) -> None:
+    """FAC with its interval, before and after what was approved."""
+    with st.container(border=True, gap="small", height="stretch"):
+        change = cov.fac_after - cov.fac
+        runs_ = [heat.Piece("FAC of the seed set\n", kind="quiet small", title=theme.TERMS["fac"]), heat.Piece(theme.number(cov.fac), kind="hero")]
+        if change:
+            green = theme.state("covered").colour
+            runs_ += [heat.Piece(" → ", kind="quiet"), heat.Piece(theme.number(cov.fac_after), kind="hero", colour=green)]
+            runs_ += [heat.Piece(f"  +{change:.3f} with approved samples", kind="small", colour=green)]
+        small = f"\n95 % interval {theme.interval(cov.low, cov.high)} · n = {theme.count(cov.n_anchor)} · {theme.threshold(cov.delta)}"
+        heat.words(*runs_, heat.Piece(small, kind="quiet small", title=theme.TERMS["interval"]), key="fac")
+        if cov.n_targets:
+            st.caption(
+                f"Of {theme.plural(cov.n_targets, 'feature')} aimed at, an approved sample hits {cov.n_hit} "
+                f"({theme.percent(cov.missing_hit_rate)}).",
+                help=theme.TERMS["missing_hit_rate"],
+            )
+        if cov.saturated:
+            st.caption(f":orange[:material/warning:] {theme.TERMS['saturated']}")
+        provenance.how(
+            here,
+            "FAC = |F(Q) ∩ F(P)| / |F(P)|: of the task-relevant features that the anchor P activates above δ, the share that "
+            "the seed set Q activates too. The interval resamples families of features.",
+            key="fac",
+            cli="coverage",
+            python="from fac_core.coverage.measure import coverage\ncoverage(ws, space_id, delta)",
+            facts={"F(P)": cov.n_anchor, "covered": cov.n_covered, "with approved samples": cov.n_after},
+        )
+
+
+def show_recent(here: Here) -> None:
+    """Runs and jobs, newest first."""
+    st.subheader("Lately", anchor=False)
+    lines: list[heat.Piece] = []
+    for run in runs(here.ws)[:2]:
+        summary = run_summary(here.ws, run.run_id)
+        lines.append(heat.Piece(f"Run of {run.created_at:%d %b %H:%M} closed {summary.n_closed} of {summary.n_targets}.\n"))
+    for job in owner.jobs(here.ws, 4):
+        at = job.ended_at or job.created_at
+        lines += [heat.Piece(f"{at:%d %b %H:%M}  ", kind="quiet small mono"), heat.Piece(f"{job.title}: {job.state}\n", kind="small")]
+    if lines:
+        heat.words(*lines, key="recent")
+    else:
+        st.caption("Jobs and runs will be listed here.")
+
+
+def show(here: Here) -> None:
+    """The page."""
+    chrome.need_space(here)
+    now = look_around(here)
+    step = next_step(now)
+    if not (now.has_seed and now.has_anchor):
+        if chrome.page_head("Home", "Coverage compares a seed set with an anchor."):
+            st.switch_page(step.page)
+        chrome.need_data(here, "seed", "anchor")
+    cov = services.cached(coverage, here, here.space_id, here.delta)
+    chrome.page_head("Home", sentence(cov, now.n_robust), action=step.label, icon=step.icon, page=step.page, help=step.why)
+    show_funnel(here, cov)
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        show_fac(here, cov)
+    with right:
+        show_recent(here)
+
+
+show(services.here())

@@ -1,0 +1,69 @@
+"""Seed set answers: which texts are here, in which role, and have they been read?"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fac_core.feature_space.extraction import start_extraction
+from fac_core.feature_space.health import health_card, measured_health
+from fac_core.jobs import owner
+from fac_core.samples.datasets import Dataset, list_datasets
+from fac_core.store.activations import count_unread
+from pages.ui import bring, chrome, dataset_rows, services, theme
+from pages.ui.services import Here
+
+
+def sentence(datasets: list[Dataset], n_unread: int) -> str:
+    """What the page knows right now."""
+    if not datasets:
+        return "No texts yet."
+    sizes: dict[str, int] = {}
+    for dataset in datasets:
+        sizes[dataset.role] = sizes.get(dataset.role, 0) + dataset.n_rows
+    listed = ", ".join(f"{theme.count(n)} {role}" for role, n in sizes.items())
+    read = "all texts are read" if not n_unread else f"{theme.plural(n_unread, 'text')} not read yet"
+    return f"Samples by role: {listed}; {read}."
+
+
+def show(here: Here) -> None:
+    """The page."""
+    space_id = chrome.need_space(here)
+    datasets = list_datasets(here.ws)
+    kept = [dataset for dataset in datasets if not dataset.deleted]
+    n_unread = count_unread(here.ws.database, space_id)
+    is_reading = any(job.active and job.kind == "extract" for job in owner.jobs(here.ws))
+    waits = bool(n_unread) and not is_reading
+    pressed = chrome.page_head(
+        "Seed set",
+        sentence(kept, n_unread),
+        action=f"Read {theme.plural(n_unread, 'text')}" if waits else None,
+        icon=":material/play_arrow:",
+        help="Extracts each text's feature activations, in a job that can be cancelled and resumed.",
+    )
+    if pressed:
+        start_extraction(here.ws, space_id)
+        st.rerun()
+    bring.report(here)
+    with st.expander("Bring texts", icon=":material/upload_file:", expanded=not kept, key="bring"):
+        bring.show(here)
+    if datasets:
+        dataset_rows.show(here, datasets)
+        health(here)
+        dataset_rows.browse(here, kept)
+
+
+def health(here: Here) -> None:
+    """How the SAE did on what was read here."""
+    assert here.space
+    measured = measured_health(here.ws, here.space_id)
+    if measured is None:
+        st.caption("Health of the feature space is measured when texts are read here; a demo brings its activations along.")
+        return
+    card = health_card(here.space.card, measured)
+    chrome.notice(card.sentence, "done" if card.state == "good" else "warning")
+    cut = int(measured.get("truncated_texts") or 0)
+    more = f" · {theme.plural(cut, 'text')} longer than {here.space.spec.max_length} tokens, read in part" if cut else ""
+    st.caption(f"Measured on {theme.count(card.n_tokens)} tokens{more}", help=f"{theme.TERMS['fvu']} {theme.TERMS['l0']}")
+
+
+show(services.here())

@@ -1,0 +1,179 @@
+"""Settings answers: what is fixed for this project, and what it rests on."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fac_core.coverage.sweep import sweep
+from fac_core.features.counts import MAX_DELTA
+from fac_core.features.judgement import ALIVE, AUTO, LABEL, MODES, chosen_mode
+from fac_core.features.relevance import choose_mode
+from fac_core.feature_space import spaces
+from fac_core.feature_space.health import health_card, measured_health
+from fac_core.llm import endpoint
+from fac_core.store.activations import BIN_WIDTH
+from pages.ui import chrome, heat, services, theme
+from pages.ui.services import Here
+
+MODE_WORDS = {
+    AUTO: "automatic: by the label where that leaves enough features",
+    LABEL: "by the label: features that go with the task beyond chance",
+    ALIVE: "every alive feature",
+}
+
+
+@services.guarded
+def set_delta() -> None:
+    """Take over the slider."""
+    here = services.here()
+    spaces.set_delta(here.ws, here.space_id, float(st.session_state["settings_delta"]))
+
+
+@services.guarded
+def reset_delta() -> None:
+    """Back to the calibrated default."""
+    here = services.here()
+    if here.space:
+        spaces.set_delta(here.ws, here.space_id, here.space.default_delta)
+
+
+@services.guarded
+def set_mode() -> None:
+    """Take over the relevance mode."""
+    choose_mode(services.here().ws, st.session_state["settings_mode"])
+
+
+@services.guarded
+def set_veil() -> None:
+    """Take over the veil."""
+    services.here().ws.set_setting("veil", "on" if st.session_state["settings_veil"] else "off")
+
+
+@services.guarded
+def set_reviewer() -> None:
+    """Take over the name, for this session and as the project's default."""
+    name = " ".join(st.session_state["settings_reviewer"].split())[:60]
+    st.session_state["_reviewer"] = name
+    services.here().ws.set_setting("reviewer", name)
+
+
+@services.guarded
+def set_endpoint() -> None:
+    """Keep address and model."""
+    here = services.here()
+    endpoint.set_endpoint(here.ws, st.session_state["settings_url"], st.session_state["settings_model"])
+    services.say("The endpoint is kept with the project.")
+
+
+def measuring(here: Here) -> None:
+    """δ and relevance."""
+    assert here.space
+    st.subheader("Measuring", anchor=False)
+    default = here.space.default_delta
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.session_state["settings_delta"] = here.delta
+        st.slider(
+            "Activation threshold δ", 0.0, min(MAX_DELTA, max(8.0, here.delta)), step=BIN_WIDTH, format="%.2f",
+            key="settings_delta", on_change=set_delta, help=theme.TERMS["delta"],
+        )
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption(f"Calibrated for this space: {default:g} · in the paper: 0")
+            if here.delta != default:
+                st.button(f"Use {default:g}", on_click=reset_delta, type="tertiary", key="settings_delta_reset")
+    with right:
+        points = {point.delta: point for point in services.cached(sweep, here, here.space_id)}
+        if point := points.get(here.delta):
+            st.metric("FAC at this δ", theme.number(point.fac), help=theme.TERMS["fac"])
+            st.caption(f"{theme.plural(point.n_missing, 'feature')} missing · {theme.threshold(here.delta)}")
+    st.session_state["settings_mode"] = chosen_mode(here.ws)
+    st.radio(
+        "Which features belong to the task", MODES, format_func=MODE_WORDS.__getitem__, key="settings_mode",
+        on_change=set_mode, help=theme.TERMS["relevant"],
+    )
+
+
+def people(here: Here) -> None:
+    """Name and veil."""
+    st.subheader("People", anchor=False)
+    st.session_state["settings_reviewer"] = here.reviewer
+    st.text_input(
+        "Your name", key="settings_reviewer", on_change=set_reviewer, width=320, max_chars=60,
+        help="Signs decisions, names of features and overruled relevance.",
+    )
+    if here.task.sensitive:
+        st.session_state["settings_veil"] = here.veiled
+        st.toggle(
+            "Veil sample texts", key="settings_veil", on_change=set_veil,
+            help="Texts of this task can be upsetting. Under the veil each is blurred until it is clicked.",
+        )
+    st.caption("Light or dark follows your system; the menu at the top right of the page changes it for this browser.")
+
+
+def generator(here: Here) -> None:
+    """Endpoint for generation; the key never passes through the page."""
+    st.subheader("Generation endpoint", anchor=False)
+    st.caption("Optional: the local model generates without it. Any OpenAI-compatible service will do.")
+    with st.form("endpoint", border=False):
+        left, right = st.columns(2)
+        left.text_input(
+            "Base URL", here.ws.setting(endpoint.URL_SETTING), key="settings_url", placeholder="http://localhost:8000/v1"
+        )
+        right.text_input("Model", here.ws.setting(endpoint.MODEL_SETTING), key="settings_model", placeholder="name of the model")
+        st.form_submit_button("Keep", on_click=set_endpoint)
+    if endpoint.load_key() == endpoint.NO_KEY:
+        st.caption("No key is set. A service that wants one reads it from the environment: `FAC_LLM_API_KEY` or `OPENAI_API_KEY`.")
+    else:
+        st.caption(":material/key: A key is set on this machine. It is never shown, stored with the project or logged.")
+
+
+def space_card(here: Here) -> None:
+    """What the feature space is and how it measures."""
+    assert here.space
+    space = here.space
+    st.subheader("Feature space", anchor=False)
+    measured = measured_health(here.ws, space.space_id)
+    if measured and {"fvu", "l0"} <= set(space.card):
+        health = health_card(space.card, measured)
+        chrome.notice(health.sentence, "done" if health.state == "good" else "warning")
+    spec = space.spec
+    facts = {
+        "Name": space.name,
+        "Id": space.space_id,
+        "Reads": spec.hook_in_words(),
+        "SAE": f"{theme.count(spec.d_sae)} features, k = {spec.k}, Top-K {'applied' if spec.apply_topk else 'not applied'}",
+        "Pooling": f"{spec.pooling} over {spec.mask}",
+        "Longest text": f"{spec.max_length} tokens",
+        "Declared": f"FVU {theme.number(space.card.get('fvu'))} · L0 {theme.number(space.card.get('l0'), 1)}",
+        "Calibrated δ": f"{space.default_delta:g}",
+    }
+    st.dataframe(
+        [{"": name, "value": value} for name, value in facts.items()],
+        hide_index=True,
+        column_config={"": st.column_config.TextColumn(width="small"), "value": st.column_config.TextColumn("", width="large")},
+        alt="Facts about the feature space",
+    )
+    if space.card:
+        with st.expander("The SAE's card"):
+            st.json(space.card, expanded=1)
+
+
+def show(here: Here) -> None:
+    """The page."""
+    where = f"The project lies in {here.ws.root}; its task is {here.task.title.lower()}."
+    chrome.page_head("Settings", where)
+    if here.space is None:
+        if chrome.empty("This project has no feature space yet.", action="Use the embedded one", icon=":material/download:"):
+            spaces.ensure_embedded(here.ws)
+            st.rerun()
+    else:
+        measuring(here)
+    people(here)
+    generator(here)
+    if here.space is not None:
+        space_card(here)
+    with st.expander("What this task counts as relevant"):
+        heat.words(heat.Piece(here.task.description + "\n"), *[heat.Piece(f"· {line}\n", kind="small") for line in here.task.rubric])
+
+
+show(services.here())

@@ -1,0 +1,333 @@
+"""An open feature: its name and who gave it, what activates it at every strength, how often, and what lies near it.
+
+Names, tokens and texts are data of others: they are drawn as literal text or table cells only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from fac_core.coverage import worklist
+from fac_core.errors import FacError
+from fac_core.features.detail import FeatureDetail, feature_detail
+from fac_core.features.examples import BANDS, MIDDLE, THRESHOLD, TOP, Example, examples
+from fac_core.features.naming import MAX_CHARS, rename
+from fac_core.features.probe import Probe, heat as read_heat, probe
+from fac_core.features.relevance import overrule
+from fac_core.store.activations import BIN_WIDTH
+from pages.ui import chrome, heat, provenance, services, theme
+from pages.ui.services import Here
+
+N_SHOWN = {TOP: 4, MIDDLE: 3, THRESHOLD: 3}
+BAND_WORDS = {TOP: "Strongest", MIDDLE: "In the middle", THRESHOLD: "Just above δ"}
+BY_TEST, YES, NO = "by the test", "yes", "no"
+N_NEIGHBOURS = 8
+
+
+def show(here: Here, feature_id: int) -> None:
+    """Draw the feature's page."""
+    detail = feature_detail(here.ws, here.space_id, feature_id, here.delta)
+    title(here, detail)
+    facts(here, detail)
+    actions(here, detail)
+    texts = st.container()
+    own = try_text(here, detail)
+    histogram(here, detail, own)
+    near(detail)
+    # last, since reading texts token by token takes a moment; the peaks stand there until then
+    with texts:
+        show_examples(here, detail)
+
+
+def title(here: Here, detail: FeatureDetail) -> None:
+    """Name, author and the way back."""
+    row = detail.row
+    with st.container(horizontal=True, vertical_alignment="top", horizontal_alignment="distribute", wrap=False):
+        newest = next((event for event in detail.history if event.text), None)
+        by = f"{newest.method} · {newest.author}" if newest and newest.method == "keywords" else f"named by {newest.author}" if newest else "no name yet"
+        heat.words(
+            heat.Piece(f"{row.name or 'Unnamed'}\n", kind="title"),
+            heat.Piece(f"feature {row.feature_id}", kind="quiet small mono"),
+            heat.Piece(f"  {by}", kind="quiet small"),
+            key=f"name_{row.feature_id}",
+        )
+        st.button("Close", icon=":material/close:", type="tertiary", key="feature_close", on_click=close, shortcut="Escape")
+
+
+def close() -> None:
+    """Back to the table."""
+    services.go("feature", None)
+
+
+def facts(here: Here, detail: FeatureDetail) -> None:
+    """State and counts in one line, with how they were computed."""
+    row, look = detail.row, theme.state(detail.row.state)
+    runs = [
+        heat.Piece(look.label, kind="strong", colour=look.colour, title=look.meaning),
+        heat.Piece(f"   anchor {row.n_anchor} ({theme.percent(row.density_anchor, 1)})", title=theme.TERMS["density"]),
+        heat.Piece(f"   seed {row.n_seed}"),
+        heat.Piece(f"   new {row.n_synthetic}"),
+        heat.Piece(f"   max {row.max_value:.1f}"),
+    ]
+    if row.effect is not None:
+        q = "" if row.q_value is None else f", q {row.q_value:.2g}"
+        runs.append(heat.Piece(f"   AUROC {row.effect:.2f}{q}", title=theme.TERMS["effect"]))
+    if row.lift is not None:
+        runs.append(heat.Piece(f"   lift {row.lift:.1f}", title=theme.TERMS["lift"]))
+    heat.words(*runs, key=f"facts_{row.feature_id}")
+    if row.overruled:
+        st.caption(f"A person decided that it {'belongs' if row.relevant else 'does not belong'} to the task.")
+
+
+def actions(here: Here, detail: FeatureDetail) -> None:
+    """Work list, name, relevance, provenance."""
+    row = detail.row
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if row.in_list:
+            st.button("Take off the list", icon=":material/playlist_remove:", on_click=unlist, args=(row.feature_id,), key="unlist")
+        else:
+            st.button("Add to work list", icon=":material/playlist_add:", on_click=enlist, args=(row.feature_id,), key="enlist")
+        with st.popover("Name", icon=":material/edit:", key=f"rename_{row.feature_id}"):
+            name_form(detail)
+        with st.popover("Relevance", icon=":material/rule:", key=f"relevance_{row.feature_id}"):
+            relevance_form(here, detail)
+        provenance.how(
+            here,
+            "A sample counts for a feature if the highest activation over its content tokens is above δ. AUROC and lift "
+            "compare the anchor's samples with and without the task's label.",
+            key=f"feature_{row.feature_id}",
+            cli=f"features {row.feature_id}",
+            python=f"from fac_core.features.detail import feature_detail\nfeature_detail(ws, space_id, {row.feature_id}, delta)",
+            facts={"feature": row.feature_id, "anchor": row.n_anchor, "seed": row.n_seed},
+        )
+
+
+@services.guarded
+def enlist(feature_id: int) -> None:
+    """Put the feature on the work list."""
+    here = services.here()
+    worklist.add(here.ws, here.space_id, [feature_id], "features")
+
+
+@services.guarded
+def unlist(feature_id: int) -> None:
+    """Take it off."""
+    here = services.here()
+    worklist.remove(here.ws, here.space_id, [feature_id])
+
+
+def name_form(detail: FeatureDetail) -> None:
+    """A new name, and every earlier one."""
+    feature_id = detail.row.feature_id
+    with st.form(f"name_form_{feature_id}", border=False):
+        st.text_input("Name", detail.row.name, key=f"new_name_{feature_id}", max_chars=MAX_CHARS, help="Empty brings the keywords back.")
+        st.form_submit_button("Keep", on_click=keep_name, args=(feature_id,))
+    for place, event in enumerate(detail.history):
+        heat.words(
+            heat.Piece(event.text or "back to the keywords", kind="small"),
+            heat.Piece(f"   {event.author}, {event.created_at:%d %b %Y %H:%M}", kind="quiet small"),
+            key=f"name_event_{feature_id}_{place}",
+        )
+
+
+@services.guarded
+def keep_name(feature_id: int) -> None:
+    """Give the name that stands in the form."""
+    here = services.here()
+    rename(here.ws, here.space_id, feature_id, st.session_state[f"new_name_{feature_id}"], here.reviewer)
+
+
+def relevance_form(here: Here, detail: FeatureDetail) -> None:
+    """What the tests say, and a person's word above it."""
+    row = detail.row
+    for test in detail.relevance:
+        side = "more" if test.direction == "positive" else "less"
+        st.caption(
+            f"By {test.method}: {side} active on the task's side, AUROC {test.effect:.2f}, p {test.p_value:.2g}, "
+            f"q {test.q_value:.2g}, in {test.n_active} samples: {'relevant' if test.relevant else 'not beyond chance'}."
+        )
+    if not detail.relevance:
+        st.caption("Not tested: too few anchor samples activate it.")
+    key = f"belongs_{row.feature_id}"
+    st.session_state[key] = (YES if row.relevant else NO) if row.overruled else BY_TEST
+    st.segmented_control(
+        "Belongs to the task", [BY_TEST, YES, NO], key=key, required=True, on_change=keep_relevance, args=(row.feature_id,)
+    )
+    for event in detail.judgements:
+        word = BY_TEST if event.relevant is None else YES if event.relevant else NO
+        heat.words(
+            heat.Piece(word, kind="small"),
+            heat.Piece(f"   {event.author}, {event.created_at:%d %b %Y %H:%M}", kind="quiet small"),
+        )
+
+
+@services.guarded
+def keep_relevance(feature_id: int) -> None:
+    """Take over a person's judgement."""
+    here = services.here()
+    said = st.session_state[f"belongs_{feature_id}"]
+    overrule(here.ws, here.space_id, feature_id, {YES: True, NO: False}.get(said), here.reviewer)
+
+
+# --- texts ---
+
+
+def show_examples(here: Here, detail: FeatureDetail) -> None:
+    """Texts by strength: first with their peaks, then with the heat of every token."""
+    row = detail.row
+    found = examples(here.ws, here.space_id, row.feature_id, here.delta, n=max(N_SHOWN.values()))
+    shown = [(band, example) for band in BANDS for example in found[band][: N_SHOWN[band]]]
+    if not shown:
+        st.caption(f"No text read so far activates this feature above {theme.threshold(here.delta)}.")
+        return
+    slot = st.empty()
+
+    def draw(pieces: Callable[[Example], Sequence[heat.Piece]], key: str) -> None:
+        cards, last = [], ""
+        for band, example in shown:
+            heading = BAND_WORDS[band] if band != last else ""
+            cards.append(heat.Shown(pieces(example), head=about(example), heading=heading))
+            last = band
+        with slot:
+            heat.samples(cards, veiled=here.veiled, top=row.max_value, key=f"{key}_{row.feature_id}")
+
+    draw(lambda example: heat.text_pieces(example.text, [(example.char_start, example.char_end, example.value)]), "peaks")
+    try:
+        marks = {e.content_id: services.cached(token_marks, here, here.space_id, row.feature_id, e.text) for _, e in shown}
+    except FacError as error:
+        chrome.notice(f"Only the peaks are marked. {error}", "note")
+        return
+    draw(lambda example: heat.heat_pieces(marks[example.content_id]), "heat")
+
+
+def token_marks(ws: Any, space_id: str, feature_id: int, text: str) -> list[tuple[str, float]]:
+    """Tokens of a text with the feature's activation; what lies between tokens stays in the text."""
+    pieces, at = [], 0
+    for mark in read_heat(ws, space_id, feature_id, text):
+        if mark.start > at:
+            pieces.append((text[at : mark.start], 0.0))
+        pieces.append((mark.text, mark.value))
+        at = mark.end
+    return [*pieces, (text[at:], 0.0)] if at < len(text) else pieces
+
+
+def about(example: Example) -> list[heat.Piece]:
+    """Where a text comes from."""
+    parts = [example.role, *([example.label] if example.label else []), *[str(value) for value in list(example.meta.values())[:3]]]
+    return [heat.Piece(f"{example.value:.2f}", kind="strong"), *[heat.Piece(part) for part in parts]]
+
+
+def try_text(here: Here, detail: FeatureDetail) -> Probe | None:
+    """A field for one's own text, and what it activates."""
+    feature_id = detail.row.feature_id
+    st.subheader("Try your own text", anchor=False)
+    with st.form("try_text", border=False, enter_to_submit=False):
+        text = st.text_area("Your text", key="own_text", persist_state="session", height=80, label_visibility="collapsed",
+                            placeholder=f"a {here.task.sample_word} in your own words")
+        st.form_submit_button("Read it", icon=":material/play_arrow:")
+    if not (text or "").strip():
+        return None
+    with services.page(), st.spinner("Reading your text …", show_time=True):
+        read = services.cached(probe, here, here.space_id, str(text))
+        marks = services.cached(token_marks, here, here.space_id, feature_id, read.text)
+        mine = next((active for active in read.features if active.feature_id == feature_id), None)
+        heat.samples(
+            [heat.Shown(heat.heat_pieces(marks), head=verdict(here, mine))], top=detail.row.max_value, key=f"own_{feature_id}"
+        )
+        if read.n_truncated:
+            st.caption(f"Only the beginning was read; {theme.plural(read.n_truncated, 'token')} are beyond the longest text.")
+        with st.expander(f"What else it activates ({sum(a.value > here.delta for a in read.features)} features above δ)"):
+            feature_list([(a.feature_id, a.name, a.value) for a in read.features[:30]], "activation", "own_features")
+        return read
+    return None
+
+
+def verdict(here: Here, mine: Any) -> list[heat.Piece]:
+    """Whether one's own text activates the feature."""
+    if mine is None:
+        return [heat.Piece("does not activate this feature")]
+    fires = mine.value > here.delta
+    look = theme.state("covered" if fires else "missing")
+    return [
+        heat.Piece(f"{look.mark} {mine.value:.2f}", kind="strong", colour=look.colour),
+        heat.Piece(f"{'above' if fires else 'not above'} {theme.threshold(here.delta)}"),
+        heat.Piece(f"stronger than {theme.percent(mine.share_below)} of the anchor"),
+    ]
+
+
+# --- how often, and what is near ---
+
+
+def histogram(here: Here, detail: FeatureDetail, own: Probe | None) -> None:
+    """Samples by activation for each role, δ and one's own text marked."""
+    import plotly.graph_objects as go
+
+    roles = {role: bins for role, bins in detail.histogram.items() if any(bins)}
+    if not roles:
+        return
+    st.subheader("How strongly it fires", anchor=False)
+    mine = next((a.value for a in own.features if a.feature_id == detail.row.feature_id), None) if own else None
+    last = max(max(b for b, n in enumerate(bins) if n) for bins in roles.values())
+    last = max(last, int((mine or 0) / BIN_WIDTH), int(here.delta / BIN_WIDTH)) + 1
+    figure = go.Figure()
+    for role, bins in roles.items():
+        figure.add_bar(
+            x=[(b + 0.5) * BIN_WIDTH for b in range(last)], y=bins[:last], name=role, width=BIN_WIDTH,
+            marker={"color": theme.ROLE_COLOURS[role], "line": {"width": 0}}, opacity=0.75,
+            hovertemplate=f"{role}: %{{y}} samples around %{{x:.2f}}<extra></extra>",
+        )
+    theme.figure(figure, height=210, barmode="overlay", bargap=0.05)
+    figure.update_xaxes(title="highest activation in the sample", range=[0, (last + 1) * BIN_WIDTH])
+    figure.update_yaxes(title="samples")
+    text = theme.palette()["text"]
+    figure.add_vline(here.delta, line={"color": text, "dash": "dot", "width": 1}, annotation={"text": "δ", "font": {"color": text}})
+    if mine is not None:
+        accent = theme.palette()["accent"]
+        figure.add_vline(mine, line={"color": accent, "width": 2}, annotation={"text": "your text", "font": {"color": accent}})
+    theme.chart(figure, key=f"histogram_{detail.row.feature_id}", alt="Histogram of the feature's activations for each role")
+
+
+def near(detail: FeatureDetail) -> None:
+    """Boosted tokens, neighbours, family."""
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Nearest features", anchor=False, help="By the cosine of their decoder directions.")
+        if detail.neighbours:
+            feature_list([(i, n, c) for i, n, c in detail.neighbours[:N_NEIGHBOURS]], "cosine", "near")
+        else:
+            st.caption("Not computed for this space.")
+    with right:
+        st.subheader("Tokens it raises", anchor=False, help="Output tokens whose logits the feature's decoder direction raises most.")
+        if detail.tokens:
+            runs = [heat.Piece(f"{token.replace(' ', '␣').replace(chr(10), '⏎')}   ", kind="mono", title=f"+{logit:.2f}") for token, logit in detail.tokens]
+            heat.words(*runs, key=f"tokens_{detail.row.feature_id}")
+        else:
+            st.caption("Not computed for this space.")
+        if detail.family:
+            st.subheader("Its family", anchor=False, help=theme.TERMS["family"])
+            feature_list([(i, n, None) for i, n in detail.family[:20]], "", "family")
+
+
+def feature_list(rows: Sequence[tuple[int, str, float | None]], measure: str, key: str) -> None:
+    """Features by name; a click opens one."""
+    ids = [feature_id for feature_id, _, _ in rows]
+
+    def opened() -> None:
+        chosen = st.session_state[f"list_{key}"]["selection"]["rows"]
+        if chosen and chosen[0] < len(ids):
+            services.go("feature", str(ids[chosen[0]]))
+
+    st.dataframe(
+        [{"feature": f"{name or 'feature'} · {feature_id}", measure or "x": value} for feature_id, name, value in rows],
+        key=f"list_{key}",
+        hide_index=True,
+        column_order=["feature", *([measure] if measure else [])],
+        column_config={measure: st.column_config.NumberColumn(measure, format="%.2f", width=80)} if measure else None,
+        on_select=opened,
+        selection_mode="single-row",
+        row_height=30,
+        alt="Features; choose one to open it",
+    )

@@ -1,0 +1,293 @@
+"""A key lands on the card that was drawn: every callback carries the candidate and the revision the person saw.
+
+A second press of the same key on the same card is the same event; the store keeps it once.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fac_core.errors import ModelError
+from fac_core.features.probe import heat as token_heat
+from fac_core.review.decisions import REASONS, Decision, decide, undo
+from fac_core.review.queue import Counts, ReviewCard, next_item
+from fac_core.workspace import Workspace
+from pages.ui import differences, heat, services, theme
+from pages.ui.services import Here
+
+REASON_WORDS = {
+    "off_topic": "off topic",
+    "unnatural": "unnatural",
+    "wrong_label": "wrong label",
+    "unsafe_detail": "unsafe detail",
+    "near_copy": "near copy",
+    "bad_format": "bad format",
+    "other": "other",
+}
+_DONE = {"approve": "Approved", "reject": "Rejected", "skip": "Skipped", "edit": "Edited and read again"}
+
+
+# --- acts ---
+
+
+def act(here: Here, card: ReviewCard, action: str, reason: str | None = None, text: str | None = None) -> None:
+    """Record a decision about the card that was shown, and go on to the next."""
+    decision = services.guarded(decide)(
+        here.ws, card.candidate_id, here.reviewer, action, revision=card.revision, reason=reason, text=text
+    )
+    if decision is None:
+        return
+    _leave_modes()
+    if action == "edit":
+        services.go("sample", card.candidate_id)
+    else:
+        following = next_item(here.ws, here.space_id, here.reviewer, after=card.candidate_id)
+        services.go("sample", following.candidate_id if following else None)
+    _said(decision)
+
+
+def take_back(here: Here, event_id: int | None) -> None:
+    """Undo the reviewer's last decision (the one the button was drawn for) and show its card."""
+    decision = services.guarded(undo)(here.ws, here.reviewer, event_id)
+    st.session_state["_acts"] = [] if decision is None else [act for act in _acts() if act != event_id]
+    if decision is not None:
+        _leave_modes()
+        services.go("sample", decision.candidate_id)
+        _said(decision)
+
+
+def _acts() -> list[int]:
+    """Events of this session that were not taken back, oldest first."""
+    return list(st.session_state.get("_acts", []))
+
+
+def _said(decision: Decision) -> None:
+    if decision.action != "undo" and not decision.replayed:
+        st.session_state["_acts"] = [*_acts(), decision.event_id]
+    words = "Taken back" if decision.action == "undo" else _DONE[decision.action]
+    st.session_state["_last_act"] = f"{words}: candidate {decision.candidate_id[-12:]}"
+
+
+def _leave_modes() -> None:
+    st.session_state.pop("_rejecting", None)
+    st.session_state.pop("_editing", None)
+
+
+def _enter(mode: str, card: ReviewCard) -> None:
+    _leave_modes()
+    st.session_state[mode] = (card.candidate_id, card.revision)
+
+
+def in_mode(mode: str, card: ReviewCard) -> bool:
+    """Whether the person is choosing a reason, or editing, for this very card."""
+    return bool(st.session_state.get(mode) == (card.candidate_id, card.revision))
+
+
+# --- the card ---
+
+
+def actions(here: Here, card: ReviewCard) -> None:
+    """One key a decision."""
+    mark = f"{card.candidate_id}_{card.revision}"
+    if in_mode("_editing", card):
+        return
+    if in_mode("_rejecting", card):
+        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+            st.text("Why?", width="content")
+            for number, reason in enumerate(REASONS, start=1):
+                st.button(
+                    REASON_WORDS[reason],
+                    key=f"why_{reason}_{mark}",
+                    shortcut=str(number),
+                    on_click=act,
+                    args=(here, card, "reject", reason),
+                )
+            st.button("Back", key=f"why_back_{mark}", shortcut="Escape", type="tertiary", on_click=_leave_modes)
+        return
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.button(
+            "Approve",
+            key=f"approve_{mark}",
+            shortcut="A",
+            type="primary",
+            icon=":material/check:",
+            on_click=act,
+            args=(here, card, "approve"),
+            disabled=not card.verified,
+            help=None if card.verified else "Its feature does not fire in this text; edit or reject it.",
+        )
+        st.button(
+            "Reject",
+            key=f"reject_{mark}",
+            shortcut="X",
+            icon=":material/close:",
+            on_click=_enter,
+            args=("_rejecting", card),
+        )
+        st.button(
+            "Edit", key=f"edit_{mark}", shortcut="E", icon=":material/edit:", on_click=_enter, args=("_editing", card)
+        )
+        st.button(
+            "Skip",
+            key=f"skip_{mark}",
+            shortcut="S",
+            icon=":material/skip_next:",
+            on_click=act,
+            args=(here, card, "skip"),
+        )
+        undo_button(here, mark)
+        if here.veiled:
+            seen = card.candidate_id in st.session_state.get("_lifted", set())
+            st.button(
+                "Veil" if seen else "Lift the veil",
+                key=f"veil_{mark}",
+                shortcut="V",
+                type="tertiary",
+                icon=":material/visibility_off:" if seen else ":material/visibility:",
+                on_click=_turn_veil,
+                args=(card,),
+                help="For this sample. For the whole project: Settings.",
+            )
+
+
+def undo_button(here: Here, mark: str) -> None:
+    """Take back the last decision."""
+    st.button(
+        "Undo",
+        key=f"undo_{mark}",
+        shortcut="U",
+        type="tertiary",
+        icon=":material/undo:",
+        on_click=take_back,
+        args=(here, next(reversed(_acts()), None)),
+        help="Takes back your last decision and shows its sample again.",
+    )
+
+
+def _turn_veil(card: ReviewCard) -> None:
+    lifted = st.session_state.setdefault("_lifted", set())
+    lifted.symmetric_difference_update({card.candidate_id})
+
+
+def veiled(here: Here, card: ReviewCard) -> bool:
+    """Whether this card's text is veiled."""
+    return here.veiled and card.candidate_id not in st.session_state.get("_lifted", set())
+
+
+def hero(here: Here, card: ReviewCard) -> None:
+    """The sample, with the heat of its feature; the peak at once, every token as soon as it has been read."""
+    slot = st.empty()
+    head = [heat.Piece(f"label {card.label}")] if card.label else []
+    head.append(heat.Piece("from the pool" if card.candidate.made.origin == "pool" else "written"))
+    if card.state != "pending":
+        head.append(heat.Piece(card.state, kind="strong"))
+    peak = [(span.start, span.end, span.value) for span in card.spans[:1]]
+    look = {"veiled": veiled(here, card), "look": "big", "head": head}
+    with slot:
+        heat.sample_text(card.text, peak, key=f"hero_peak_{card.candidate_id}_{card.revision}", **look)
+    try:
+        marks = services.cached(_heat, here, here.space_id, card.target_feature, card.text)
+    except ModelError:
+        return  # the model is not at hand: the stored peak stays
+    top = max((value for *_, value in marks), default=0.0)
+    if top > 0:
+        with slot:
+            heat.sample_text(card.text, marks, key=f"hero_{card.candidate_id}_{card.revision}", **look)
+
+
+def _heat(ws: Workspace, space_id: str, feature_id: int, text: str) -> list[tuple[int, int, float]]:
+    return [(mark.start, mark.end, mark.value) for mark in token_heat(ws, space_id, feature_id, text)]
+
+
+def target(card: ReviewCard) -> None:
+    """What it was made for, and how surely it does it."""
+    heat.words(
+        heat.Piece(card.target_name or "no name yet", kind="strong"),
+        heat.Piece(f"   feature {card.target_feature}", kind="quiet small mono"),
+        key="target_name",
+    )
+    rank = "" if card.percentile is None else f" · stronger than {card.percentile:.0%} of the anchor texts it fires in"
+    heat.words(
+        heat.Piece("fires ", kind="small"),
+        heat.Piece(f"{card.value:.2f}", kind="strong small"),
+        heat.Piece(f" · {card.margin:+.2f} over δ = {card.delta:g}{rank}", kind="small"),
+        key="target_value",
+    )
+
+
+def edit_form(here: Here, card: ReviewCard) -> None:
+    """Change the text; it is read again before it can be approved."""
+    mark = f"{card.candidate_id}_{card.revision}"
+    text = st.text_area("Edited text", card.item, key=f"text_{mark}", height=160)
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Save and read again",
+            key=f"save_{mark}",
+            type="primary",
+            shortcut="Ctrl+Enter",
+            on_click=_save,
+            args=(here, card, f"text_{mark}"),
+            disabled=not text.strip(),
+        )
+        st.button("Cancel", key=f"cancel_edit_{mark}", shortcut="Escape", type="tertiary", on_click=_leave_modes)
+
+
+def _save(here: Here, card: ReviewCard, key: str) -> None:
+    with st.spinner("Reading the new text …"):
+        act(here, card, "edit", text=str(st.session_state[key]))
+
+
+def closes(card: ReviewCard) -> None:
+    """Features that hang on this sample, and FAC either way."""
+    verb = "It alone covers" if card.state == "approved" else "Newly covers"
+    look = theme.state("covered")
+    if card.newly_covers:
+        pieces = [
+            heat.Piece(f"{verb} {theme.plural(len(card.newly_covers), 'feature')} of the anchor\n", kind="small strong")
+        ]
+        for feature, name in card.newly_covers[:12]:
+            pieces += [heat.Piece(f"{look.mark} ", colour=look.colour), heat.Piece(name or "no name yet", kind="small")]
+            pieces.append(heat.Piece(f"  {feature}\n", kind="quiet small mono"))
+        if len(card.newly_covers) > 12:
+            pieces.append(heat.Piece(f"and {len(card.newly_covers) - 12} more", kind="quiet small"))
+    else:
+        pieces = [
+            heat.Piece("All the features it activates are covered already; it adds a second witness.", kind="small")
+        ]
+    heat.words(*pieces, key="closes")
+
+
+def consequences(card: ReviewCard) -> None:
+    """FAC if it is approved, and if it is rejected."""
+    one, two, three = st.columns(3, gap="small")
+    one.metric("FAC now", f"{card.fac_now:.4f}", help=theme.TERMS["fac"])
+    for slot, word, value in ((two, "if approved", card.fac_if_approved), (three, "if rejected", card.fac_if_rejected)):
+        change = value - card.fac_now
+        slot.metric(f"FAC {word}", f"{value:.4f}", delta=f"{change:+.4f}" if change else None)
+
+
+def neighbours(here: Here, card: ReviewCard) -> None:
+    """The nearest texts, with what they do not share underlined."""
+    shown = []
+    for near, what in ((card.nearest_seed, "nearest seed sample"), (card.nearest_accepted, "nearest accepted sample")):
+        if near is not None:
+            head = [
+                heat.Piece(what),
+                heat.Piece(f"likeness {near.similarity:.2f}", title="cosine of word weights, 1 is equal"),
+            ]
+            shown.append(heat.Shown(differences.beside(near.text[:1200], card.text), head=head))
+    if shown:
+        heat.samples(shown, veiled=veiled(here, card), key="neighbours")
+        st.caption("Quiet words are shared with the sample; underlined ones are not.")
+
+
+def progress(counts: Counts) -> None:
+    """How far the queue is."""
+    total = counts.pending + counts.approved + counts.rejected + counts.skipped
+    done = counts.approved + counts.rejected
+    st.progress(done / total if total else 0.0)
+    said = f"{counts.pending} left · {counts.approved} approved · {counts.rejected} rejected · {counts.skipped} skipped"
+    last = st.session_state.get("_last_act")
+    heat.words(
+        heat.Piece(said, kind="small"), heat.Piece(f"     {last}" if last else "", kind="quiet small"), key="queue"
+    )

@@ -1,0 +1,212 @@
+"""The work list as tickets, the search of the pool before anything is written, and the settings of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from fac_core.coverage import worklist
+from fac_core.coverage.states import MISSING
+from fac_core.coverage.worklist import WorkItem
+from fac_core.errors import InputError
+from fac_core.jobs.owner import Job
+from fac_core.llm.endpoint import endpoint_of
+from fac_core.samples.datasets import list_datasets
+from fac_core.synthesis.find import find_in_pool
+from fac_core.synthesis.runs import RunSettings, estimate, start_run
+from pages.ui import chrome, heat, services, theme
+from pages.ui.services import Here
+
+TICKETS = 9
+"""Tickets on one screen."""
+GENERATOR_WORDS = {"local": "the local model", "openai": "an endpoint (OpenAI-compatible)"}
+
+
+# --- the work list ---
+
+
+def tickets(here: Here, items: Sequence[WorkItem]) -> None:
+    """The work list, a ticket for each feature."""
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.subheader(f"Work list · {theme.plural(len(items), 'feature')}", anchor=False, width="content")
+        done = [item.feature_id for item in items if item.state != MISSING]
+        if done:
+            st.button(
+                f"Take off the {len(done)} that need nothing",
+                type="tertiary",
+                icon=":material/done_all:",
+                key="take_off_done",
+                on_click=services.guarded(worklist.remove),
+                args=(here.ws, here.space_id, done),
+                help="Features that are covered by now, or whose state says nothing is missing.",
+            )
+    pages = -(-len(items) // TICKETS)
+    number = 1
+    slots = st.container()
+    if pages > 1:
+        number = st.pagination(pages, key="tickets", width="content")
+    shown = items[(number - 1) * TICKETS : number * TICKETS]
+    with slots:
+        for row in (shown[i : i + 3] for i in range(0, len(shown), 3)):
+            for column, item in zip(st.columns(3, gap="small"), row, strict=False):
+                with column:
+                    _ticket(here, item)
+
+
+def _ticket(here: Here, item: WorkItem) -> None:
+    look = theme.state(item.state)
+    with st.container(border=True, gap=None, height="stretch", key=f"ticket_{item.feature_id}"):
+        with st.container(horizontal=True, vertical_alignment="top", gap="small"):
+            with st.container(width="stretch", gap=None):
+                heat.words(heat.Piece(item.name or "no name yet", kind="strong"), key=f"ticket_name_{item.feature_id}")
+            st.button(
+                "",
+                icon=":material/close:",
+                type="tertiary",
+                key=f"off_{item.feature_id}",
+                on_click=services.guarded(worklist.remove),
+                args=(here.ws, here.space_id, [item.feature_id]),
+                help="Take it off the work list",
+            )
+        heat.words(
+            heat.Piece(f"{look.mark} {look.word}", kind="small", colour=look.colour, title=look.meaning),
+            heat.Piece(f"   {item.feature_id} · ", kind="quiet small"),
+            heat.Piece(f"{theme.plural(item.n_anchor, 'anchor sample')}", kind="quiet small"),
+            heat.Piece(" · robust" if item.robust else "", kind="quiet small", title=theme.TERMS["robust"]),
+            key=f"ticket_facts_{item.feature_id}",
+        )
+
+
+# --- find ---
+
+
+def find_first(here: Here, items: Sequence[WorkItem]) -> None:
+    """Real samples of the pool, before anything is written."""
+    st.subheader("1 · Find in the pool", anchor=False)
+    pool = [data for data in list_datasets(here.ws) if data.role == "pool" and not data.deleted]
+    size = sum(data.n_rows for data in pool)
+    targets = [item.feature_id for item in items if item.state == MISSING]
+    if not pool:
+        st.text(
+            "This project has no pool. A set of unlabelled or unused texts, given the role pool, is searched first."
+        )
+        st.page_link("pages/seed_set.py", label="Bring in a pool", icon=":material/upload_file:")
+        return
+    st.text(f"A real text is better than a written one. The pool holds {theme.plural(size, 'text')}.")
+    if st.button(
+        f"Find texts for {theme.plural(len(targets), 'feature')}",
+        icon=":material/search:",
+        key="find",
+        disabled=not targets,
+        help="Greedy set cover: as few texts as possible that together close as many features as the pool can.",
+    ):
+        found = services.guarded(find_in_pool)(here.ws, here.space_id, here.delta, targets)
+        if found is not None:
+            services.say(
+                f"{theme.plural(found, 'text')} of the pool now {'waits' if found == 1 else 'wait'} for review."
+                if found
+                else "No text of the pool activates these features above δ; they have to be written.",
+                "done" if found else "note",
+            )
+            st.rerun()
+
+
+# --- make ---
+
+
+def make(here: Here, items: Sequence[WorkItem], busy: Job | None) -> None:
+    """Settings of a run with its estimate, and its start."""
+    st.subheader("2 · Make", anchor=False)
+    targets = [item.feature_id for item in items if item.state == MISSING]
+    generator = st.segmented_control(
+        "Written by",
+        list(GENERATOR_WORDS),
+        default="local",
+        required=True,
+        format_func=GENERATOR_WORDS.get,
+        key="generator",
+        persist_state="session",
+    )
+    with st.container(horizontal=True, gap="medium"):
+        n_step1 = st.number_input(
+            "Samples, step 1",
+            1,
+            200,
+            6,
+            key="n_step1",
+            persist_state="session",
+            width=130,
+            help="For each feature. The best and the worst of them become the contrastive pair.",
+        )
+        n_step2 = st.number_input(
+            "Samples, step 2",
+            0,
+            200,
+            10,
+            key="n_step2",
+            persist_state="session",
+            width=130,
+            help="For each feature, written with the pair in view.",
+        )
+        temperature = st.number_input(
+            "Temperature", 0.0, 2.0, 0.9, 0.1, key="temperature", persist_state="session", width=120
+        )
+        max_tokens = st.number_input("Max tokens", 8, 2048, 40, 8, key="max_tokens", persist_state="session", width=120)
+    settings = RunSettings(
+        generator="openai" if generator == "openai" else "local",
+        n_step1=int(n_step1),
+        n_step2=int(n_step2),
+        temperature=float(temperature),
+        max_tokens=int(max_tokens),
+        steering=_steering() if generator == "local" else 0.0,
+    )
+    if generator == "openai":
+        _endpoint(here)
+    if not targets:
+        st.text("Nothing on the work list is missing at this δ.")
+    else:
+        st.caption(estimate(here.ws, len(targets), settings))
+    if st.button(
+        f"Write samples for {theme.plural(len(targets), 'feature')}",
+        icon=":material/play_arrow:",
+        type="primary",
+        key="start_run",
+        disabled=not targets or busy is not None,
+        help="A run is under way." if busy else None,
+    ):
+        run_id = services.guarded(start_run)(here.ws, here.space_id, here.delta, settings, targets)
+        if run_id is not None:
+            services.go("run", run_id)
+        st.rerun()
+
+
+def _steering() -> float:
+    value = st.slider(
+        "Steering",
+        0.0,
+        2.0,
+        0.5,
+        0.1,
+        key="steering",
+        persist_state="session",
+        help="How far the model's own state is pushed along the feature's direction while it writes, as a share of the "
+        "feature's strongest activation. 0 is none; much more than 1 spoils the text.",
+    )
+    return float(value)
+
+
+def _endpoint(here: Here) -> None:
+    try:
+        found = endpoint_of(here.ws)
+    except InputError as error:
+        chrome.notice(str(error), "warning")
+    else:
+        heat.words(
+            heat.Piece("model ", kind="quiet small"),
+            heat.Piece(found.model, kind="mono small"),
+            heat.Piece("   at ", kind="quiet small"),
+            heat.Piece(found.base_url, kind="mono small"),
+            key="endpoint",
+        )
+    st.page_link("pages/settings.py", label="Change the endpoint", icon=":material/settings:")

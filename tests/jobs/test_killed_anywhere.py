@@ -1,0 +1,116 @@
+"""kill -9, of the worker and of the owner, at random moments: nothing is lost and nothing counts twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fac_core import workspace
+from fac_core.feature_space.extraction import start_extraction
+from fac_core.feature_space.extractor import Extractor
+from fac_core.feature_space.space import SpaceSpec
+from fac_core.jobs import kinds, owner, process
+from fac_core.jobs.kinds import KINDS
+from fac_core.workspace import Workspace
+from tests.tiny import LABELLED_TEXTS, add_dataset
+
+SPEC = {"n": 40, "rows": 3, "sleep": 0.02}
+EXPECTED = [(number, f"part-{number // 3:04d}") for number in range(120)]
+
+
+@pytest.fixture(autouse=True)
+def _test_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "count", "tests.jobs.counting_kind")
+    monkeypatch.setattr(process, "WORKER_MODULE", "tests.jobs.worker_with_test_kinds")
+    monkeypatch.setattr(kinds, "FOLLOW_UPS", {})
+
+
+def _kill_worker(folder: Path) -> bool:
+    worker = process.worker_of(folder)
+    if worker is None:
+        return False
+    worker.kill()
+    return True
+
+
+def _counted(ws: Workspace) -> list[tuple[int, str]]:
+    return ws.database.rows("SELECT row_number, reason FROM quarantine ORDER BY ALL")
+
+
+def _survive_worker_kills(ws: Workspace, job_id: str, kills: int, longest: float, rng: random.Random) -> int:
+    """Kill the job's worker up to `kills` times at random moments, resuming each time; returns how often it hit."""
+    hits = 0
+    for _ in range(kills):
+        end = time.monotonic() + rng.uniform(0, longest)
+        while time.monotonic() < end:
+            owner.poll(ws)
+            time.sleep(0.01)
+        hits += _kill_worker(ws.jobs / job_id)
+        job = owner.wait(ws, job_id, timeout=30)
+        if job.state == "completed":
+            break
+        assert job.state == "interrupted"
+        owner.resume(ws, job_id)
+    return hits
+
+
+def test_a_worker_killed_at_random_moments_loses_nothing(ws: Workspace) -> None:
+    job_id = owner.start(ws, "count", "Count", SPEC)
+    hits = _survive_worker_kills(ws, job_id, 20, 0.45, random.Random(1))
+    assert owner.wait(ws, job_id, timeout=60).state == "completed"
+    assert hits > 2
+    assert _counted(ws) == EXPECTED
+
+
+def test_an_owner_killed_at_random_moments_loses_nothing(ws: Workspace) -> None:
+    rng, root = random.Random(2), ws.root
+    ws.close()
+    command = [sys.executable, "-P", str(Path(__file__).with_name("owner_process.py")), str(root), json.dumps(SPEC)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    for number in range(8):
+        running = subprocess.Popen(command, env=environment)
+        try:
+            running.wait(timeout=60 if number == 7 else rng.uniform(0.3, 1.3))
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGKILL)
+            running.wait()
+            if rng.random() < 0.5:
+                for folder in (root / "jobs").glob("2*"):
+                    _kill_worker(folder)
+    assert running.returncode == 0
+    again = workspace.open_project(root)
+    completed = [job for job in owner.jobs(again) if job.state == "completed"]
+    assert len(completed) == 1
+    assert _counted(again) == EXPECTED
+    again.close()
+
+
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
+def test_an_extraction_killed_in_the_middle_gives_what_an_undisturbed_one_gives(
+    ws_with_space: Workspace, tiny_spec: SpaceSpec, extractor: Extractor, kills: int
+) -> None:
+    ws = ws_with_space
+    add_dataset(ws, "anchor", [{"text": text} for text in LABELLED_TEXTS])
+    job_id = start_extraction(ws, tiny_spec.space_id, shard_size=1)
+    assert job_id is not None
+    while not (ws.jobs / job_id / "journal.jsonl").read_bytes().count(b"shard"):
+        time.sleep(0.02)
+    _survive_worker_kills(ws, job_id, kills, 0.1 if kills == 1 else 8, random.Random(3))
+    assert owner.wait(ws, job_id, timeout=120).state == "completed"
+    expected = [
+        (text, int(feature))
+        for text, read in zip(LABELLED_TEXTS, extractor.read_all(LABELLED_TEXTS), strict=True)
+        for feature in read.features
+    ]
+    found = ws.database.rows("SELECT text, feature_id FROM activation JOIN content USING (content_id) ORDER BY ALL")
+    assert found == sorted(expected)
+    assert ws.database.one("SELECT count(*), count(DISTINCT content_id) FROM content_read") == (90, 90)
+    assert ws.database.one("SELECT sum(n) FROM profile") == (len(expected),)
