@@ -14,6 +14,7 @@ from pages.ui import chrome, router, services  # noqa: E402
 
 ICON = Path(__file__).parent / "docs" / "icon.svg"
 st.set_page_config(page_title="FAC Explorer", page_icon=str(ICON), layout="wide", initial_sidebar_state=240)
+st.logo(str(ICON), size="large")
 router.enter_frame()
 pages = router.pages()
 page = st.navigation(pages, position="hidden")

@@ -11,6 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,8 @@ def _existing(info: DemoInfo) -> Workspace | None:
 def _create(info: DemoInfo) -> Workspace:
     name, number = f"Demo · {info.title}", 1
     while (folder := workspace.home() / workspace.slug(name)).exists():
-        if not (folder / "project.duckdb").exists() and not _is_project(folder):
-            shutil.rmtree(folder)  # the making ended before there was anything in it
+        if not _is_project(folder) and {path.name for path in folder.iterdir()} <= {workspace.PROJECT_FILE}:
+            shutil.rmtree(folder)  # an earlier making ended before there was anything in it
             break
         number += 1
         name = f"Demo {number} · {info.title}"
@@ -106,10 +107,9 @@ def _fill(ws: Workspace, folder: Path) -> None:
         if filename not in there and (folder / filename).is_file():
             import_dataset(ws, folder / filename, filename, role, part)
     space_id = ensure_embedded(ws)
-    try:
+    # without a cache, or with one of another space, the texts are read like any others, in a job
+    with suppress(InputError):
         import_cache(ws, space_id, folder / CACHE)
-    except InputError:
-        pass  # no cache, or one of another space: the texts are read like any others, in a job
     if start_extraction(ws, space_id) is None:
         refresh(ws, space_id, wait=True)
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from fac_core.coverage import worklist
 from fac_core.coverage.gaps import gaps
-from fac_core.coverage.measure import Coverage, coverage
+from fac_core.coverage.measure import SATURATED_FAC, Coverage, coverage
 from fac_core.coverage.states import STATES
 from fac_core.coverage.sweep import SweepPoint, sweep
 from pages.ui import chrome, coverage_views, curves, provenance, services, theme, threshold
@@ -26,6 +26,19 @@ def sentence(cov: Coverage, n_lines: int, n_robust: int) -> str:
         f"At δ = {cov.delta:g} the set activates {theme.count(cov.n_after)} of the {theme.count(cov.n_anchor)} "
         f"task-relevant features of the anchor; {theme.plural(n_lines, 'gap')} can be told from chance, "
         f"{theme.count(n_robust)} of them robust."
+    )
+
+
+def saturated(cov: Coverage) -> str:
+    """Why this δ tells little apart, and what to do."""
+    if cov.fac > SATURATED_FAC:
+        return (
+            f"The set is saturated at δ = {cov.delta:g}: nearly everything counts as covered, so FAC tells little apart. "
+            "Raise δ to see finer gaps."
+        )
+    return (
+        f"Only {theme.plural(cov.n_gap_families, 'gap')} can be told from chance at δ = {cov.delta:g}. The other open "
+        "features are too rare in the anchor for a seed set of this size; a larger seed or anchor tells more, or another δ."
     )
 
 
@@ -112,12 +125,7 @@ def show(here: Here) -> None:
         show_threshold(here, points)
     chrome.chips([(state, cov.states.get(state, 0)) for state in STATES])
     if cov.saturated:
-        chrome.notice(
-            f"The set is saturated at δ = {cov.delta:g}: nearly everything counts as covered, so FAC tells little "
-            "apart. "
-            "Raise δ to see finer gaps.",
-            "warning",
-        )
+        chrome.notice(saturated(cov), "warning")
     found = services.cached(gaps, here, space_id, here.delta)
     n_listed = len(worklist.in_worklist(here.ws, space_id))
     with head:

@@ -83,52 +83,58 @@ def find(here: Here, filters: Filters) -> tuple[FeaturePage, int]:
 
 
 def open_selected() -> None:
-    """The row that was clicked becomes the open feature; clicking it again closes it."""
-    rows = st.session_state["_feature_table"]["selection"]["rows"]
+    """The row that was clicked becomes the open feature."""
+    cells = st.session_state["_feature_table"]["selection"]["cells"]
     shown = st.session_state["_feature_ids"]
-    services.go("feature", str(shown[rows[0]]) if rows and rows[0] < len(shown) else None)
+    if cells and cells[0][0] < len(shown):
+        services.go("feature", str(shown[cells[0][0]]))
 
 
-def table(here: Here, found: FeaturePage, opened: int, *, narrow: bool) -> None:
+def table(found: FeaturePage, opened: int, *, narrow: bool) -> None:
     """One page of rows; a click opens the feature."""
     ids = [row.feature_id for row in found.rows]
     st.session_state["_feature_ids"] = ids
-    columns = ["state", "name", "anchor"] if narrow else [
-        "state", "name", "anchor", "density", "seed", "new", "effect", "lift", "activations", "listed",
-    ]
+    top = max([10.0, *(100 * row.density_anchor for row in found.rows)])
+    column = st.column_config
     config: dict[str, Any] = {
-        "state": st.column_config.TextColumn("" if narrow else "state", width=34 if narrow else 105),
-        "name": st.column_config.TextColumn("name", width="medium"),
-        "anchor": st.column_config.NumberColumn("anchor", width=58, help="Anchor samples that activate it above δ."),
-        "density": st.column_config.ProgressColumn(
-            "density", width=80, format="%.1f %%", min_value=0.0,
-            max_value=max([10.0, *(100 * row.density_anchor for row in found.rows)]),
-            help=theme.TERMS["density"],
+        "state": column.TextColumn("" if narrow else "state", width=30 if narrow else 108),
+        "name": column.TextColumn("name", width=None if narrow else 190),
+        "anchor": column.NumberColumn("anchor", width=58, help="Anchor samples that activate it above δ."),
+        "density": column.ProgressColumn(
+            "density", width=88, format="%.1f %%", min_value=0.0, max_value=top, color="gray", help=theme.TERMS["density"]
         ),
-        "seed": st.column_config.NumberColumn("seed", width=50, help="Seed samples that activate it above δ."),
-        "new": st.column_config.NumberColumn("new", width=46, help="Approved new samples that activate it above δ."),
-        "effect": st.column_config.NumberColumn("AUROC", width=62, format="%.2f", help=theme.TERMS["effect"]),
-        "lift": st.column_config.NumberColumn("lift", width=50, format="%.1f", help=theme.TERMS["lift"]),
-        "activations": st.column_config.BarChartColumn(
-            "activations", width=100, help="Anchor samples by activation, 16 bars of width 1."
+        "seed": column.NumberColumn("seed", width=48, help="Seed samples that activate it above δ."),
+        "new": column.NumberColumn("new", width=44, help="Approved new samples that activate it above δ."),
+        "effect": column.NumberColumn("AUROC", width=62, format="%.2f", help=theme.TERMS["effect"]),
+        "lift": column.NumberColumn("lift", width=48, format="%.1f", help=theme.TERMS["lift"]),
+        "activations": column.BarChartColumn(
+            "activations", width=84, color="gray", help="Anchor samples by activation, 16 bars of width 1."
         ),
-        "listed": st.column_config.CheckboxColumn("listed", width=48, help="On the work list."),
     }
-    selected = [ids.index(opened)] if opened in ids else []
+    order = ["state", "name", "anchor"] if narrow else list(config)
+    selected = [(ids.index(opened), "name")] if opened in ids else []
     st.dataframe(
-        [record(row, narrow) for row in found.rows],
+        painted([record(row, narrow) for row in found.rows], [row.state for row in found.rows]),
         key="_feature_table",
         hide_index=True,
-        column_order=columns,
+        column_order=order,
         column_config=config,
         on_select=open_selected,
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": selected, "columns": [], "cells": []}},
-        height=560 if not narrow else 720,
+        selection_mode="single-cell",
+        selection_default={"selection": {"rows": [], "columns": [], "cells": selected}},
+        height=720 if narrow else 600,
         row_height=32,
         placeholder="–",
-        alt=f"Table of {len(ids)} features",
+        alt=f"Table of {len(ids)} features; choose one to open it",
     )
+
+
+def painted(records: list[dict[str, object]], states: list[str]) -> Any:
+    """The rows as a frame whose states have their colours."""
+    import pandas as pd
+
+    frame = pd.DataFrame(records)
+    return frame.style.apply(lambda _: [f"color: {theme.state(name).colour}" for name in states], subset=["state"])
 
 
 def record(row: FeatureRow, narrow: bool) -> dict[str, object]:
@@ -136,7 +142,7 @@ def record(row: FeatureRow, narrow: bool) -> dict[str, object]:
     look = theme.state(row.state)
     return {
         "state": look.mark if narrow else look.label,
-        "name": row.name or f"feature {row.feature_id}",
+        "name": f"{'+ ' if row.in_list else ''}{row.name or f'feature {row.feature_id}'}",
         "anchor": row.n_anchor,
         "density": 100 * row.density_anchor,
         "seed": row.n_seed,
@@ -144,7 +150,6 @@ def record(row: FeatureRow, narrow: bool) -> dict[str, object]:
         "effect": row.effect,
         "lift": row.lift,
         "activations": row.hist,
-        "listed": row.in_list,
     }
 
 
@@ -183,31 +188,31 @@ def show(here: Here) -> None:
     opened = opened_feature(here)
     head = st.container()
     if opened == NO_FEATURE:
-        left, right = st.columns([1, 4.2], gap="medium")
+        left, right = st.columns([1, 4.8], gap="medium")
         with left:
             filters = rail()
         found, number = find(here, filters)
         with right:
-            listing(here, found, number, opened, narrow=False)
+            listing(found, number, opened, narrow=False)
     else:
         left, right = st.columns([1, 2], gap="large")
         with left:
             with st.popover("Filters", icon=":material/filter_list:", width="stretch"):
                 filters = rail()
             found, number = find(here, filters)
-            listing(here, found, number, opened, narrow=True)
+            listing(found, number, opened, narrow=True)
         with right:
             feature_view.show(here, opened)
     with head:
         chrome.page_head("Features", headline(here, found.total, filters))
 
 
-def listing(here: Here, found: FeaturePage, number: int, opened: int, *, narrow: bool) -> None:
+def listing(found: FeaturePage, number: int, opened: int, *, narrow: bool) -> None:
     """Table and its pages, or why there is none."""
     if not found.total:
         st.caption("No feature passes these filters. Names come from the texts that were read; take a filter off to see more.")
         return
-    table(here, found, opened, narrow=narrow)
+    table(found, opened, narrow=narrow)
     pages(found, number, narrow=narrow)
 
 

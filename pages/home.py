@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from fac_core.coverage.gaps import gaps
+from fac_core.coverage.grouping import DATASET
+from fac_core.coverage.heatmap import heatmap
 from fac_core.coverage.measure import Coverage, coverage
 from fac_core.coverage.worklist import worklist
 from fac_core.jobs import owner
@@ -12,9 +14,12 @@ from fac_core.review.queue import counts
 from fac_core.samples.datasets import list_datasets
 from fac_core.store.activations import count_unread
 from fac_core.synthesis.runs import run_summary, runs
+from fac_core.workspace import Workspace
 from pages.ui import chrome, funnel, heat, provenance, services, theme
 from pages.ui.next_step import Waiting, next_step
 from pages.ui.services import Here
+
+MAX_BARS = 60
 
 
 def look_around(here: Here) -> Waiting:
@@ -111,6 +116,39 @@ def show_fac(here: Here, cov: Coverage) -> None:
         )
 
 
+def show_themes(here: Here) -> None:
+    """Coverage by family of features: one bar each, the least covered first."""
+    import plotly.graph_objects as go
+
+    bars = services.cached(by_theme, here, here.space_id, here.delta)
+    if not bars:
+        return
+    heat.words(heat.Piece("Coverage by family, the least covered first", kind="quiet small", title=theme.TERMS["family"]), key="themes_head")
+    chart = go.Figure()
+    chart.add_bar(
+        x=list(range(len(bars))), y=[max(share, 0.015) for _, share, _ in bars],
+        marker={"color": [theme.state("covered" if share == 1 else "missing").colour if share in (0, 1) else theme.palette()["accent"] for _, share, _ in bars]},
+        customdata=[(theme.chart_text(name), f"{share:.0%}", n) for name, share, n in bars],
+        hovertemplate="%{customdata[0]}<br>%{customdata[1]} of %{customdata[2]} features covered<extra></extra>",
+    )
+    theme.figure(chart, height=110, bargap=0.15)
+    chart.update_xaxes(visible=False)
+    chart.update_yaxes(range=[0, 1], tickformat=".0%", nticks=3, showgrid=False)
+    theme.chart(chart, key="themes", alt="Share of covered features in each family, the least covered first")
+
+
+def by_theme(ws: Workspace, space_id: str, delta: float) -> list[tuple[str, float, int]]:
+    """(name, share covered, features) of the families with most features in the anchor."""
+    found = heatmap(ws, space_id, delta, DATASET, max_rows=1000)
+    rows = []
+    for place, (_, name) in enumerate(found.families):
+        n = int(found.n_shown[place].max())
+        missing = set.intersection(*(set(found.cell(place, column)) for column in range(len(found.groups))))
+        rows.append((name, 1 - len(missing) / n if n else 0.0, n))
+    largest = sorted(rows, key=lambda row: -row[2])[:MAX_BARS]
+    return sorted(largest, key=lambda row: (row[1], -row[2]))
+
+
 def show_recent(here: Here) -> None:
     """Runs and jobs, newest first."""
     st.subheader("Lately", anchor=False)
@@ -143,7 +181,9 @@ def show(here: Here) -> None:
     with left:
         show_fac(here, cov)
     with right:
-        show_recent(here)
+        with st.container(border=True, height="stretch", gap="xsmall"):
+            show_themes(here)
+    show_recent(here)
 
 
 show(services.here())

@@ -20,12 +20,15 @@ CURRENT = "current"
 
 Project = Annotated[
     str | None,
-    typer.Option("--project", "-p", envvar="FAC_PROJECT", help="Project: its name or folder (default: the current one)."),
+    typer.Option(
+        "--project", "-p", envvar="FAC_PROJECT", help="Project: its name or folder (default: the current one)."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SpaceName = Annotated[str | None, typer.Option("--space", help="Feature space: id or name (default: the first).")]
 Delta = Annotated[
-    float | None, typer.Option("--delta", "-d", help="Activation threshold δ, in steps of 0.25 (default: the project's).")
+    float | None,
+    typer.Option("--delta", "-d", help="Activation threshold δ, in steps of 0.25 (default: the project's)."),
 ]
 Reviewer = Annotated[
     str | None, typer.Option("--reviewer", envvar="FAC_REVIEWER", help="Your name (default: the project's setting).")

@@ -35,7 +35,7 @@ def short(text: str, width: int) -> str:
 
 
 def jsonable(value: Any) -> Any:
-    """Dataclasses, named tuples, paths, times and numpy numbers as JSON values; NaN becomes null."""
+    """Dataclasses, named tuples, paths, times and numpy values as JSON values; NaN becomes null."""
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: jsonable(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
@@ -48,8 +48,8 @@ def jsonable(value: Any) -> Any:
         return value.isoformat(timespec="seconds") + "Z"
     if isinstance(value, Path):
         return str(value)
-    if hasattr(value, "item"):
-        return jsonable(value.item())
+    if hasattr(value, "tolist"):
+        return jsonable(value.tolist())
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

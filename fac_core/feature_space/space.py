@@ -15,7 +15,7 @@ from typing import Any
 from fac_core.errors import ModelError
 
 EMBEDDED = "embedded"
-CARD_KEYS = {"block", "n_blocks", "d_sae", "k", "fvu", "l0", "alive_share", "default_delta"}
+CARD_KEYS = {"block", "n_blocks", "d_sae", "k", "fvu", "l0", "alive_share"}
 DATA = Path(__file__).resolve().parents[2] / "data"
 # where a thing lies, and how it is called, does not change what it computes
 _NOT_IDENTITY = {"backbone", "sae", "name"}

@@ -20,6 +20,9 @@ from fac_core.workspace import Workspace, now
 if TYPE_CHECKING:
     import pyarrow as pa
 
+PAPER_DELTA = 0.0
+"""The threshold of a space for which none was calibrated (method §1)."""
+
 
 @dataclass(frozen=True)
 class Space:
@@ -42,7 +45,7 @@ def ensure_embedded(ws: Workspace) -> str:
     """
     spec, folder = embedded_space(), embedded_folder()
     card = read_card(folder)
-    space_id = register_space(ws, spec, card, float(card["default_delta"]))
+    space_id = register_space(ws, spec, card, float(card.get("default_delta", PAPER_DELTA)))
     load_statics(ws, space_id, folder)
     return space_id
 

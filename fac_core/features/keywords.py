@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.features.phrases import MAX_WORDS, NO_PHRASE, Ints, PhraseIndex
-from fac_core.features.words import is_light, is_link, stem
+from fac_core.features.words import is_light, is_link, is_particle, stem
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -184,29 +184,32 @@ def _choose(index: PhraseIndex, candidates: _Candidates, weight: Floats) -> list
 
 def _lengthen(index: PhraseIndex, candidates: _Candidates, place: int, weight: Floats) -> int:
     """The longest phrase around this one that is there nearly as often: *hack into* rather than *hack*."""
+    near = candidates.near
     for _ in range(MAX_WORDS - 1):
         keys = index.keys(int(candidates.phrase[place]))
-        support = (candidates.near[place] > 0) @ weight
+        support = (near[place] > 0) @ weight
         longer = [
             other
             for other, phrase in enumerate(candidates.phrase.tolist())
-            if _adds_a_word(index.keys(phrase), keys)
-            and (candidates.near[other] > 0) @ weight >= 0.7 * support
+            if _adds_a_word(index.keys(phrase), keys, nearer=near[other].sum() > near[place].sum())
+            and (near[other] > 0) @ weight >= 0.7 * support
             and candidates.precision[other] >= 0.8 * candidates.precision[place]
             and index.quality[phrase] >= 0.8 * index.quality[candidates.phrase[place]]
         ]
         if not longer:
             break
-        place = max(longer, key=lambda other: (float((candidates.near[other] > 0) @ weight), -other))
+        place = max(longer, key=lambda other: (float((near[other] > 0) @ weight), -other))
     return place
 
 
-def _adds_a_word(longer: tuple[str, ...], keys: tuple[str, ...]) -> bool:
-    """Whether it is the phrase and one more word at either end that says something."""
-    if len(longer) != len(keys) + 1 or keys not in (longer[1:], longer[:-1]):
-        return False
-    added = longer[0] if longer[1:] == keys else longer[-1]
-    return not is_link(added)
+def _adds_a_word(longer: tuple[str, ...], keys: tuple[str, ...], *, nearer: bool) -> bool:
+    """Whether it is the phrase and one more telling word: before it, or after it if that leads to the peak.
+
+    What follows the peak was not read when the feature fired; only a particle there (*break into*) belongs to the word.
+    """
+    if longer[1:] == keys:
+        return not is_link(longer[0])
+    return longer[:-1] == keys and (is_particle(longer[-1]) or (nearer and not is_link(longer[-1])))
 
 
 def _stems(keys: tuple[str, ...]) -> set[str]:

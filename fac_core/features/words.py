@@ -15,6 +15,7 @@ from typing import NamedTuple
 _UNSPACED = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 # words that say little by themselves; their place in a phrase matters, see `readable`
 _ARTICLES = {"a", "an", "the"}
+_PARTICLES = {"into", "out", "up", "off", "down", "over", "away", "against", "without"}
 _LINKS = (
     _ARTICLES
     | {"and", "or", "but", "nor", "of", "to", "in", "on", "at", "by", "as", "if", "than", "that", "which", "who", "so"}
@@ -87,6 +88,11 @@ def is_light(key: str) -> bool:
 def is_link(key: str) -> bool:
     """A word that only ties others together: a phrase neither begins nor ends well with it."""
     return key in _LINKS
+
+
+def is_particle(key: str) -> bool:
+    """into, out, up: part of the verb before it."""
+    return key in _PARTICLES
 
 
 def is_article(key: str) -> bool:

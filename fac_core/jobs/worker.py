@@ -38,6 +38,9 @@ def _work(job: JobFolder) -> int:
         else:
             job.append({"event": "completed", "result": json_values(result)})
     except FacError as error:
+        if job.observed_cancel:  # some stop by raising
+            job.append({"event": "cancelled"})
+            return 0
         job.append({"event": "failed", "message": str(error)})
         return 1
     except OSError as error:

@@ -204,7 +204,8 @@ def sample_row(database: Database, sample_id: int) -> SampleRow | None:
 
 _SAMPLES = (
     "SELECT s.sample_id, s.dataset_id, d.name AS dataset, d.role, s.row_number, s.external_id, s.content_id, "
-    "c.text, s.label, s.fields, s.meta FROM sample s JOIN content c USING (content_id) JOIN dataset d USING (dataset_id)"
+    "c.text, s.label, s.fields, s.meta "
+    "FROM sample s JOIN content c USING (content_id) JOIN dataset d USING (dataset_id)"
 )
 
 

@@ -72,10 +72,10 @@ def heatmap(found: Heatmap, palette: Mapping[str, str], chosen: tuple[int, int] 
     theme.figure(chart, height=ROW * n_rows + 120, hovermode="closest", hoverdistance=40, clickmode="event+select")
     chart.update_layout(dragmode=False, margin={"l": 8, "r": 8, "t": 8, "b": 8})
     names = [literal(name or f"feature {family}") for family, name in found.families]
-    chart.update_yaxes(tickvals=rows, ticktext=names, autorange="reversed", showgrid=False, zeroline=False)
+    chart.update_yaxes(tickvals=rows, ticktext=names, range=[n_rows - 0.5, -0.5], showgrid=False, zeroline=False)
     chart.update_yaxes(tickfont={"color": palette["text"], "size": 12})
     chart.update_xaxes(tickvals=columns, ticktext=[literal(group, 18) for group in found.groups], side="top")
-    chart.update_xaxes(showgrid=False, zeroline=False, tickangle=-35 if n_columns > 6 else 0, fixedrange=True)
+    chart.update_xaxes(range=[-0.5, n_columns - 0.5], showgrid=False, zeroline=False, tickangle=-35 if n_columns > 6 else 0, fixedrange=True)
     chart.update_yaxes(fixedrange=True)
     return chart
 

@@ -11,7 +11,7 @@ from fac_core.samples.importing import quarantine_jsonl
 from pages.ui import heat, services, theme
 from pages.ui.services import Here
 
-WIDTHS = [3, 1.7, 1, 1.5, 1.5, 0.7]
+WIDTHS = [3, 1.7, 1, 1.5, 1.3, 1.2]
 PAGE_SIZE = 10
 
 

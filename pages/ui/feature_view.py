@@ -316,9 +316,9 @@ def feature_list(rows: Sequence[tuple[int, str, float | None]], measure: str, ke
     ids = [feature_id for feature_id, _, _ in rows]
 
     def opened() -> None:
-        chosen = st.session_state[f"list_{key}"]["selection"]["rows"]
-        if chosen and chosen[0] < len(ids):
-            services.go("feature", str(ids[chosen[0]]))
+        chosen = st.session_state[f"list_{key}"]["selection"]["cells"]
+        if chosen and chosen[0][0] < len(ids):
+            services.go("feature", str(ids[chosen[0][0]]))
 
     st.dataframe(
         [{"feature": f"{name or 'feature'} · {feature_id}", measure or "x": value} for feature_id, name, value in rows],
@@ -327,7 +327,7 @@ def feature_list(rows: Sequence[tuple[int, str, float | None]], measure: str, ke
         column_order=["feature", *([measure] if measure else [])],
         column_config={measure: st.column_config.NumberColumn(measure, format="%.2f", width=80)} if measure else None,
         on_select=opened,
-        selection_mode="single-row",
+        selection_mode="single-cell",
         row_height=30,
         alt="Features; choose one to open it",
     )

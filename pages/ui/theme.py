@@ -5,6 +5,7 @@ Marks and colours are those of the Okabe–Ito set; the dark variants are lighte
 
 from __future__ import annotations
 
+import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -172,3 +173,10 @@ def plain(text: str) -> str:
     Markdown is escaped and links are broken, so it reads as it was written."""
     escaped = "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>~$:\"'&=/@^" else c for c in " ".join(text.split()))
     return escaped
+
+
+def chart_text(text: str, limit: int = 80) -> str:
+    """Text of others for hover texts and axes of charts, where a few tags would otherwise be read."""
+    short = " ".join(text.split())
+    short = short if len(short) <= limit else short[: limit - 1] + "…"
+    return html.escape(short, quote=False)

@@ -41,7 +41,6 @@ def slider(here: Here, points: Sequence[SweepPoint]) -> Here:
         "Activation threshold δ",
         0.0,
         top,
-        value=default,
         step=BIN_WIDTH,
         format="%.2f",
         key=KEY,

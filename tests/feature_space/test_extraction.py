@@ -24,8 +24,9 @@ from tests.tiny import LABELLED_TEXTS, ODD_TEXTS, add_dataset
 
 
 @pytest.fixture(autouse=True)
-def _no_follow_up(monkeypatch: pytest.MonkeyPatch, jobs_in_process: None) -> None:
-    monkeypatch.setattr(kinds, "FOLLOW_UPS", {})
+def _no_follow_up(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, jobs_in_process: None) -> None:
+    if request.node.name != "test_after_a_reading_the_features_are_described":
+        monkeypatch.setattr(kinds, "FOLLOW_UPS", {})
 
 
 def _rows(texts: list[str]) -> list[dict[str, str]]:
@@ -79,6 +80,17 @@ def test_texts_that_arrive_during_a_reading_are_read_by_a_follow_up_job(
     assert ws.database.one("SELECT count(*) FROM content_read") == (2,)
     totals = dict(ws.database.rows("SELECT dataset_id, n_unread FROM profile_total"))
     assert totals == {"seed": 0, "anchor": 0}
+
+
+def test_after_a_reading_the_features_are_described(ws_with_space: Workspace, tiny_spec: SpaceSpec) -> None:
+    ws = ws_with_space
+    add_dataset(ws, "anchor")
+    job_id = start_extraction(ws, tiny_spec.space_id)
+    assert job_id is not None
+    owner.wait(ws, job_id, timeout=60)
+    described = owner.jobs(ws)[0]
+    assert (described.kind, described.active) == ("describe", True)
+    assert owner.wait(ws, described.job_id, timeout=60).state == "completed"
 
 
 def test_a_changed_sae_fails_the_job_with_a_sentence_and_the_job_can_be_resumed(

@@ -24,6 +24,8 @@ def run(job: JobFolder) -> dict[str, Any]:
         if name in committed:
             continue
         if job.cancelled() and not spec.get("ignore_cancel"):
+            if spec.get("fail") == "stop":
+                raise InputError("Stopped on request.")
             return {}
         if number == spec.get("fail_at") and not (job.work / "mended").exists():
             _fail(spec["fail"])

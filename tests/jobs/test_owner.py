@@ -58,6 +58,13 @@ def test_a_job_goes_from_folder_to_store_in_a_process_of_its_own(ws: Workspace) 
         owner.resume(ws, job_id)
 
 
+def test_a_kind_that_stops_by_raising_is_cancelled_all_the_same(ws: Workspace) -> None:
+    job_id = owner.start(ws, "count", "Count", _spec(n=200, sleep=0.05, fail="stop"))
+    _until(lambda: owner.poll(ws)[0].done > 0)
+    owner.cancel(ws, job_id)
+    assert owner.wait(ws, job_id, timeout=20).state == "cancelled"
+
+
 @pytest.mark.usefixtures("jobs_in_process")
 class TestEndings:
     """Each way a job can end, without the time a process takes to start."""

@@ -15,7 +15,7 @@ from fac_core.review.decisions import decide
 from fac_core.review.effect import by_marginal_coverage
 from fac_core.review.queue import card, counts, next_item, queue
 from fac_core.workspace import Workspace
-from tests.review.conftest import DELTA, add_candidate
+from tests.review.making import DELTA, add_candidate
 
 covers = st.dictionaries(st.sampled_from("abcde"), st.sets(st.integers(0, 6)), max_size=5)
 

@@ -21,7 +21,7 @@ from fac_core.review.formats import guarded, json_line
 from fac_core.review.manifest import plain, without_secrets
 from fac_core.samples.content import normalise
 from fac_core.workspace import Workspace
-from tests.review.conftest import DELTA, add_candidate, strongest
+from tests.review.making import DELTA, add_candidate, strongest
 
 ODD = normalise('Say "hi",\n=HYPERLINK("http://x") كيف 🧨 e\u0301 \u2028 <b>bold</b>')
 

@@ -10,7 +10,7 @@ from fac_core.review.candidates import approved
 from fac_core.review.decisions import decide, undo
 from fac_core.review.queue import card, counts
 from fac_core.workspace import Workspace
-from tests.review.conftest import DELTA, add_candidate, strongest
+from tests.review.making import DELTA, add_candidate, strongest
 
 
 def n_events(ws: Workspace) -> int:

@@ -18,7 +18,7 @@ from fac_core.review.state import fold
 from fac_core.store import review as store
 from fac_core.store.activations import profiles_current, rebuild_profiles
 from fac_core.workspace import Workspace
-from tests.review.conftest import DELTA
+from tests.review.making import DELTA
 
 acts = st.lists(
     st.tuples(

@@ -1,0 +1,217 @@
+"""`fac extract`, `features`, `feature`, `relevance`, `judge`, `name`: from texts to features to what they mean."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fac_core.cli import context
+from fac_core.cli.context import Delta, Json, Project, Reviewer, SpaceName
+from fac_core.cli.show import plural, safe, short, show, table
+from fac_core.errors import InputError
+
+
+def register(app: typer.Typer) -> None:
+    """Add this module's commands."""
+    for command in (extract, features, feature, relevance, judge, name):
+        app.command()(command)
+
+
+def extract(
+    space: SpaceName = None,
+    wait: Annotated[bool, typer.Option(help="Wait until everything is read and described.")] = True,
+    named: Project = None,
+    as_json: Json = False,
+) -> None:
+    """Read every text that has not been read yet, then describe the features."""
+    from fac_core.cli.waiting import settle
+    from fac_core.feature_space import spaces
+    from fac_core.feature_space.extraction import start_extraction
+    from fac_core.feature_space.health import health_card, measured_health
+
+    with context.opened(named) as ws:
+        space_id = context.space_of(ws, space)
+        job_id = start_extraction(ws, space_id)
+        if wait:
+            settle(ws)
+        measured = measured_health(ws, space_id)
+        health = health_card(spaces.space(ws, space_id).card, measured) if measured else None
+        said = "Everything was read before." if job_id is None else "Done." if wait else f"Started: {job_id}"
+        value = {"job_id": job_id, "space_id": space_id, "health": health}
+        show(value, [said, *([safe(health.sentence)] if health else [])], as_json)
+
+
+def features(
+    search: Annotated[str, typer.Option("--search", "-s", help="Words in the name, or a feature's number.")] = "",
+    state: Annotated[
+        list[str] | None, typer.Option(help="covered, missing, undersampled, dense, template, ...")
+    ] = None,
+    relevant: Annotated[
+        bool | None, typer.Option("--relevant/--unrelated", help="Only those of the task, or not.")
+    ] = None,
+    sort: Annotated[
+        str, typer.Option(help="anchor, seed, synthetic, density, max, effect, q, lift, name or id.")
+    ] = "anchor",
+    ascending: Annotated[bool, typer.Option("--ascending", help="Smallest first.")] = False,
+    top: Annotated[int, typer.Option(min=1, max=100, help="Rows of a page.")] = 20,
+    page: Annotated[int, typer.Option(min=1)] = 1,
+    delta: Delta = None,
+    space: SpaceName = None,
+    named: Project = None,
+    as_json: Json = False,
+) -> None:
+    """List features with their counts, state and name."""
+    from fac_core.features.table import feature_page
+
+    with context.opened(named) as ws:
+        space_id = context.space_of(ws, space)
+        at = context.delta_of(ws, space_id, delta)
+        found = feature_page(
+            ws,
+            space_id,
+            at,
+            search=search,
+            states=state or (),
+            relevant=relevant,
+            sort=sort,
+            descending=not ascending,
+            page=page,
+            page_size=top,
+        )
+        rows = [
+            [
+                str(row.feature_id),
+                row.state,
+                "yes" if row.relevant else "no",
+                f"{row.n_anchor:,}",
+                f"{row.n_seed:,}",
+                f"{row.n_synthetic:,}",
+                f"{row.max_value:.2f}",
+                "" if row.effect is None else f"{row.effect:.2f}",
+                row.name,
+            ]
+            for row in found.rows
+        ]
+        heads = [">feature", "state", "relevant", ">anchor", ">seed", ">added", ">max", ">AUROC", "name"]
+        value = {**context.where(ws, space_id, at), "total": found.total, "rows": found.rows}
+        show(value, [*table(heads, rows), f"{plural(found.total, 'feature')} at δ = {at:g}"], as_json)
+
+
+def feature(
+    feature_id: Annotated[int, typer.Argument(help="Number of the feature.")],
+    n: Annotated[int, typer.Option("--examples", "-n", min=0, help="Examples of each band.")] = 4,
+    delta: Delta = None,
+    space: SpaceName = None,
+    named: Project = None,
+    as_json: Json = False,
+) -> None:
+    """Show one feature: name, counts, tests, examples, neighbours, boosted tokens."""
+    from fac_core.features.detail import feature_detail
+    from fac_core.features.examples import examples
+
+    with context.opened(named) as ws:
+        space_id = context.space_of(ws, space)
+        at = context.delta_of(ws, space_id, delta)
+        found = feature_detail(ws, space_id, feature_id, at)
+        bands = examples(ws, space_id, feature_id, at, n) if n else {}
+        row = found.row
+        lines = [
+            f"feature {row.feature_id}  {safe(row.name) or '(no name)'}  {row.state}, "
+            f"{'relevant' if row.relevant else 'not relevant'}",
+            f"anchor {row.n_anchor:,} · seed {row.n_seed:,} · added {row.n_synthetic:,} above δ = {at:g}; "
+            f"maximum {row.max_value:.2f}",
+        ]
+        lines += [
+            f"{test.method}: effect {test.effect:.3f}, q = {test.q_value:.2g}, n = {test.n_active:,}, {test.direction}"
+            for test in found.relevance
+        ]
+        for band, shown in bands.items():
+            lines += [f"{band}:", *(f"  {each.value:6.2f}  {short(each.text, 100)}" for each in shown)]
+        near = [f"{other} {safe(named)} ({cosine:.2f})" for other, named, cosine in found.neighbours[:5]]
+        lines += [f"near: {', '.join(near)}"] if near else []
+        lines += [f"boosts: {', '.join(repr(token) for token, _ in found.tokens)}"] if found.tokens else []
+        show({**context.where(ws, space_id, at), "feature": found, "examples": bands}, lines, as_json)
+
+
+def relevance(
+    mode: Annotated[str | None, typer.Option(help="What decides: label, alive, or auto.")] = None,
+    top: Annotated[int, typer.Option(min=1, max=100, help="Features shown.")] = 10,
+    space: SpaceName = None,
+    named: Project = None,
+    as_json: Json = False,
+) -> None:
+    """Test which features belong to the task, name them by keywords, and join near-copies into families."""
+    from fac_core.cli.waiting import settle
+    from fac_core.features.judgement import choose_mode, judge
+    from fac_core.features.refresh import refresh
+    from fac_core.features.table import feature_page
+
+    with context.opened(named) as ws:
+        space_id = context.space_of(ws, space)
+        if mode is not None:
+            choose_mode(ws, mode)
+        refresh(ws, space_id)
+        settle(ws)
+        at = context.delta_of(ws, space_id, None)
+        everything = feature_page(ws, space_id, at, page_size=1)
+        judged = judge(ws, space_id, everything.total)
+        found = feature_page(ws, space_id, at, relevant=True, sort="effect", page_size=top)
+        rows = [
+            [
+                str(row.feature_id),
+                "" if row.effect is None else f"{row.effect:.3f}",
+                "" if row.q_value is None else f"{row.q_value:.2g}",
+                "" if row.lift is None else f"{row.lift:.1f}",
+                f"{row.n_anchor:,}",
+                row.state,
+                row.name,
+            ]
+            for row in found.rows
+        ]
+        said = (
+            f"{plural(judged.n_by_label, 'feature')} of {everything.total:,} are associated with the task "
+            f"(false-discovery rate 0.1); relevance is decided by: {judged.mode}"
+        )
+        value = {
+            **context.where(ws, space_id, at),
+            "mode": judged.mode,
+            "n_by_label": judged.n_by_label,
+            "top": found.rows,
+        }
+        heads = [">feature", ">AUROC", ">q", ">lift", ">anchor", "state", "keywords"]
+        show(value, [said, *table(heads, rows)], as_json)
+
+
+def judge(
+    feature_id: Annotated[int, typer.Argument(help="Number of the feature.")],
+    verdict: Annotated[str, typer.Argument(help="yes, no, or open (what the tests say).")],
+    space: SpaceName = None,
+    reviewer: Reviewer = None,
+    named: Project = None,
+) -> None:
+    """Say yourself whether a feature belongs to the task."""
+    from fac_core.features.relevance import overrule
+
+    verdicts = {"yes": True, "no": False, "open": None}
+    if verdict not in verdicts:
+        raise InputError(f"A verdict is yes, no or open, not {verdict[:40]!r}.")
+    with context.opened(named) as ws:
+        space_id = context.space_of(ws, space)
+        overrule(ws, space_id, feature_id, verdicts[verdict], context.reviewer_of(ws, reviewer))
+    typer.echo(f"Feature {feature_id}: {verdict}.")
+
+
+def name(
+    feature_id: Annotated[int, typer.Argument(help="Number of the feature.")],
+    text: Annotated[str, typer.Argument(help="The name; empty brings the keywords back.")],
+    space: SpaceName = None,
+    reviewer: Reviewer = None,
+    named: Project = None,
+) -> None:
+    """Name a feature; every name it had is kept."""
+    from fac_core.features.naming import rename
+
+    with context.opened(named) as ws:
+        rename(ws, context.space_of(ws, space), feature_id, text, context.reviewer_of(ws, reviewer))
+    typer.echo(f"Feature {feature_id}: {safe(text) or 'named by its keywords again'}.")

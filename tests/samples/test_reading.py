@@ -1,0 +1,295 @@
+"""Every format gives the same rows, and every kind of bad file gets one sentence."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import json
+import lzma
+import pickle
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fac_core.errors import InputError
+from fac_core.samples import rows as rows_module
+from fac_core.samples import source as source_module
+from fac_core.samples.source import Source, shown_name
+from fac_core.samples.tables import open_table
+from tests.samples.files import GOOD, jsonl
+
+
+def read(path: Path) -> list[rows_module.Row]:
+    with open_table(Source.of(path, path.name)) as table:
+        return list(table.rows)
+
+
+def values(path: Path) -> list[dict[str, object]]:
+    found = read(path)
+    assert all(row.problem is None for row in found)
+    return [row.values for row in found]
+
+
+def write_csv(path: Path, delimiter: str = ",") -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(GOOD[0]), delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(GOOD)
+    return path
+
+
+def test_every_format_gives_the_same_rows(tmp_path: Path):
+    pq.write_table(pa.Table.from_pylist(GOOD), tmp_path / "a.parquet")
+    (tmp_path / "a.json").write_text(json.dumps(GOOD), encoding="utf-8")
+    paths = [
+        jsonl(tmp_path / "a.jsonl", GOOD),
+        write_csv(tmp_path / "a.csv"),
+        write_csv(tmp_path / "semicolons.csv", ";"),
+        write_csv(tmp_path / "a.tsv", "\t"),
+        tmp_path / "a.parquet",
+        tmp_path / "a.json",
+    ]
+    for path in paths:
+        assert values(path) == GOOD, path.name
+
+
+@pytest.mark.parametrize(("pack", "ending"), [(gzip.compress, ".gz"), (lzma.compress, ".xz"), (gzip.compress, "")])
+def test_a_packed_file_is_known_by_its_content_whatever_its_name(tmp_path: Path, pack, ending: str):
+    plain = jsonl(tmp_path / "a.jsonl", GOOD)
+    packed = tmp_path / f"b.jsonl{ending}"
+    packed.write_bytes(pack(plain.read_bytes()))
+    assert values(packed) == GOOD
+
+
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda text: codecs.BOM_UTF8 + text.encode(),
+        lambda text: text.encode("utf-16"),
+        lambda text: codecs.BOM_UTF16_BE + text.encode("utf-16-be"),
+        lambda text: text.encode("utf-16-le"),
+        lambda text: text.encode("utf-32"),
+    ],
+    ids=["utf-8 with mark", "utf-16", "utf-16-be", "utf-16 without mark", "utf-32"],
+)
+def test_byte_order_marks_and_wide_encodings_are_read(tmp_path: Path, encode):
+    path = tmp_path / "a.csv"
+    path.write_bytes(encode("text,label\nما هذا؟ 🙂,benign\nplain words here and some more of them,harmful\n"))
+    assert [row["text"] for row in values(path)] == ["ما هذا؟ 🙂", "plain words here and some more of them"]
+
+
+def test_latin_1_costs_the_lines_that_have_it_and_says_what_to_do(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,label\nfine,benign\ncafé,benign\n".encode("latin-1"))
+    good, bad = read(path)
+    assert good.problem is None
+    assert bad.number == 3 and bad.problem == "is not valid UTF-8 (byte 0xe9 at position 4); save the file as UTF-8"
+
+
+def test_line_separators_of_unicode_are_not_ends_of_lines(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one\u2028two\u0085three"}\r\n\n{"text": "four"}', encoding="utf-8")
+    assert [(row.number, row.values["text"]) for row in read(path)] == [(1, "one\u2028two\u0085three"), (3, "four")]
+
+
+def test_a_text_file_has_one_text_a_line_with_any_line_ends(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"one\r\n\r\ntwo\nthree\rfour")
+    assert [(row.number, row.values["text"]) for row in read(path)] == [
+        (1, "one"),
+        (3, "two"),
+        (4, "three"),
+        (5, "four"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{broken", "is not valid JSON"),
+        ('{"text": }', "is not valid JSON"),
+        ('["a", "b"]', "is a list, not an object"),
+        ('"just text"', "is a text, not an object"),
+        ("17", "is a number, not an object"),
+        ("null", "is empty, not an object"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"text": "a", "n": ' + "9" * 5000 + "}", "a number is too long"),
+    ],
+)
+def test_a_bad_json_line_costs_itself_alone(tmp_path: Path, line: str, problem: str):
+    found = read(jsonl(tmp_path / "a.jsonl", [GOOD[0], line, GOOD[1]]))
+    assert [row.problem is None for row in found] == [True, False, True]
+    assert problem in str(found[1].problem)
+    assert found[1].number == 2 and found[1].raw == line
+
+
+def test_a_line_of_hundreds_of_megabytes_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rows_module, "MAX_LINE", 1000)
+    found = read(jsonl(tmp_path / "a.jsonl", [GOOD[0], {"text": "x" * 10_000}, GOOD[1]]))
+    assert [row.number for row in found] == [1, 2, 3]
+    assert "is longer than" in str(found[1].problem) and len(found[1].raw) <= 1000
+
+
+def test_a_damaged_json_array_is_refused_whole(tmp_path: Path):
+    path = tmp_path / "a.json"
+    path.write_text('[{"text": "a"}, {"text": ]', encoding="utf-8")
+    with pytest.raises(InputError, match=r"a\.json is not valid JSON"):
+        read(path)
+
+
+def test_a_stray_quote_costs_its_line_and_not_the_rest_of_the_file(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    lines = [
+        "text,label",
+        'he said "hi" to me,benign',
+        '"never closed,benign',
+        *["fine,benign"] * 2000,
+        '"q","benign"',
+        "end,harmful",
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    found = read(path)
+    bad = [row for row in found if row.problem]
+    assert len(found) == len(lines) - 1
+    assert [(row.number, row.raw) for row in bad] == [(3, '"never closed,benign')]
+    assert "quote" in str(bad[0].problem)
+    assert found[-1].values == {"text": "end", "label": "harmful"}
+
+
+def test_a_quoted_value_may_hold_line_ends_and_keeps_the_number_of_its_first_line(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text('text,label\n"two\nlines, and ""quotes""",benign\nnext,harmful\n', encoding="utf-8")
+    found = read(path)
+    assert [(row.number, row.values["text"]) for row in found] == [(2, 'two\nlines, and "quotes"'), (4, "next")]
+
+
+def test_a_row_with_too_many_or_too_few_values_is_bad(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na,benign,oops\nb\nc,benign\n", encoding="utf-8")
+    assert [row.problem for row in read(path)] == [
+        "has 3 values, but the first line names 2 columns",
+        "has 1 values, but the first line names 2 columns",
+        None,
+    ]
+
+
+def test_unquoted_tabs_may_hold_quotes(tmp_path: Path):
+    path = tmp_path / "a.tsv"
+    path.write_text('text\tlabel\n"Hi" she said\tbenign\n', encoding="utf-8")
+    assert values(path) == [{"text": '"Hi" she said', "label": "benign"}]
+
+
+def test_column_names_are_made_distinct(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,,text\na,b,c\n", encoding="utf-8")
+    assert values(path) == [{"text": "a", "column 2": "b", "text (2)": "c"}]
+
+
+def test_names_that_are_nobodys_column_are_left_out(tmp_path: Path):
+    path = jsonl(tmp_path / "a.jsonl", ['{"text": "a", "\\ud800": 1, "\\u0000": 2, "' + "n" * 10_000 + '": 3}'])
+    with open_table(Source.of(path, path.name)) as table:
+        assert table.columns == ["text"]
+
+
+cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00\r"), max_size=30)
+
+
+@given(st.lists(st.lists(cells, min_size=3, max_size=3), min_size=1, max_size=8))
+def test_whatever_a_csv_writer_quotes_is_read_back(table: list[list[str]]):
+    file = io.StringIO()
+    csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["a", "b", "c"], *table])
+    source = Source("a.csv", pasted=file.getvalue().encode())
+    with open_table(source) as opened:
+        assert [list(row.values.values()) for row in opened.rows] == table
+
+
+@given(st.binary(max_size=400), st.sampled_from(["a.csv", "a.tsv", "a.jsonl", "a.txt"]))
+def test_any_bytes_are_read_or_refused_with_a_sentence(data: bytes, name: str):
+    try:
+        with open_table(Source(name, pasted=data)) as table:
+            for row in table.rows:
+                assert row.number > 0 and isinstance(row.raw, str)
+    except InputError as error:
+        assert str(error).endswith(".")
+
+
+def test_a_parquet_cell_of_invalid_text_costs_its_row(tmp_path: Path):
+    column = pa.array([b"good", b"\xff\xfe", b"fine"], pa.binary()).cast(pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"text": column}), tmp_path / "a.parquet")
+    found = read(tmp_path / "a.parquet")
+    assert [row.number for row in found] == [1, 2, 3]
+    assert [row.problem for row in found] == [None, "holds text that is not valid UTF-8", None]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "sentence"),
+    [
+        ("a.csv", b"", "a.csv is empty"),
+        ("a.jsonl", b"\n \n\n", "has no rows"),
+        ("a.csv", b"text,label\n", "has no rows"),
+        ("a.parquet", b"not parquet at all", "is not a Parquet file"),
+        ("a.parquet", b"PAR1 and then nonsense", "no readable Parquet file"),
+        ("a.csv", b"PK\x03\x04rest of a workbook", "Excel"),
+        ("a.txt", b"%PDF-1.7", "PDF"),
+        ("a.jsonl", pickle.dumps({"text": "a"}), "pickle"),
+        ("a.csv", b"12345678DUCK", "DuckDB"),
+        ("a.doc", b"words", "no known format"),
+        ("noending", b"words", "no known format"),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 1000)[:40], "damaged or cut off"),
+        ("a.jsonl.xz", lzma.compress(b'{"text": "a"}\n' * 1000)[:40], "damaged or cut off"),
+        ("a.csv", codecs.BOM_UTF16_LE + "text\nab".encode("utf-16-le")[:-1], "middle of a character"),
+        ("a.csv", b"te\xffxt,label\na,b\n", "should name the columns"),
+    ],
+)
+def test_a_file_that_cannot_be_read_gets_one_sentence(tmp_path: Path, name: str, data: bytes, sentence: str):
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=sentence) as caught:
+        read(path)
+    assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_get_a_sentence(tmp_path: Path):
+    for path in (tmp_path / "gone.csv", tmp_path):
+        with pytest.raises(InputError, match="cannot be read"):
+            read(path)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress])
+def test_a_packed_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pack):
+    monkeypatch.setattr(source_module, "MAX_UNPACKED", 8 << 20)
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(pack(b"a\n" * (5 << 20)))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(InputError, match="unpacks to more than"):
+        read(path)
+
+
+def test_a_parquet_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from fac_core.samples import reading_parquet
+
+    monkeypatch.setattr(reading_parquet, "MAX_UNPACKED", 1000)
+    pq.write_table(pa.table({"text": ["word " * 1000]}), tmp_path / "a.parquet")
+    with pytest.raises(InputError, match="unpacks to more than"):
+        read(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize(
+    ("brought", "shown"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\temp\\set.csv", "set.csv"),
+        ("set\x00\u202e.csv", "set.csv"),
+        ("", "unnamed file"),
+        ("..\\", "unnamed file"),
+        ("x" * 300 + ".csv", "x" * 116 + ".csv"),
+    ],
+)
+def test_a_files_name_is_only_shown(brought: str, shown: str):
+    assert shown_name(brought) == shown
