@@ -6,16 +6,16 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from pathlib import Path  # noqa: E402
+from pathlib import Path
 
-import streamlit as st  # noqa: E402
+import streamlit as st
 
-from pages.ui import chrome, router, services  # noqa: E402
+from pages.ui import chrome, router, services
 
 ICON = Path(__file__).parent / "docs" / "icon.svg"
+router.enter_frame()
 st.set_page_config(page_title="FAC Explorer", page_icon=str(ICON), layout="wide", initial_sidebar_state=240)
 st.logo(str(ICON), size="large")
-router.enter_frame()
 pages = router.pages()
 page = st.navigation(pages, position="hidden")
 

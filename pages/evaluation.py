@@ -120,17 +120,14 @@ def show_diversity(here: Here) -> None:
     """Diversity of the words, beside it."""
     st.subheader("Do the words say so too?", anchor=False)
     found = services.cached(text_diversity, here)
+    number = st.column_config.NumberColumn
     st.dataframe(
         _rows(found),
         column_config={
-            name: st.column_config.NumberColumn(name, format="%.3f")
-            for name in (
-                "seed",
-                "seed + approved",
-                "approved alone",
-                "seed, equal length",
-                "with approved, equal length",
-            )
+            "words": number(format="localized"),
+            "distinct-1": number(format="%.3f"),
+            "distinct-2": number(format="%.3f"),
+            "bigram entropy": number(format="%.2f"),
         },
         hide_index=True,
         key="diversity",
@@ -138,26 +135,27 @@ def show_diversity(here: Here) -> None:
     )
     st.caption(
         f"Equal length: {theme.count(found.equal_words)} words drawn text by text, mean of ten draws. Distinct-n: "
-        "different "
-        "n-grams over n-grams; entropy of bigrams in bits."
+        "different n-grams over n-grams; entropy of bigrams in bits."
     )
 
 
 def _rows(found: DiversityChange) -> list[dict[str, object]]:
-    columns = {
+    parts = {
         "seed": found.before,
         "seed + approved": found.after,
         "approved alone": found.added,
         "seed, equal length": found.before_equal,
-        "with approved, equal length": found.after_equal,
-    }
-    measures = {
-        "distinct-1": lambda part: part.distinct_1,
-        "distinct-2": lambda part: part.distinct_2,
-        "bigram entropy": lambda part: part.bigram_entropy,
+        "seed + approved, equal length": found.after_equal,
     }
     return [
-        {"measure": word} | {name: value(part) for name, part in columns.items()} for word, value in measures.items()
+        {
+            "texts": name,
+            "words": part.n_words,
+            "distinct-1": part.distinct_1,
+            "distinct-2": part.distinct_2,
+            "bigram entropy": part.bigram_entropy,
+        }
+        for name, part in parts.items()
     ]
 
 

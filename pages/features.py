@@ -14,18 +14,18 @@ from pages.ui.services import Here
 
 PAGE_SIZE = 50
 SORTS = {
-    "anchor": "most anchor samples",
-    "seed": "most seed samples",
-    "synthetic": "most new samples",
-    "max": "highest activation",
-    "effect": "association with the task",
+    "anchor": "anchor count",
+    "seed": "seed count",
+    "synthetic": "new count",
+    "max": "top activation",
+    "effect": "AUROC",
     "lift": "lift",
-    "q": "surest association",
+    "q": "surest (q)",
     "name": "name",
     "id": "number",
 }
 ASCENDING = {"q", "name", "id"}
-RELEVANT = {"all": None, "relevant": True, "other": False}
+RELEVANT = {"relevant": True, "other": False, "all": None}
 NO_FEATURE = -1
 
 
@@ -50,18 +50,23 @@ def rail() -> Filters:
     search = st.text_input(
         "Search", key="f_search", bind="query-params", live=True, placeholder="word or number", icon=":material/search:"
     )
-    relevant = st.segmented_control(
-        "Task", list(RELEVANT), default="relevant", key="f_task", bind="query-params", required=True, wrap=True,
-        help=theme.TERMS["relevant"],
-    )
+    relevant = st.selectbox("Task", list(RELEVANT), key="f_task", bind="query-params", help=theme.TERMS["relevant"])
     states = st.pills(
-        "State", [*STATES, *OTHER_STATES], selection_mode="multi", format_func=lambda name: theme.state(name).label,
-        key="f_state", bind="query-params", wrap=True, help="At the δ in use. Nothing chosen shows all.",
+        "State",
+        [*STATES, *OTHER_STATES],
+        selection_mode="multi",
+        format_func=lambda name: theme.state(name).label,
+        key="f_state",
+        bind="query-params",
+        wrap=True,
+        help="At the δ in use. Nothing chosen shows all.",
     )
     listed = st.toggle("On the work list", key="f_list", bind="query-params")
     sort = st.selectbox("Sort by", list(SORTS), format_func=SORTS.__getitem__, key="f_sort", bind="query-params")
     known = tuple(name for name in states or () if name in theme.STATES)
-    return Filters(search or "", known, RELEVANT.get(relevant or "all"), True if listed else None, sort if sort in SORTS else "anchor")
+    return Filters(
+        search or "", known, RELEVANT.get(str(relevant)), True if listed else None, sort if sort in SORTS else "anchor"
+    )
 
 
 def find(here: Here, filters: Filters) -> tuple[FeaturePage, int]:
@@ -70,8 +75,17 @@ def find(here: Here, filters: Filters) -> tuple[FeaturePage, int]:
 
     def page(n: int) -> FeaturePage:
         return feature_page(
-            here.ws, here.space_id, here.delta, search=filters.search, states=filters.states, relevant=filters.relevant,
-            in_list=filters.in_list, sort=filters.sort, descending=filters.sort not in ASCENDING, page=n, page_size=PAGE_SIZE,
+            here.ws,
+            here.space_id,
+            here.delta,
+            search=filters.search,
+            states=filters.states,
+            relevant=filters.relevant,
+            in_list=filters.in_list,
+            sort=filters.sort,
+            descending=filters.sort not in ASCENDING,
+            page=n,
+            page_size=PAGE_SIZE,
         )
 
     found = page(number)
@@ -101,7 +115,13 @@ def table(found: FeaturePage, opened: int, *, narrow: bool) -> None:
         "name": column.TextColumn("name", width=None if narrow else 190),
         "anchor": column.NumberColumn("anchor", width=58, help="Anchor samples that activate it above δ."),
         "density": column.ProgressColumn(
-            "density", width=88, format="%.1f %%", min_value=0.0, max_value=top, color="gray", help=theme.TERMS["density"]
+            "density",
+            width=88,
+            format="%.1f %%",
+            min_value=0.0,
+            max_value=top,
+            color="gray",
+            help=theme.TERMS["density"],
         ),
         "seed": column.NumberColumn("seed", width=48, help="Seed samples that activate it above δ."),
         "new": column.NumberColumn("new", width=44, help="Approved new samples that activate it above δ."),
@@ -157,10 +177,11 @@ def pages(found: FeaturePage, number: int, *, narrow: bool) -> None:
     """Pages of the table, and where this one lies."""
     n_pages = max(1, -(-found.total // PAGE_SIZE))
     first = (number - 1) * PAGE_SIZE + 1
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        last = min(found.total, first + PAGE_SIZE - 1)
-        st.caption(f"{theme.count(first)}–{theme.count(last)} of {theme.count(found.total)}" if found.total else "nothing found")
-        if n_pages > 1:
+    last = min(found.total, first + PAGE_SIZE - 1)
+    left, right = st.columns([1, 1 if narrow else 2], vertical_alignment="center")
+    left.caption(f"{theme.count(first)}–{theme.count(last)} of {theme.count(found.total)}")
+    if n_pages > 1:
+        with right.container(horizontal_alignment="right"):
             st.pagination(n_pages, key="f_page", bind="query-params", max_visible_pages=3 if narrow else 7)
 
 
@@ -178,7 +199,8 @@ def headline(here: Here, total: int, filters: Filters) -> str:
     """What the page knows right now."""
     of = f"of the space's {theme.count(here.space.d_sae)} features" if here.space else "features"
     if filters.n_set:
-        return f"{theme.count(total)} {of} pass {theme.plural(filters.n_set, 'filter')}; counts are at {theme.threshold(here.delta)}."
+        passed = theme.plural(filters.n_set, "filter")
+        return f"{theme.count(total)} {of} pass {passed}; counts are at {theme.threshold(here.delta)}."
     return f"All {theme.count(total)} features of the space; counts are at {theme.threshold(here.delta)}."
 
 
@@ -210,7 +232,9 @@ def show(here: Here) -> None:
 def listing(found: FeaturePage, number: int, opened: int, *, narrow: bool) -> None:
     """Table and its pages, or why there is none."""
     if not found.total:
-        st.caption("No feature passes these filters. Names come from the texts that were read; take a filter off to see more.")
+        st.caption(
+            "No feature passes these filters. Names come from the texts that were read; take a filter off to see more."
+        )
         return
     table(found, opened, narrow=narrow)
     pages(found, number, narrow=narrow)

@@ -47,12 +47,10 @@ def look_around(here: Here) -> Waiting:
 
 def sentence(cov: Coverage, n_robust: int) -> str:
     """What the page knows right now."""
-    if not cov.n_anchor:
-        return "Nothing is measured yet."
     missing = cov.n_anchor - cov.n_after
     return (
-        f"The seed set activates {theme.count(cov.n_covered)} of the {theme.count(cov.n_anchor)} task-relevant features that "
-        f"the anchor shows, {theme.count(missing)} are still open, and {theme.plural(n_robust, 'gap')} "
+        f"The seed set activates {theme.count(cov.n_covered)} of the {theme.count(cov.n_anchor)} task-relevant "
+        f"features that the anchor shows, {theme.count(missing)} are still open, and {theme.plural(n_robust, 'gap')} "
         f"{'is' if n_robust == 1 else 'are'} robust."
     )
 
@@ -79,7 +77,12 @@ def show_funnel(here: Here, cov: Coverage) -> None:
     figures = [
         funnel.Figure(covered.label, theme.count(cov.n_after), covered.meaning, covered.colour),
         funnel.Figure(missing.label, theme.count(n_missing), missing.meaning, missing.colour),
-        funnel.Figure("◐ unclear", theme.count(open_too), "Undersampled, dense or template: their absence says little.", other.colour),
+        funnel.Figure(
+            "◐ unclear",
+            theme.count(open_too),
+            "Undersampled, dense or template: their absence says little.",
+            other.colour,
+        ),
     ]
     bars = [(n / max(1, cov.n_anchor), look.colour) for n, look in parts]
     note = f"{theme.percent(cov.fac_after)} of the anchor's are covered"
@@ -90,12 +93,19 @@ def show_fac(here: Here, cov: Coverage) -> None:
     """FAC with its interval, before and after what was approved."""
     with st.container(border=True, gap="small", height="stretch"):
         change = cov.fac_after - cov.fac
-        runs_ = [heat.Piece("FAC of the seed set\n", kind="quiet small", title=theme.TERMS["fac"]), heat.Piece(theme.number(cov.fac), kind="hero")]
+        runs_ = [
+            heat.Piece("FAC of the seed set\n", kind="quiet small", title=theme.TERMS["fac"]),
+            heat.Piece(theme.number(cov.fac), kind="hero"),
+        ]
         if change:
             green = theme.state("covered").colour
-            runs_ += [heat.Piece(" → ", kind="quiet"), heat.Piece(theme.number(cov.fac_after), kind="hero", colour=green)]
+            runs_ += [
+                heat.Piece(" → ", kind="quiet"),
+                heat.Piece(theme.number(cov.fac_after), kind="hero", colour=green),
+            ]
             runs_ += [heat.Piece(f"  +{change:.3f} with approved samples", kind="small", colour=green)]
-        small = f"\n95 % interval {theme.interval(cov.low, cov.high)} · n = {theme.count(cov.n_anchor)} · {theme.threshold(cov.delta)}"
+        interval = f"95 % interval {theme.interval(cov.low, cov.high)}"
+        small = f"\n{interval} · n = {theme.count(cov.n_anchor)} · {theme.threshold(cov.delta)}"
         heat.words(*runs_, heat.Piece(small, kind="quiet small", title=theme.TERMS["interval"]), key="fac")
         if cov.n_targets:
             st.caption(
@@ -107,8 +117,8 @@ def show_fac(here: Here, cov: Coverage) -> None:
             st.caption(f":orange[:material/warning:] {theme.TERMS['saturated']}")
         provenance.how(
             here,
-            "FAC = |F(Q) ∩ F(P)| / |F(P)|: of the task-relevant features that the anchor P activates above δ, the share that "
-            "the seed set Q activates too. The interval resamples families of features.",
+            "FAC = |F(Q) ∩ F(P)| / |F(P)|: of the task-relevant features that the anchor P activates above δ, the "
+            "share that the seed set Q activates too. The interval resamples families of features.",
             key="fac",
             cli="coverage",
             python="from fac_core.coverage.measure import coverage\ncoverage(ws, space_id, delta)",
@@ -123,11 +133,22 @@ def show_themes(here: Here) -> None:
     bars = services.cached(by_theme, here, here.space_id, here.delta)
     if not bars:
         return
-    heat.words(heat.Piece("Coverage by family, the least covered first", kind="quiet small", title=theme.TERMS["family"]), key="themes_head")
+    heat.words(
+        heat.Piece("Coverage by family, the least covered first", kind="quiet small", title=theme.TERMS["family"]),
+        key="themes_head",
+    )
     chart = go.Figure()
     chart.add_bar(
-        x=list(range(len(bars))), y=[max(share, 0.015) for _, share, _ in bars],
-        marker={"color": [theme.state("covered" if share == 1 else "missing").colour if share in (0, 1) else theme.palette()["accent"] for _, share, _ in bars]},
+        x=list(range(len(bars))),
+        y=[max(share, 0.015) for _, share, _ in bars],
+        marker={
+            "color": [
+                theme.state("covered" if share == 1 else "missing").colour
+                if share in (0, 1)
+                else theme.palette()["accent"]
+                for _, share, _ in bars
+            ]
+        },
         customdata=[(theme.chart_text(name), f"{share:.0%}", n) for name, share, n in bars],
         hovertemplate="%{customdata[0]}<br>%{customdata[1]} of %{customdata[2]} features covered<extra></extra>",
     )
@@ -155,14 +176,32 @@ def show_recent(here: Here) -> None:
     lines: list[heat.Piece] = []
     for run in runs(here.ws)[:2]:
         summary = run_summary(here.ws, run.run_id)
-        lines.append(heat.Piece(f"Run of {run.created_at:%d %b %H:%M} closed {summary.n_closed} of {summary.n_targets}.\n"))
+        lines.append(
+            heat.Piece(f"Run of {run.created_at:%d %b %H:%M} closed {summary.n_closed} of {summary.n_targets}.\n")
+        )
     for job in owner.jobs(here.ws, 4):
         at = job.ended_at or job.created_at
-        lines += [heat.Piece(f"{at:%d %b %H:%M}  ", kind="quiet small mono"), heat.Piece(f"{job.title}: {job.state}\n", kind="small")]
+        lines += [
+            heat.Piece(f"{at:%d %b %H:%M}  ", kind="quiet small mono"),
+            heat.Piece(f"{job.title}: {job.state}\n", kind="small"),
+        ]
     if lines:
         heat.words(*lines, key="recent")
     else:
         st.caption("Jobs and runs will be listed here.")
+
+
+def unmeasured(here: Here, now: Waiting) -> None:
+    """What to do, or to wait for, before there is anything to show."""
+    if now.is_reading:
+        chrome.page_head("Home", "The texts are being read; FAC and its funnel appear here when that is done.")
+        st.caption(
+            "Reading is done once for each text, in the job at the left. Other pages stay open to you meanwhile."
+        )
+    else:
+        step = next_step(now)
+        chrome.page_head("Home", "Nothing is measured yet.", action=step.label, icon=step.icon, page=step.page)
+    show_recent(here)
 
 
 def show(here: Here) -> None:
@@ -175,7 +214,12 @@ def show(here: Here) -> None:
             st.switch_page(step.page)
         chrome.need_data(here, "seed", "anchor")
     cov = services.cached(coverage, here, here.space_id, here.delta)
-    chrome.page_head("Home", sentence(cov, now.n_robust), action=step.label, icon=step.icon, page=step.page, help=step.why)
+    if not cov.n_anchor:
+        unmeasured(here, now)
+        return
+    chrome.page_head(
+        "Home", sentence(cov, now.n_robust), action=step.label, icon=step.icon, page=step.page, help=step.why
+    )
     show_funnel(here, cov)
     left, right = st.columns([2, 3], gap="medium")
     with left:

@@ -57,13 +57,19 @@ def health(here: Here) -> None:
     assert here.space
     measured = measured_health(here.ws, here.space_id)
     if measured is None:
-        st.caption("Health of the feature space is measured when texts are read here; a demo brings its activations along.")
+        st.caption(
+            "Health of the feature space is measured when texts are read here; a demo brings its activations along."
+        )
         return
     card = health_card(here.space.card, measured)
     chrome.notice(card.sentence, "done" if card.state == "good" else "warning")
     cut = int(measured.get("truncated_texts") or 0)
-    more = f" · {theme.plural(cut, 'text')} longer than {here.space.spec.max_length} tokens, read in part" if cut else ""
-    st.caption(f"Measured on {theme.count(card.n_tokens)} tokens{more}", help=f"{theme.TERMS['fvu']} {theme.TERMS['l0']}")
+    more = (
+        f" · {theme.plural(cut, 'text')} longer than {here.space.spec.max_length} tokens, read in part" if cut else ""
+    )
+    st.caption(
+        f"Measured on {theme.count(card.n_tokens)} tokens{more}", help=f"{theme.TERMS['fvu']} {theme.TERMS['l0']}"
+    )
 
 
 show(services.here())

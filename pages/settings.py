@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from fac_core.coverage.sweep import sweep
+from fac_core.feature_space import spaces
+from fac_core.feature_space.health import health_card, measured_health
 from fac_core.features.counts import MAX_DELTA
 from fac_core.features.judgement import ALIVE, AUTO, LABEL, MODES, chosen_mode
 from fac_core.features.relevance import choose_mode
-from fac_core.feature_space import spaces
-from fac_core.feature_space.health import health_card, measured_health
 from fac_core.llm import endpoint
 from fac_core.store.activations import BIN_WIDTH
-from pages.ui import chrome, heat, services, theme
+from pages.ui import chrome, heat, provenance, services, theme
 from pages.ui.services import Here
 
 MODE_WORDS = {
@@ -74,8 +74,14 @@ def measuring(here: Here) -> None:
     with left:
         st.session_state["settings_delta"] = here.delta
         st.slider(
-            "Activation threshold δ", 0.0, min(MAX_DELTA, max(8.0, here.delta)), step=BIN_WIDTH, format="%.2f",
-            key="settings_delta", on_change=set_delta, help=theme.TERMS["delta"],
+            "Activation threshold δ",
+            0.0,
+            min(MAX_DELTA, max(8.0, here.delta)),
+            step=BIN_WIDTH,
+            format="%.2f",
+            key="settings_delta",
+            on_change=set_delta,
+            help=theme.TERMS["delta"],
         )
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"Calibrated for this space: {default:g} · in the paper: 0")
@@ -88,8 +94,12 @@ def measuring(here: Here) -> None:
             st.caption(f"{theme.plural(point.n_missing, 'feature')} missing · {theme.threshold(here.delta)}")
     st.session_state["settings_mode"] = chosen_mode(here.ws)
     st.radio(
-        "Which features belong to the task", MODES, format_func=MODE_WORDS.__getitem__, key="settings_mode",
-        on_change=set_mode, help=theme.TERMS["relevant"],
+        "Which features belong to the task",
+        MODES,
+        format_func=MODE_WORDS.__getitem__,
+        key="settings_mode",
+        on_change=set_mode,
+        help=theme.TERMS["relevant"],
     )
 
 
@@ -98,13 +108,19 @@ def people(here: Here) -> None:
     st.subheader("People", anchor=False)
     st.session_state["settings_reviewer"] = here.reviewer
     st.text_input(
-        "Your name", key="settings_reviewer", on_change=set_reviewer, width=320, max_chars=60,
+        "Your name",
+        key="settings_reviewer",
+        on_change=set_reviewer,
+        width=320,
+        max_chars=60,
         help="Signs decisions, names of features and overruled relevance.",
     )
     if here.task.sensitive:
         st.session_state["settings_veil"] = here.veiled
         st.toggle(
-            "Veil sample texts", key="settings_veil", on_change=set_veil,
+            "Veil sample texts",
+            key="settings_veil",
+            on_change=set_veil,
             help="Texts of this task can be upsetting. Under the veil each is blurred until it is clicked.",
         )
     st.caption("Light or dark follows your system; the menu at the top right of the page changes it for this browser.")
@@ -117,12 +133,20 @@ def generator(here: Here) -> None:
     with st.form("endpoint", border=False):
         left, right = st.columns(2)
         left.text_input(
-            "Base URL", here.ws.setting(endpoint.URL_SETTING), key="settings_url", placeholder="http://localhost:8000/v1"
+            "Base URL",
+            here.ws.setting(endpoint.URL_SETTING),
+            key="settings_url",
+            placeholder="http://localhost:8000/v1",
         )
-        right.text_input("Model", here.ws.setting(endpoint.MODEL_SETTING), key="settings_model", placeholder="name of the model")
+        right.text_input(
+            "Model", here.ws.setting(endpoint.MODEL_SETTING), key="settings_model", placeholder="name of the model"
+        )
         st.form_submit_button("Keep", on_click=set_endpoint)
     if endpoint.load_key() == endpoint.NO_KEY:
-        st.caption("No key is set. A service that wants one reads it from the environment: `FAC_LLM_API_KEY` or `OPENAI_API_KEY`.")
+        st.caption(
+            "No key is set. A service that wants one gets it from the environment: "
+            "`FAC_LLM_API_KEY` or `OPENAI_API_KEY`."
+        )
     else:
         st.caption(":material/key: A key is set on this machine. It is never shown, stored with the project or logged.")
 
@@ -141,7 +165,7 @@ def space_card(here: Here) -> None:
         "Name": space.name,
         "Id": space.space_id,
         "Reads": spec.hook_in_words(),
-        "SAE": f"{theme.count(spec.d_sae)} features, k = {spec.k}, Top-K {'applied' if spec.apply_topk else 'not applied'}",
+        "SAE": provenance.sae_in_words(spec),
         "Pooling": f"{spec.pooling} over {spec.mask}",
         "Longest text": f"{spec.max_length} tokens",
         "Declared": f"FVU {theme.number(space.card.get('fvu'))} · L0 {theme.number(space.card.get('l0'), 1)}",
@@ -150,7 +174,10 @@ def space_card(here: Here) -> None:
     st.dataframe(
         [{"": name, "value": value} for name, value in facts.items()],
         hide_index=True,
-        column_config={"": st.column_config.TextColumn(width="small"), "value": st.column_config.TextColumn("", width="large")},
+        column_config={
+            "": st.column_config.TextColumn(width="small"),
+            "value": st.column_config.TextColumn("", width="large"),
+        },
         alt="Facts about the feature space",
     )
     if space.card:
@@ -163,7 +190,9 @@ def show(here: Here) -> None:
     where = f"The project lies in {here.ws.root}; its task is {here.task.title.lower()}."
     chrome.page_head("Settings", where)
     if here.space is None:
-        if chrome.empty("This project has no feature space yet.", action="Use the embedded one", icon=":material/download:"):
+        if chrome.empty(
+            "This project has no feature space yet.", action="Use the embedded one", icon=":material/download:"
+        ):
             spaces.ensure_embedded(here.ws)
             st.rerun()
     else:
@@ -173,7 +202,10 @@ def show(here: Here) -> None:
     if here.space is not None:
         space_card(here)
     with st.expander("What this task counts as relevant"):
-        heat.words(heat.Piece(here.task.description + "\n"), *[heat.Piece(f"· {line}\n", kind="small") for line in here.task.rubric])
+        heat.words(
+            heat.Piece(here.task.description + "\n"),
+            *[heat.Piece(f"· {line}\n", kind="small") for line in here.task.rubric],
+        )
 
 
 show(services.here())

@@ -48,7 +48,7 @@ def choose_run(here: Here) -> Run | None:
             list(made),
             format_func=lambda run_id: _run_words(made[run_id]),
             key="_run_pick",
-            width=320,
+            width=400,
             on_change=lambda: services.go("run", st.session_state["_run_pick"]),
             label_visibility="collapsed",
         )
@@ -74,22 +74,29 @@ def show(here: Here) -> None:
         icon=":material/rate_review:",
         page="pages/review.py",
     )
+    if busy:
+        show_run(here)
     if items:
         worklist_view.tickets(here, items)
         left, right = st.columns([2, 3], gap="large")
         with left:
             worklist_view.find_first(here, items)
         with right:
-            worklist_view.make(here, items, busy)
+            worklist_view.make(here, items, busy, next_step=not waiting)
     else:
         chrome.empty(
-            "Features you pick on the Coverage or Features page stand here as tickets; then texts are found or "
-            "written for "
-            "them.",
+            "Features you pick on the Coverage or Features page stand here as tickets; then texts are found or written "
+            "for them.",
             action="Pick gaps",
             page="pages/coverage.py",
             icon=":material/grid_on:",
         )
+    if not busy:
+        show_run(here)
+
+
+def show_run(here: Here) -> None:
+    """One run, as it stands."""
     run = choose_run(here)
     if run is not None:
         run_view.live(here, run)

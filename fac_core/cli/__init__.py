@@ -11,7 +11,7 @@ import sys
 import typer
 
 import fac_core
-from fac_core.cli import coverage, data, features, jobs, projects, review, synthesis, training
+from fac_core.cli import coverage, data, evaluation, features, jobs, projects, review, synthesis, training
 from fac_core.cli.show import safe
 from fac_core.errors import FacError
 
@@ -43,14 +43,14 @@ def _all(
     pass
 
 
-for room in (projects, data, features, coverage, synthesis, review, jobs, training):
+for room in (projects, data, features, coverage, synthesis, review, evaluation, jobs, training):
     room.register(app)
 
 
 def main() -> None:
     """Run `fac`; errors a person can mend become one line."""
     try:
-        app()
+        app(prog_name="fac")
     except FacError as error:
         sys.stderr.write(f"fac: {safe(' '.join(str(error).split()))}\n")
         sys.exit(1)

@@ -112,7 +112,7 @@ def heatmap(
         space_id = context.space_of(ws, space)
         at = context.delta_of(ws, space_id, delta)
         if by is None:
-            columns = group_columns(ws)
+            columns = group_columns(ws, space_id)
             show(columns, [f"Group by one of: {', '.join(map(safe, columns))}"], as_json)
             return
         found = draw(ws, space_id, at, by, max_rows=rows)

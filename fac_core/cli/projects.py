@@ -69,6 +69,7 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Open a demo project (made the first time) and make it the current one."""
+    from fac_core.cli.waiting import settle
     from fac_core.demo import demos, open_demo
 
     if demo_id is None:
@@ -79,6 +80,7 @@ def demo(
     ws = open_demo(demo_id)
     try:
         context.use(workspace.project_info(ws.root))
+        settle(ws)
         value = {"name": ws.name, "task": ws.task, "folder": ws.root}
         show(value, [f"Project {safe(ws.name)} in {ws.root}; see: fac coverage"], as_json)
     finally:
@@ -91,20 +93,23 @@ def spaces(named: Project = None, as_json: Json = False) -> None:
 
     with context.opened(named) as ws:
         context.space_of(ws, None)
-        found = [
-            {
-                "space_id": each.space_id,
-                "name": each.name,
-                "reads": each.spec.hook_in_words(),
-                "d_sae": each.d_sae,
-                "k": each.spec.k,
-                "default_delta": each.default_delta,
-                "delta": verbs.delta(ws, each.space_id),
-            }
-            for each in verbs.spaces(ws)
-        ]
-    rows = [[f["space_id"], f"{f['d_sae']:,}", f"{f['delta']:g}", f["reads"], f["name"]] for f in found]
-    show(found, table(["id", ">features", ">δ", "reads", "name"], rows), as_json)
+        found = [(each, verbs.delta(ws, each.space_id)) for each in verbs.spaces(ws)]
+    rows = [
+        [each.space_id, f"{each.d_sae:,}", f"{delta:g}", each.spec.hook_in_words(), each.name] for each, delta in found
+    ]
+    value = [
+        {
+            "space_id": each.space_id,
+            "name": each.name,
+            "reads": each.spec.hook_in_words(),
+            "d_sae": each.d_sae,
+            "k": each.spec.k,
+            "default_delta": each.default_delta,
+            "delta": delta,
+        }
+        for each, delta in found
+    ]
+    show(value, table(["id", ">features", ">δ", "reads", "name"], rows), as_json)
 
 
 def delta(
@@ -117,10 +122,12 @@ def delta(
 ) -> None:
     """Show or set the project's activation threshold δ: a feature is active where it rises strictly above."""
     from fac_core.feature_space import spaces as verbs
+    from fac_core.features.counts import step_of
 
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
         if value is not None:
+            step_of(value)
             verbs.set_delta(ws, space_id, value)
         now, usual = verbs.delta(ws, space_id), verbs.space(ws, space_id).default_delta
         show(context.where(ws, space_id, now), [f"δ = {now:g} (the space's calibrated default is {usual:g})"], as_json)

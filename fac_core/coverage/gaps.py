@@ -5,7 +5,7 @@ Order: gaps that hold at any δ first, then by the anchor samples that show them
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ def describe_gaps(ws: Workspace, space_id: str, found: GapStates, chosen: Array,
     heads = [members[0] for members in lines.values()]
     names = store.names_of(ws.database, space_id, heads)
     texts = store.top_texts(ws.database, space_id, heads, "anchor")
-    effects = _effects(ws, space_id, heads)
+    effects = store.effects(ws.database, space_id, heads)
     covered_families = set(facts.family[facts.in_anchor & (counts.current > 0)].tolist())
     result = []
     for members in lines.values():
@@ -95,10 +95,3 @@ def describe_gaps(ws: Workspace, space_id: str, found: GapStates, chosen: Array,
             )
         )
     return sorted(result, key=lambda gap: (not gap.robust, -gap.n_anchor, gap.feature_id))
-
-
-def _effects(ws: Workspace, space_id: str, feature_ids: Sequence[int]) -> dict[int, float]:
-    table = store.relevance_rows(ws.database, space_id)
-    wanted = set(feature_ids)
-    ids, effects = table.column("feature_id").to_pylist(), table.column("effect").to_pylist()
-    return {feature: effect for feature, effect in zip(ids, effects, strict=True) if feature in wanted}

@@ -1,6 +1,6 @@
 """Group names are data: they are matched as values of a sample, never put into a query.
 
-A sample of the anchor stands on one side, a sample of the set in hand (seed, approved, imported synthetic) on the other.
+A sample of the anchor stands on one side, one of the set in hand (seed, approved, imported synthetic) on the other.
 """
 
 from __future__ import annotations

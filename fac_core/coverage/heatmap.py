@@ -18,7 +18,7 @@ from fac_core.coverage.states import MISSING
 from fac_core.errors import InputError
 from fac_core.features.counts import Array, Mask
 from fac_core.features.facts import Facts, load_facts
-from fac_core.features.rows import Rows, load_rows
+from fac_core.features.rows import load_rows
 from fac_core.features.states import DENSE_SHARE, MIN_EXPECTED
 from fac_core.store import coverage as store
 
@@ -72,15 +72,18 @@ class _Cells:
 
     @property
     def shown(self) -> Mask:
-        return self.fired[ANCHOR] > 0
+        shown: Mask = self.fired[ANCHOR] > 0
+        return shown
 
     @property
     def missing(self) -> Mask:
-        return self.shown & (self.fired[IN_HAND] == 0)
+        missing: Mask = self.shown & (self.fired[IN_HAND] == 0)
+        return missing
 
     @property
     def powered(self) -> Mask:
-        return self.missing & (self.expected >= MIN_EXPECTED - 1e-9)
+        powered: Mask = self.missing & (self.expected >= MIN_EXPECTED - 1e-9)
+        return powered
 
 
 def heatmap(
@@ -99,7 +102,8 @@ def heatmap(
     cells = _cells(table, np.flatnonzero(facts.in_anchor), facts.d_sae, grouping)
     rows = load_rows(ws, space_id, facts)
     chosen, row_of = _choose(facts, cells, rows.row[cells.ids], max_rows)
-    return _draw(group_by, measure, rows, chosen, row_of, cells, grouping)
+    shown = [(row, rows.names.get(row, "")) for row in chosen.tolist()]
+    return _draw(group_by, measure, shown, row_of, cells, grouping)
 
 
 def _choose(facts: Facts, cells: _Cells, row: Array, max_rows: int) -> tuple[Array, Array]:
@@ -120,10 +124,12 @@ def _choose(facts: Facts, cells: _Cells, row: Array, max_rows: int) -> tuple[Arr
 
 
 def _draw(
-    group_by: str, measure: str, rows: Rows, chosen: Array, row_of: Array, cells: _Cells, grouping: Grouping
+    group_by: str, measure: str, shown: list[tuple[int, str]], row_of: Array, cells: _Cells, grouping: Grouping
 ) -> Heatmap:
+    """The picture of the rows shown; `row_of` is each feature's place among them, or −1."""
+
     def per_row(values: NDArray[np.generic]) -> NDArray[np.float64]:
-        total = np.zeros((len(chosen), len(grouping.groups)))
+        total = np.zeros((len(shown), len(grouping.groups)))
         np.add.at(total, row_of[row_of >= 0], values[row_of >= 0].astype(float))
         return total
 
@@ -136,7 +142,7 @@ def _draw(
     return Heatmap(
         group_by=group_by,
         measure=measure,
-        families=[(int(row), rows.names.get(int(row), "")) for row in chosen],
+        families=shown,
         groups=grouping.groups,
         share=np.divide(values, n_shown, out=np.full(n_shown.shape, np.nan), where=n_shown > 0),
         n_shown=n_shown.astype(np.int64),

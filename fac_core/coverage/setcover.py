@@ -1,4 +1,4 @@
-"""Each pick covers the most features still open, so no later pick could have replaced it; ties fall the same way always.
+"""Each pick covers the most features still open, so no later one could have replaced it; ties fall the same way always.
 
 Lazy greedy: a text's gain only shrinks as features close, so an old gain is an upper bound and most texts are never
 looked at twice. Greedy covers at least 1 − 1/e of what the best set of the same size would.

@@ -1,4 +1,4 @@
-"""The work list holds features a person picked; putting one in twice, or taking off what is not there, changes nothing."""
+"""The work list holds features a person picked; adding one twice, or removing what is not there, changes nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""A feature is called relevant only where chance, over all features tested, would rarely say so: false discoveries among
-the relevant ones are kept at a tenth on average (Benjamini-Hochberg).
+"""A feature is called relevant only where chance, over all features tested, would rarely say so: false discoveries
+among the relevant ones are kept at a tenth on average (Benjamini-Hochberg).
 
 *label*: activation in positive against negative anchor samples; effect = AUROC. *contrast*: activation in an item's
 content against its contrast; effect = the same for pairs, P(higher) + ½ P(equal). Features active in few samples are
@@ -127,7 +127,7 @@ def _ranks(owner: Ints, value: Floats, n: int, n_active: Ints, *, from_one: bool
     ranks = np.empty(len(order))
     ranks[order] = offset + tie_start - before + (tie_size[tie] + 1) / 2
     cubes = (tie_size.astype(float) ** 3 - tie_size)[fresh.cumsum() - 1] / tie_size[tie] if len(order) else np.empty(0)
-    ties = np.bincount(sorted_owner, cubes, minlength=len(n_active))
+    ties: Floats = np.bincount(sorted_owner, cubes, minlength=len(n_active)).astype(np.float64)
     if not from_one:
         zeros = (n - n_active).astype(float)
         ties = ties + zeros**3 - zeros
@@ -147,11 +147,13 @@ def _fisher(hits: Ints, n_active: Ints, n_pos: int, n: int) -> Floats:
 
     low = hypergeom.cdf(hits, n, n_pos, n_active)
     high = hypergeom.sf(hits - 1, n, n_pos, n_active)
-    return np.minimum(1, 2 * np.minimum(low, high))
+    p: Floats = np.minimum(1, 2 * np.minimum(low, high))
+    return p
 
 
 def _sign_test(up: Ints, n_active: Ints) -> Floats:
     from scipy.stats import binom
 
     low, high = binom.cdf(up, n_active, 0.5), binom.sf(up - 1, n_active, 0.5)
-    return np.minimum(1, 2 * np.minimum(low, high))
+    p: Floats = np.minimum(1, 2 * np.minimum(low, high))
+    return p

@@ -5,7 +5,7 @@ names, relevance and families, in a worker process or in this one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +56,8 @@ def describe_relevance(inputs: Inputs, method: str) -> pa.Table:
         found = tests[used](inputs)
         if found is not None:
             return _relevance_table(found, used)
-    nothing = np.empty(0)
-    return _relevance_table(Association(*[nothing.astype(np.int64), *[nothing] * 4, nothing.astype(np.int64)]), method)
+    no_id, no_value = np.empty(0, np.int64), np.empty(0)
+    return _relevance_table(Association(no_id, no_value, no_value, no_value, no_value, no_id), method)
 
 
 def describe_names(inputs: Inputs) -> Iterator[pa.Table]:
@@ -142,6 +142,6 @@ def _relevance_table(found: Association, method: str) -> pa.Table:
     )
 
 
-def _column(table: pa.Table, name: str) -> NDArray[np.generic]:
-    values: NDArray[np.generic] = table.column(name).to_numpy(zero_copy_only=False)
+def _column(table: pa.Table, name: str) -> NDArray[Any]:
+    values: NDArray[Any] = table.column(name).to_numpy(zero_copy_only=False)
     return values

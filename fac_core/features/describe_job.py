@@ -1,4 +1,4 @@
-"""Job kind *describe*: families first, then relevance, then names, each a shard of its own that replaces what was there.
+"""Job kind *describe*: families first, then relevance, then names, each a shard that replaces what was there.
 
 Inputs are the tables of `describe.Inputs`; spec: space_id, delta, method, data_version (of the data it describes).
 """
@@ -40,7 +40,6 @@ def run(job: JobFolder) -> dict[str, Any]:
 
 def shards(inputs: Inputs, spec: dict[str, Any], have: set[str]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
     """The shards that are not there yet, as (name, tables)."""
-    import pyarrow as pa
 
     if FAMILIES not in have:
         yield FAMILIES, {FAMILIES: describe_families(inputs, float(spec["delta"]))}

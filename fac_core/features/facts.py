@@ -1,4 +1,4 @@
-"""One reading of everything coverage needs to know about features at one δ, so that no two numbers on a page disagree."""
+"""One reading of everything coverage needs to know about features at one δ, so that no two numbers disagree."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class Facts:
     family: Array
     """Family of each feature; one that is alone is its own."""
     state: NDArray[np.str_]
+    in_anchor: Mask
+    """F(P): relevant and active in the anchor (method §1)."""
 
     @property
     def d_sae(self) -> int:
@@ -38,11 +40,6 @@ class Facts:
     def relevant(self) -> Mask:
         """The task-relevant features F."""
         return self.judgement.relevant
-
-    @property
-    def in_anchor(self) -> Mask:
-        """F(P): relevant and active in the anchor (method §1)."""
-        return self.relevant & (self.counts.anchor > 0)
 
 
 def load_facts(ws: Workspace, space_id: str, delta: float) -> Facts:
@@ -62,6 +59,7 @@ def load_facts(ws: Workspace, space_id: str, delta: float) -> Facts:
         template,
         family_of(ws, space_id, d_sae),
         classify(counts, judgement.relevant, template),
+        judgement.relevant & (counts.anchor > 0),
     )
 
 

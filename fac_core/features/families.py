@@ -57,7 +57,9 @@ def firing_links(feature: Ints, sample: Ints) -> Links:
         found_a.append(ids[i[keep]])
         found_b.append(ids[j[keep]])
         found_j.append(jaccard[keep].astype(np.float64))
-    return Links(*(np.concatenate(parts) if parts else np.empty(0) for parts in (found_a, found_b, found_j)))
+    if not found_a:
+        return Links(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+    return Links(np.concatenate(found_a), np.concatenate(found_b), np.concatenate(found_j))
 
 
 def near_copies(firing: Links, decoder: Links) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Which features belong to the task (F) is the tests' answer, corrected by what a person said; nothing else is mixed in.
+"""Which features belong to the task (F) is the tests' answer, corrected by what a person said, and nothing else.
 
 Two modes: `label` takes the features whose association with the task is significant (method §4 without a judge),
 `alive` takes every feature. `auto` uses the label where it leaves enough features to speak of coverage.
@@ -52,10 +52,8 @@ def choose_mode(ws: Workspace, mode: str) -> None:
 
 def judge(ws: Workspace, space_id: str, d_sae: int) -> Judgement:
     """The task-relevant features F of a space."""
-    table = store.relevance_rows(ws.database, space_id)
     by_label = np.zeros(d_sae, bool)
-    ids, relevant = table.column("feature_id").to_numpy(), table.column("relevant").to_numpy(zero_copy_only=False)
-    by_label[ids[relevant.astype(bool)]] = True
+    by_label[store.relevant_by_test(ws.database, space_id)] = True
     n_by_label = int(by_label.sum())
     mode = chosen_mode(ws)
     if mode == AUTO:

@@ -28,7 +28,8 @@ MAX_KEYWORDS = 4
 MAX_CHARS = 80
 SEPARATOR = " · "
 CHUNK = 512
-_CANDIDATES = 40
+_CANDIDATES = 30
+_SPELLINGS = 8
 _LEFT, _RIGHT = 0.9, 0.75
 _MIN_SCORE, _MIN_GAIN = 0.4, 0.06
 Floats = NDArray[np.float64]
@@ -155,51 +156,48 @@ def _precision(
     return shared / (index.df[pair_phrase] + 1)
 
 
-def _choose(index: PhraseIndex, candidates: _Candidates, weight: Floats) -> list[int]:
-    """Phrases that together explain the firings, the best first."""
-    open_weight = weight.copy()
+def _choose(index: PhraseIndex, candidates: _Candidates, weight: Floats) -> list[tuple[int, Ints]]:
+    """Phrases that together explain the firings, the best first, each with the firings near which it stands."""
+    keys = [index.keys(phrase) for phrase in candidates.phrase.tolist()]
     quality = index.quality[candidates.phrase]
-    chosen: list[int] = []
+    near, precision = candidates.near, candidates.precision
+    support, closeness = (near > 0) @ weight, near.sum(axis=1)
+    open_weight, total = weight.copy(), weight.sum()
+    available = np.ones(len(keys), bool)
+    chosen: list[tuple[int, Ints]] = []
     said: set[str] = set()
     best = 0.0
-    available = np.ones(len(candidates.phrase), bool)
     while len(chosen) < MAX_KEYWORDS and available.any():
-        recall = candidates.near @ open_weight / weight.sum()
-        score = np.where(available, np.sqrt(recall * candidates.precision) * quality, 0.0)
+        recall = near @ open_weight / total
+        score = np.where(available, np.sqrt(recall * precision) * quality, 0.0)
         place = int(score.argmax())
         best = max(best, float(score[place]))
         if score[place] < _MIN_SCORE * best or (chosen and recall[place] < _MIN_GAIN):
             break
         available[place] = False
-        stems = _stems(index.keys(int(candidates.phrase[place])))
-        if stems <= said:
+        if _stems(keys[place]) <= said:
             continue
-        place = _lengthen(index, candidates, place, weight)
+        for _ in range(MAX_WORDS - 1):
+            place = _longer(keys, place, support, closeness, precision, quality)
         available[place] = False
-        said |= _stems(index.keys(int(candidates.phrase[place])))
-        chosen.append(int(candidates.phrase[place]))
-        open_weight *= 1 - 0.85 * np.minimum(1, candidates.near[place] / 0.7)
+        said |= _stems(keys[place])
+        chosen.append((int(candidates.phrase[place]), np.flatnonzero(near[place])))
+        open_weight *= 1 - 0.85 * np.minimum(1, near[place] / 0.7)
     return chosen
 
 
-def _lengthen(index: PhraseIndex, candidates: _Candidates, place: int, weight: Floats) -> int:
-    """The longest phrase around this one that is there nearly as often: *hack into* rather than *hack*."""
-    near = candidates.near
-    for _ in range(MAX_WORDS - 1):
-        keys = index.keys(int(candidates.phrase[place]))
-        support = (near[place] > 0) @ weight
-        longer = [
-            other
-            for other, phrase in enumerate(candidates.phrase.tolist())
-            if _adds_a_word(index.keys(phrase), keys, nearer=near[other].sum() > near[place].sum())
-            and (near[other] > 0) @ weight >= 0.7 * support
-            and candidates.precision[other] >= 0.8 * candidates.precision[place]
-            and index.quality[phrase] >= 0.8 * index.quality[candidates.phrase[place]]
-        ]
-        if not longer:
-            break
-        place = max(longer, key=lambda other: (float((near[other] > 0) @ weight), -other))
-    return place
+def _longer(
+    keys: list[tuple[str, ...]], place: int, support: Floats, closeness: Floats, precision: Floats, quality: Floats
+) -> int:
+    """The phrase with one more word that is there nearly as often, or itself: *hack into* rather than *hack*."""
+    as_good = (support >= 0.7 * support[place]) & (precision >= 0.8 * precision[place])
+    as_good &= quality >= 0.8 * quality[place]
+    longer = [
+        other
+        for other in np.flatnonzero(as_good).tolist()
+        if _adds_a_word(keys[other], keys[place], nearer=bool(closeness[other] > closeness[place]))
+    ]
+    return max(longer, key=lambda other: (float(support[other]), -other)) if longer else place
 
 
 def _adds_a_word(longer: tuple[str, ...], keys: tuple[str, ...], *, nearer: bool) -> bool:
@@ -217,29 +215,30 @@ def _stems(keys: tuple[str, ...]) -> set[str]:
     return telling or {" ".join(keys)}
 
 
-def _write(index: PhraseIndex, phrases: list[int], texts: Ints, peaks: Ints) -> str:
+def _write(index: PhraseIndex, chosen: list[tuple[int, Ints]], texts: Ints, peaks: Ints) -> str:
     """The keywords as people wrote them; without any, the words up to the strongest peak."""
-    if not phrases:
+    if not chosen:
         begin = max(int(index.first[texts[0]]), int(peaks[0]) - 2)
         return _surface(index, begin, int(peaks[0]) + 1 - begin, int(texts[0]))[:MAX_CHARS] if index.words else ""
-    written = [_common_surface(index, phrase, texts, peaks) for phrase in phrases]
+    written = [_common_surface(index, phrase, texts[near], peaks[near]) for phrase, near in chosen]
     while len(written) > 1 and len(SEPARATOR.join(written)) > MAX_CHARS:
         written.pop()
     return SEPARATOR.join(written)[:MAX_CHARS]
 
 
 def _common_surface(index: PhraseIndex, phrase: int, texts: Ints, peaks: Ints) -> str:
-    """The commonest spelling near the peaks; a capital that only begins a text is none of the phrase's."""
+    """The commonest spelling near the strongest peaks; a capital that only begins a sentence does not count."""
     n = int(index.place[phrase, 1])
     spellings: dict[str, int] = {}
-    for text, peak in zip(texts.tolist(), peaks.tolist(), strict=True):
-        low, high = int(index.first[text]), int(index.first[text + 1])
-        for begin in range(max(low, peak - WINDOW), min(high, peak + WINDOW + 1)):
-            if index.at[n - 1, begin] == phrase:
-                surface = _surface(index, begin, n, text)
-                if begin == low or not index.words[begin - 1].is_word:
-                    surface = surface[:1].lower() + surface[1:] if surface[1:2].islower() or n > 1 else surface
-                spellings[surface] = spellings.get(surface, 0) + 1
+    for text, peak in zip(texts[:_SPELLINGS].tolist(), peaks[:_SPELLINGS].tolist(), strict=True):
+        low = max(int(index.first[text]), peak - WINDOW)
+        high = min(int(index.first[text + 1]), peak + WINDOW + 1)
+        for begin in (np.flatnonzero(index.at[n - 1, low:high] == phrase) + low).tolist():
+            surface = _surface(index, begin, n, text)
+            opens = begin == index.first[text] or not index.words[begin - 1].is_word
+            if opens and (n > 1 or surface[1:2].islower()):
+                surface = surface[:1].lower() + surface[1:]
+            spellings[surface] = spellings.get(surface, 0) + 1
     return max(spellings, key=lambda surface: (spellings[surface], surface))
 
 

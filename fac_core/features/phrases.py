@@ -85,7 +85,7 @@ def _raw_phrases(word_ids: Ints, is_word: NDArray[np.bool_], text_of: Ints, n_wo
     n = len(word_ids)
     raw = np.full((MAX_WORDS, n), NO_PHRASE, np.int64)
     base = n_words + 1
-    key, valid = word_ids + 1, np.ones(n, bool)
+    key, valid, last_is_word = word_ids + 1, np.ones(n, bool), is_word
     raw[0] = key
     for length in range(2, MAX_WORDS + 1):
         ahead = length - 1
@@ -96,7 +96,7 @@ def _raw_phrases(word_ids: Ints, is_word: NDArray[np.bool_], text_of: Ints, n_wo
         next_id, next_is_word = np.zeros(n, np.int64), np.zeros(n, bool)
         next_id[:-ahead], next_is_word[:-ahead] = word_ids[ahead:] + 1, is_word[ahead:]
         # all but the last must be words; a mark may only end a pair
-        valid = valid & follows & (is_word if length == 2 else last_is_word)
+        valid = valid & follows & last_is_word
         key = key * base + next_id
         ok = valid if length == 2 else valid & next_is_word
         raw[length - 1] = np.where(ok, key, NO_PHRASE)

@@ -16,8 +16,6 @@ from fac_core.store.database import data_version
 from fac_core.tasks import load_task
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from fac_core.workspace import Workspace
 
 KIND = "describe"

@@ -1,22 +1,24 @@
 """Every feature is in exactly one row of a heatmap: its theme, else its family, else itself.
 
-A row is called after the features that fire on most anchor samples.
+A row is called after its features that fire on most anchor samples.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 
 from fac_core.features.counts import Array
 from fac_core.features.facts import Facts
+from fac_core.features.keywords import SEPARATOR
 from fac_core.store import features as store
 
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
 
 NAMED_AFTER = 3
-SEPARATOR = " · "
+_LOOK_AT = 6
 
 
 class Rows(NamedTuple):
@@ -25,30 +27,34 @@ class Rows(NamedTuple):
     row: Array
     """[d_sae] id of each feature's row."""
     names: dict[int, str]
+    """Names of the rows with a feature of F(P)."""
 
 
 def load_rows(ws: Workspace, space_id: str, facts: Facts) -> Rows:
-    """Themes where there are any, families otherwise."""
+    """Themes where there are any, families otherwise.
+
+    With themes, a feature outside of them has its family's id counted on from d_sae, so that the two never meet.
+    """
     themes = store.themes(ws.database, space_id)
-    row = facts.family.copy()
-    row[themes.column("feature_id").to_numpy()] = themes.column("family_id").to_numpy()
+    row = facts.family
+    if themes.num_rows:
+        row = facts.family + facts.d_sae
+        row[themes.column("feature_id").to_numpy()] = themes.column("family_id").to_numpy()
     table = store.names(ws.database, space_id)
-    members: dict[int, list[tuple[int, str]]] = {}
-    for feature, name in zip(table.column("feature_id").to_pylist(), table.column("name").to_pylist(), strict=True):
-        if facts.in_anchor[feature]:
-            members.setdefault(int(row[feature]), []).append((-int(facts.counts.anchor[feature]), name))
-    return Rows(row, {key: _row_name(sorted(named)) for key, named in members.items()})
+    names = dict(zip(table.column("feature_id").to_pylist(), table.column("name").to_pylist(), strict=True))
+    ids = np.flatnonzero(facts.in_anchor)
+    ids = ids[np.lexsort((ids, -facts.counts.anchor[ids]))]
+    members: dict[int, list[str]] = {}
+    for feature, key in zip(ids.tolist(), row[ids].tolist(), strict=True):
+        found = members.setdefault(key, [])
+        if len(found) < _LOOK_AT:
+            found.append(names.get(feature, ""))
+    return Rows(row, {key: _row_name(found) for key, found in members.items()})
 
 
-def _row_name(named: list[tuple[int, str]]) -> str:
+def _row_name(names: list[str]) -> str:
     """A single feature's own name, or the first phrases of the commonest ones."""
-    if len(named) == 1:
-        return named[0][1]
-    phrases: list[str] = []
-    for _, name in named:
-        first = name.split(SEPARATOR)[0]
-        if first not in phrases:
-            phrases.append(first)
-        if len(phrases) == NAMED_AFTER:
-            break
-    return SEPARATOR.join(phrases)
+    if len(names) == 1:
+        return names[0]
+    firsts = dict.fromkeys(name.split(SEPARATOR)[0] for name in names if name)
+    return SEPARATOR.join(list(firsts)[:NAMED_AFTER])

@@ -25,12 +25,83 @@ _LINKS = (
 )
 _LIGHT = _LINKS | {
     *(
-        "do does did done doing have has had having can could will would shall should may might must not no yes any some".split()
+        [
+            "do",
+            "does",
+            "did",
+            "done",
+            "doing",
+            "have",
+            "has",
+            "had",
+            "having",
+            "can",
+            "could",
+            "will",
+            "would",
+            "shall",
+            "should",
+            "may",
+            "might",
+            "must",
+            "not",
+            "no",
+            "yes",
+            "any",
+            "some",
+        ]
     ),
     *(
-        "what how why where whose whom into out up off down over under about after before again all more most such".split()
+        [
+            "what",
+            "how",
+            "why",
+            "where",
+            "whose",
+            "whom",
+            "into",
+            "out",
+            "up",
+            "off",
+            "down",
+            "over",
+            "under",
+            "about",
+            "after",
+            "before",
+            "again",
+            "all",
+            "more",
+            "most",
+            "such",
+        ]
     ),
-    *("only own same too each both few other here get got go going make made one i'm i've don't it's im dont".split()),
+    *(
+        [
+            "only",
+            "own",
+            "same",
+            "too",
+            "each",
+            "both",
+            "few",
+            "other",
+            "here",
+            "get",
+            "got",
+            "go",
+            "going",
+            "make",
+            "made",
+            "one",
+            "i'm",
+            "i've",
+            "don't",
+            "it's",
+            "im",
+            "dont",
+        ]
+    ),
 }
 
 

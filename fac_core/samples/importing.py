@@ -10,7 +10,7 @@ import secrets
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fac_core.errors import InputError
 from fac_core.samples import mapping as mappings
@@ -23,7 +23,7 @@ from fac_core.samples.preview import Counts
 from fac_core.samples.source import Source, plain_words
 from fac_core.samples.tables import open_table
 from fac_core.store import datasets as store
-from fac_core.tasks import load_task
+from fac_core.tasks import Task, load_task
 from fac_core.workspace import Workspace, now
 
 if TYPE_CHECKING:
@@ -86,28 +86,13 @@ def pasted(text: str) -> Source:
 
 def import_source(ws: Workspace, source: Source, role: str, name: str | None, mapping: Mapping | None) -> ImportReport:
     """The way all samples come in."""
-    task = load_task(ws.task)
     check_role(role)
-    with open_table(source) as table:
-        used = mapping or mappings.guess(task, table.columns, table.head)
-        mappings.check(task, used, table.columns, source.name)
-        parser, counts = RowParser(task, used), Counts()
-        good: list[ParsedSample] = []
-        bad: list[QuarantinedRow] = []
-        for row in table.rows:
-            parsed = parser.parse(row)
-            counts.add(parsed, task)
-            if isinstance(parsed, ParsedSample):
-                good.append(parsed)
-            else:
-                bad.append(parsed)
-    if not good:
-        raise InputError(f"No row of {source.name} can be used; the first is {bad[0].sentence()}.")
+    used, good, bad, warnings = _read(source, load_task(ws.task), mapping)
     sha256 = source.sha256()
     with ws.database.cursor() as cursor:
         _refuse_again(cursor, source, sha256, role, used)
-    contents = _contents(good)
-    found = compare(ws.database, [contents[content_hash(item.content)] for item in good], role)
+    texts = _Texts.of(good)
+    found = compare(ws.database, texts.main, texts.contents, role)
     brought = store.DatasetRow(
         dataset_id=_new_id(at := now()),
         name=plain_words(name or "")[:_MAX_NAME] or source.name.split(".")[0] or source.name,
@@ -124,8 +109,9 @@ def import_source(ws: Workspace, source: Source, role: str, name: str | None, ma
     )
     with ws.database.transaction() as cursor:
         _refuse_again(cursor, source, sha256, role, used)
-        ids = store.add_contents(cursor, _table({"content_hash": list(contents), "text": list(contents.values())}))
-        store.insert_dataset(cursor, brought, _sample_table(good, ids), _quarantine_table(bad))
+        new = _table({"content_hash": list(texts.contents), "text": list(texts.contents.values())})
+        ids = store.add_contents(cursor, new)
+        store.insert_dataset(cursor, brought, _sample_table(good, texts, ids), _quarantine_table(bad))
     return ImportReport(
         dataset_id=brought.dataset_id,
         name=brought.name,
@@ -135,7 +121,7 @@ def import_source(ws: Workspace, source: Source, role: str, name: str | None, ma
         n_exact_duplicates=brought.n_exact_duplicates,
         n_near_duplicates=brought.n_near_duplicates,
         quarantine=bad[:SHOWN_QUARANTINE],
-        warnings=counts.warnings(task) + found.warnings,
+        warnings=warnings + found.warnings,
     )
 
 
@@ -145,24 +131,64 @@ def quarantine_jsonl(ws: Workspace, dataset_id: str) -> bytes:
     return b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
 
 
+class _Read(NamedTuple):
+    mapping: Mapping
+    good: list[ParsedSample]
+    bad: list[QuarantinedRow]
+    warnings: list[str]
+
+
+def _read(source: Source, task: Task, mapping: Mapping | None) -> _Read:
+    with open_table(source) as table:
+        used = mapping or mappings.guess(task, table.columns, table.head)
+        mappings.check(task, used, table.columns, source.name)
+        parser, counts = RowParser(task, used), Counts()
+        good: list[ParsedSample] = []
+        bad: list[QuarantinedRow] = []
+        for row in table.rows:
+            parsed = parser.parse(row)
+            counts.add(parsed, task)
+            if isinstance(parsed, ParsedSample):
+                good.append(parsed)
+            else:
+                bad.append(parsed)
+    if not good:
+        raise InputError(f"No row of {source.name} can be used; the first is {bad[0].sentence()}.")
+    return _Read(used, good, bad, counts.warnings(task))
+
+
+class _Texts(NamedTuple):
+    """Hashes of the samples' texts, and each text once."""
+
+    main: list[str]
+    contrast: list[str | None]
+    contents: dict[str, str]
+
+    @classmethod
+    def of(cls, samples: list[ParsedSample]) -> _Texts:
+        contents: dict[str, str] = {}
+
+        def keep(text: str) -> str:
+            name = content_hash(text)
+            contents.setdefault(name, normalise(text))
+            return name
+
+        main = [keep(item.content) for item in samples]
+        return cls(main, [None if item.contrast is None else keep(item.contrast) for item in samples], contents)
+
+
 def _refuse_again(cursor: duckdb.DuckDBPyConnection, source: Source, sha256: str, role: str, mapping: Mapping) -> None:
     if (name := store.same_import(cursor, sha256, role, asdict(mapping))) is not None:
         raise InputError(f"{source.name} is in this project already, as the {role} set “{name}”.")
 
 
-def _contents(good: list[ParsedSample]) -> dict[str, str]:
-    """Normalised texts to be read, by hash, in the order they come."""
-    texts = (text for item in good for text in (item.content, item.contrast) if text is not None)
-    return {content_hash(text): normalise(text) for text in texts}
-
-
-def _sample_table(good: list[ParsedSample], ids: dict[str, int]) -> pa.Table:
+def _sample_table(good: list[ParsedSample], texts: _Texts, ids: dict[str, int]) -> pa.Table:
     return _table(
         {
             "row_number": [item.row_number for item in good],
             "external_id": [item.external_id for item in good],
-            "content_id": [ids[content_hash(item.content)] for item in good],
-            "contrast_id": [None if item.contrast is None else ids[content_hash(item.contrast)] for item in good],
+            "content_id": [ids[name] for name in texts.main],
+            "contrast_id": [None if name is None else ids[name] for name in texts.contrast],
             "label": [item.label for item in good],
             "fields": [json.dumps(item.fields, ensure_ascii=False) for item in good],
             "meta": [json.dumps(item.meta, ensure_ascii=False) for item in good],

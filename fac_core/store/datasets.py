@@ -167,12 +167,13 @@ def shared_texts(database: Database, hashes: pa.Table) -> list[tuple[str, str, i
         ).fetchall()
 
 
-def texts_in_roles(database: Database, roles: list[str]) -> list[tuple[str, str]]:
-    """Distinct texts of the datasets in these roles: (role, text)."""
+def texts_in_roles(database: Database, roles: list[str]) -> list[tuple[str, str, str]]:
+    """Distinct texts of the datasets in these roles: (role, content_hash, text)."""
     return database.rows(
-        "SELECT d.role, c.text FROM content c JOIN sample s USING (content_id) JOIN dataset d USING (dataset_id) "
+        "SELECT d.role, c.content_hash, c.text "
+        "FROM content c JOIN sample s USING (content_id) JOIN dataset d USING (dataset_id) "
         "WHERE d.deleted_at IS NULL AND d.role IN (SELECT unnest(?::VARCHAR[])) "
-        "GROUP BY d.role, c.content_id, c.text ORDER BY c.content_id, d.role",
+        "GROUP BY d.role, c.content_id, c.content_hash, c.text ORDER BY c.content_id, d.role",
         [roles],
     )
 

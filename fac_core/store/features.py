@@ -82,7 +82,12 @@ def names_of(database: Database, space_id: str, feature_ids: Sequence[int]) -> d
 
 def count_named(database: Database, space_id: str) -> int:
     """How many features have a name."""
-    row = database.one(f"SELECT count(*) FROM ({_NAMES})", [space_id])
+    row = database.one(
+        f"SELECT count(DISTINCT feature_id) FROM (SELECT feature_id FROM explanation WHERE space_id = ? AND "
+        f"method <> '{HUMAN}' UNION ALL SELECT feature_id FROM explanation WHERE space_id = ? AND method = '{HUMAN}' "
+        "GROUP BY feature_id HAVING arg_max(text, event_id) <> '')",
+        [space_id, space_id],
+    )
     return int(row[0]) if row else 0
 
 
@@ -128,6 +133,21 @@ def relevance_rows(database: Database, space_id: str) -> pa.Table:
         "WHERE space_id = ? ORDER BY feature_id",
         [space_id],
     )
+
+
+def relevant_by_test(database: Database, space_id: str) -> list[int]:
+    """Features that the tests call relevant."""
+    found = database.rows("SELECT feature_id FROM relevance WHERE space_id = ? AND relevant", [space_id])
+    return [int(row[0]) for row in found]
+
+
+def effects(database: Database, space_id: str, feature_ids: Sequence[int]) -> dict[int, float]:
+    """Association of some features with the task; those not tested are left out."""
+    found = database.rows(
+        "SELECT feature_id, effect FROM relevance WHERE space_id = ? AND feature_id IN (SELECT unnest(?::INTEGER[]))",
+        [space_id, list(feature_ids)],
+    )
+    return {int(feature): float(effect) for feature, effect in found}
 
 
 def relevance_of(database: Database, space_id: str, feature_id: int) -> list[dict[str, Any]]:

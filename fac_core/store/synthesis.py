@@ -135,7 +135,7 @@ def insert_run(cursor: duckdb.DuckDBPyConnection, row: RunRow) -> None:
 
 def has_run(cursor: duckdb.DuckDBPyConnection, run_id: str) -> bool:
     """Whether the store knows a run."""
-    return cursor.execute("SELECT 1 FROM synthesis_run WHERE run_id = ?", [run_id]).fetchone() is not None
+    return bool(cursor.execute("SELECT 1 FROM synthesis_run WHERE run_id = ?", [run_id]).fetchall())
 
 
 def run_rows(database: Database, run_id: str | None = None) -> list[RunRow]:

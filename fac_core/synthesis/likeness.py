@@ -44,9 +44,13 @@ def likeness(one: str, other: str) -> Likeness:
     shared = len(a & b)
     jaccard = shared / len(a | b)
     contained = shared / min(len(a), len(b)) if min(len(a), len(b)) >= 4 else 0.0
-    edit = SequenceMatcher(None, words(one), words(other), autojunk=False).ratio()
+    edit = max(_matching(words(one), words(other)), _matching(words(other), words(one)))
     near = jaccard >= JACCARD or contained >= CONTAINED or edit >= EDIT
     return Likeness(max(jaccard, edit), near)
+
+
+def _matching(one: list[str], other: list[str]) -> float:
+    return SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
 class Index:

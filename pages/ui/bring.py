@@ -40,7 +40,11 @@ def show(here: Here) -> None:
         key = f"{hashlib.sha256(source.name.encode()).hexdigest()[:8]}_{turn}"
         left, right = st.columns([3, 2])
         role = left.segmented_control(
-            "Role", [role for role in ROLES if role in ROLE_WORDS], default="seed", key=f"bring_role_{turn}", required=True
+            "Role",
+            [role for role in ROLES if role in ROLE_WORDS],
+            default="seed",
+            key=f"bring_role_{turn}",
+            required=True,
         )
         left.caption(f"{str(role).capitalize()}: {ROLE_WORDS[str(role)]}.")
         name = right.text_input("Name", Path(source.name).name.split(".")[0], key=f"bring_name_{key}", max_chars=120)
@@ -49,8 +53,11 @@ def show(here: Here) -> None:
         shown = first if mapping == first.mapping else preview_source(source, here.task, mapping)
         show_rows(here, shown, key)
         if st.button(
-            f"Import {theme.plural(shown.n_rows, 'row')} as {role}", type="primary", icon=":material/check:",
-            disabled=not shown.rows, key=f"bring_go_{turn}",
+            f"Import {theme.plural(shown.n_rows, 'row')} as {role}",
+            type="primary",
+            icon=":material/check:",
+            disabled=not shown.rows,
+            key=f"bring_go_{turn}",
         ):
             with st.spinner("Importing: checking rows and looking for duplicates …", show_time=True):
                 report_ = import_source(here.ws, source, str(role), name, mapping)
@@ -61,16 +68,25 @@ def show(here: Here) -> None:
 
 def choose(here: Here, turn: int) -> Source | None:
     """Where the texts come from; None until something is there."""
-    way = st.segmented_control("From", [UPLOAD, PATH, PASTE], default=UPLOAD, key="bring_way", required=True, label_visibility="collapsed")
+    way = st.segmented_control(
+        "From", [UPLOAD, PATH, PASTE], default=UPLOAD, key="bring_way", required=True, label_visibility="collapsed"
+    )
     if way == UPLOAD:
-        upload = st.file_uploader("JSONL, CSV, TSV, Parquet or plain text; gzip and xz are fine", type=FORMATS, key=f"bring_file_{turn}")
+        upload = st.file_uploader(
+            "JSONL, CSV, TSV, Parquet or plain text; gzip and xz are fine", type=FORMATS, key=f"bring_file_{turn}"
+        )
         if upload is None:
             return None
         return Source.of(services.upload_to_file(upload.getvalue()), upload.name)
     if way == PATH:
         said = st.text_input("Path", key=f"bring_path_{turn}", placeholder="/data/queries.jsonl")
         return Source.of(Path(said.strip()).expanduser(), said.strip()) if said.strip() else None
-    text = st.text_area("One text a line, or JSON lines", key=f"bring_text_{turn}", height=160, placeholder=f"one {here.task.sample_word} a line")
+    text = st.text_area(
+        "One text a line, or JSON lines",
+        key=f"bring_text_{turn}",
+        height=160,
+        placeholder=f"one {here.task.sample_word} a line",
+    )
     return pasted(text) if text.strip() else None
 
 
@@ -82,26 +98,51 @@ def choose_mapping(here: Here, first: Preview, key: str) -> Mapping:
     fields = {}
     place = 0
     for known in here.task.fields:
-        chosen = pick(boxes[place % len(boxes)], f"{known.name}{'' if known.required else ' (optional)'}", columns,
-                      guessed.fields.get(known.name), f"map_{known.name}_{key}", known.description)
+        chosen = pick(
+            boxes[place % len(boxes)],
+            f"{known.name}{'' if known.required else ' (optional)'}",
+            columns,
+            guessed.fields.get(known.name),
+            f"map_{known.name}_{key}",
+            known.description,
+        )
         if chosen:
             fields[known.name] = chosen
         place += 1
     label = None
     if here.task.labels is not None:
-        label = pick(boxes[place % len(boxes)], "label", columns, guessed.label, f"map_label_{key}", "What the sample is; relevance needs it.")
+        label = pick(
+            boxes[place % len(boxes)],
+            "label",
+            columns,
+            guessed.label,
+            f"map_label_{key}",
+            "What the sample is; relevance needs it.",
+        )
         place += 1
-    ident = pick(boxes[place % len(boxes)], "id (optional)", columns, guessed.id, f"map_id_{key}", "Your own id, kept with the sample.")
+    ident = pick(
+        boxes[place % len(boxes)],
+        "id (optional)",
+        columns,
+        guessed.id,
+        f"map_id_{key}",
+        "Your own id, kept with the sample.",
+    )
     used = {*fields.values(), label, ident}
     offered = [column for column in columns if column not in used]
     meta = st.multiselect(
-        "Kept to group by", offered, default=[column for column in guessed.meta if column in offered], key=f"map_meta_{key}",
+        "Kept to group by",
+        offered,
+        default=[column for column in guessed.meta if column in offered],
+        key=f"map_meta_{key}",
         help="Topic, source, language: coverage can be shown by any of them.",
     )
     return Mapping(fields, label, ident, list(meta))
 
 
-def pick(box: st.delta_generator.DeltaGenerator, title: str, columns: Sequence[str], guess: str | None, key: str, help: str) -> str | None:
+def pick(
+    box: st.delta_generator.DeltaGenerator, title: str, columns: Sequence[str], guess: str | None, key: str, help: str
+) -> str | None:
     """A select over columns, none included."""
     options = [NONE, *columns]
     index = columns.index(guess) + 1 if guess in columns else 0
@@ -117,7 +158,8 @@ def show_rows(here: Here, shown: Preview, key: str) -> None:
         return
     lifted = not here.veiled or st.toggle("Show the texts", key=f"bring_lift_{key}")
     rows = [
-        {name: value if lifted or name == "label" else heat.veil_words(value) for name, value in row.items()} for row in shown.rows
+        {name: value if lifted or name == "label" else heat.veil_words(value) for name, value in row.items()}
+        for row in shown.rows
     ]
     st.dataframe(rows, hide_index=True, row_height=34, alt="The first five rows as they would be imported")
     st.caption(f"{shown.format} · {theme.plural(shown.n_rows, 'row')}, the first {len(rows)} shown")
@@ -148,20 +190,29 @@ def duplicates(done: ImportReport) -> str:
     """Duplicates in words."""
     if not (done.n_exact_duplicates or done.n_near_duplicates):
         return "No duplicates."
-    return f"{theme.count(done.n_exact_duplicates)} exact and {theme.count(done.n_near_duplicates)} near duplicates, kept and counted."
+    exact, near = theme.count(done.n_exact_duplicates), theme.count(done.n_near_duplicates)
+    return f"{exact} exact and {near} near duplicates, kept and counted."
 
 
 def quarantine(here: Here, done: ImportReport) -> None:
     """Bad rows with number, field and reason."""
     st.caption(f"{theme.plural(done.n_quarantined, 'row')} could not be used and lie in quarantine:")
     st.dataframe(
-        [{"row": bad.row_number, "field": bad.field or NONE, "reason": bad.reason, "as it was": bad.raw} for bad in done.quarantine],
+        [
+            {"row": bad.row_number, "field": bad.field or NONE, "reason": bad.reason, "as it was": bad.raw}
+            for bad in done.quarantine
+        ],
         hide_index=True,
         column_config={"row": st.column_config.NumberColumn(width=60), "field": st.column_config.TextColumn(width=90)},
         row_height=32,
         alt="Quarantined rows",
     )
     st.download_button(
-        "Download quarantine", lambda: quarantine_jsonl(here.ws, done.dataset_id), file_name=f"quarantine-{done.dataset_id}.jsonl",
-        mime="application/jsonl", icon=":material/download:", key=f"quarantine_{done.dataset_id}", on_click="ignore",
+        "Download quarantine",
+        lambda: quarantine_jsonl(here.ws, done.dataset_id),
+        file_name=f"quarantine-{done.dataset_id}.jsonl",
+        mime="application/jsonl",
+        icon=":material/download:",
+        key=f"quarantine_{done.dataset_id}",
+        on_click="ignore",
     )

@@ -42,21 +42,25 @@ def literal(text: str, limit: int = NAME_CHARS) -> str:
 # --- heatmap ---
 
 
-def heatmap(found: Heatmap, palette: Mapping[str, str], chosen: tuple[int, int] | None = None) -> go.Figure:
+def heatmap(found: Heatmap, palette: Mapping[str, str], dark: bool, chosen: tuple[int, int] | None = None) -> go.Figure:
     """Themes × groups. Colour is the measure; each cell says how many features are missing, ◐ where that says little.
+
+    What is not covered stands out from the paper, so the ramp is turned round on a dark one.
 
     A plotly heatmap cannot be clicked, so each cell also carries an invisible point with (family id, group).
     """
     n_rows, n_columns = found.share.shape
     rows, columns = np.arange(n_rows), np.arange(n_columns)
-    chart = go.Figure(go.Heatmap(z=found.share, x=columns, y=rows, **_scale(found), hoverinfo="skip", xgap=2, ygap=2))
+    chart = go.Figure(
+        go.Heatmap(z=found.share, x=columns, y=rows, **_scale(found, dark), hoverinfo="skip", xgap=2, ygap=2)
+    )
     shown = [(f, g) for f in rows.tolist() for g in columns.tolist() if found.n_shown[f, g] > 0]
     chart.add_scatter(
         x=[g for _, g in shown],
         y=[f for f, _ in shown],
         mode="markers+text",
         text=[_cell_text(found, f, g) for f, g in shown],
-        textfont={"size": 11, "color": [_ink(found, f, g) for f, g in shown]},
+        textfont={"size": 11, "color": [_ink(found, f, g, dark) for f, g in shown]},
         marker={"size": 20, "color": "rgba(0,0,0,0)", "line": {"width": 0}},
         selected={"textfont": {"color": None}},
         unselected={"marker": {"opacity": 0}},
@@ -75,7 +79,13 @@ def heatmap(found: Heatmap, palette: Mapping[str, str], chosen: tuple[int, int] 
     chart.update_yaxes(tickvals=rows, ticktext=names, range=[n_rows - 0.5, -0.5], showgrid=False, zeroline=False)
     chart.update_yaxes(tickfont={"color": palette["text"], "size": 12})
     chart.update_xaxes(tickvals=columns, ticktext=[literal(group, 18) for group in found.groups], side="top")
-    chart.update_xaxes(range=[-0.5, n_columns - 0.5], showgrid=False, zeroline=False, tickangle=-35 if n_columns > 6 else 0, fixedrange=True)
+    chart.update_xaxes(
+        range=[-0.5, n_columns - 0.5],
+        showgrid=False,
+        zeroline=False,
+        tickangle=-35 if n_columns > 6 else 0,
+        fixedrange=True,
+    )
     chart.update_yaxes(fixedrange=True)
     return chart
 
@@ -91,14 +101,14 @@ def heatmap_cell(selection: Mapping[str, Any], found: Heatmap) -> tuple[int, int
     return None
 
 
-def _scale(found: Heatmap) -> dict[str, Any]:
+def _scale(found: Heatmap, dark: bool) -> dict[str, Any]:
     bar = {"thickness": 10, "len": 0.5, "lenmode": "fraction", "y": 1, "yanchor": "top", "outlinewidth": 0}
     if found.measure == DIFFERENCE:
         reach = max(0.05, float(np.nanmax(np.abs(found.share), initial=0.0)))
         bar |= {"tickformat": "+.0%", "nticks": 5}
         return {"colorscale": theme.DIVERGING, "zmid": 0, "zmin": -reach, "zmax": reach, "colorbar": bar}
     bar |= {"tickvals": [0, 0.5, 1], "ticktext": ["0 %", "50 %", "100 %"]}
-    return {"colorscale": theme.SEQUENTIAL, "zmin": 0, "zmax": 1, "colorbar": bar}
+    return {"colorscale": theme.SEQUENTIAL, "reversescale": dark, "zmin": 0, "zmax": 1, "colorbar": bar}
 
 
 def _cell_text(found: Heatmap, f: int, g: int) -> str:
@@ -120,13 +130,13 @@ def _cell_hover(found: Heatmap, f: int, g: int) -> str:
     return "<br>".join(lines)
 
 
-def _ink(found: Heatmap, f: int, g: int) -> str:
+def _ink(found: Heatmap, f: int, g: int, dark: bool) -> str:
     """Black or white, whichever reads on the cell's colour."""
     value = float(found.share[f, g])
     if found.measure == DIFFERENCE:
         reach = max(0.05, float(np.nanmax(np.abs(found.share), initial=0.0)))
         return "#FFFFFF" if abs(value) > 0.6 * reach else "#1D2129"
-    return "#1D2129" if value > 0.55 else "#FFFFFF"
+    return "#1D2129" if (1 - value if dark else value) > 0.55 else "#FFFFFF"
 
 
 # --- map ---

@@ -171,8 +171,14 @@ def choose_space(here: Here) -> None:
     from fac_core.feature_space import spaces
 
     known = {space.space_id: space.name for space in spaces.spaces(here.ws)}
-    st.selectbox("Task", [here.task.id], format_func=lambda _: here.task.title, label_visibility="collapsed", disabled=True,
-                 key=f"_task_{here.task.id}")
+    st.selectbox(
+        "Task",
+        [here.task.id],
+        format_func=lambda _: here.task.title,
+        label_visibility="collapsed",
+        disabled=True,
+        key=f"_task_{here.task.id}",
+    )
     if not known:
         return
     st.session_state["_space_pick"] = here.space_id
@@ -284,7 +290,9 @@ def _stopped(ws: workspace.Workspace, job: Job) -> None:
         if job.message:
             heat.words(heat.Piece(job.message, kind="small"), key=f"jobmessage_{job.job_id}")
         with st.container(horizontal=True, gap="small"):
-            if st.button("Resume", icon=":material/play_arrow:", key=f"resume_{job.job_id}", help="What is done is kept."):
+            if st.button(
+                "Resume", icon=":material/play_arrow:", key=f"resume_{job.job_id}", help="What is done is kept."
+            ):
                 services.guarded(owner.resume)(ws, job.job_id)
                 st.rerun()
             if st.button("Dismiss", type="tertiary", key=f"dismiss_{job.job_id}"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import streamlit as st
-from fac_core.features.map_job import start_map
 
 from fac_core.coverage import worklist
 from fac_core.coverage.gaps import Gap, describe_gaps, gaps
@@ -12,9 +11,10 @@ from fac_core.coverage.heatmap import DIFFERENCE, MEASURES, SHARE, Heatmap, grou
 from fac_core.coverage.richness import richness
 from fac_core.coverage.states import MISSING, STATES, gap_states
 from fac_core.features.map import UMAP, feature_map
+from fac_core.features.map_job import start_map
 from fac_core.jobs import owner
 from fac_core.workspace import Workspace
-from pages.ui import charts, chrome, curves, gap_table, heat, provenance, services, theme
+from pages.ui import charts, curves, gap_table, heat, provenance, services, theme
 from pages.ui.services import Here
 
 FEW_ROWS, ALL_ROWS = 20, 60
@@ -48,12 +48,12 @@ def show_heatmap(here: Here) -> None:
         all_rows = st.toggle("more rows", key="rows", bind="query-params")
     rows = ALL_ROWS if all_rows else FEW_ROWS
     found = services.cached(heatmap, here, here.space_id, here.delta, str(group_by), str(measure), rows)
-    left, right = st.columns([5, 3], gap="medium")
+    left, right = st.columns([3, 2], gap="medium")
     key = f"heatmap_{here.space_id}_{group_by}_{rows}"
     cell = charts.heatmap_cell((st.session_state.get(key) or {}).get("selection") or {}, found)
     with left:
         theme.chart(
-            charts.heatmap(found, theme.palette(), cell),
+            charts.heatmap(found, theme.palette(), theme.is_dark(), cell),
             key=key,
             alt=f"Heatmap of {len(found.families)} themes by {group_by}: {_MEASURE_WORDS[str(measure)]}",
             on_select="rerun",
@@ -89,7 +89,7 @@ def _cell_panel(here: Here, found: Heatmap, cell: tuple[int, int] | None) -> Non
         if found.undersampled[f, g]:
             st.caption("◐ Fewer than three firings were to be expected of the seed, so this says little yet.")
         listed = services.cached(described, here, here.space_id, here.delta, tuple(found.cell(f, g)))
-        ticked = gap_table.draw(here, listed, key=f"cell_{f}_{g}", columns=gap_table.COMPACT, height=340)
+        ticked = gap_table.draw(here, listed, key=f"cell_{f}_{g}", columns=gap_table.COMPACT, tallest=340)
         chosen = ticked or listed
         gap_table.add_button(here, _members(chosen), "heatmap", key="cell_add")
         st.caption("Ticked rows only; all of them if none is ticked." if len(listed) > 1 else "")
@@ -98,7 +98,7 @@ def _cell_panel(here: Here, found: Heatmap, cell: tuple[int, int] | None) -> Non
 def show_map(here: Here) -> None:
     """Features in the plane by decoder direction; box or lasso selects."""
     found = services.cached(feature_map, here, here.space_id, here.delta)
-    making = any(job.kind == "map" and job.state in chrome.ACTIVE for job in owner.jobs(here.ws))
+    making = any(job.kind == "map" and job.active for job in owner.jobs(here.ws))
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if found.method == UMAP:
             st.caption("UMAP of the decoder directions: near points stand for like directions. Axes have no meaning.")
@@ -118,7 +118,7 @@ def show_map(here: Here) -> None:
                 st.rerun()
     if not found.method:
         return
-    left, right = st.columns([5, 3], gap="medium")
+    left, right = st.columns([3, 2], gap="medium")
     with left:
         event = theme.chart(
             charts.feature_map(found.ids, found.x, found.y, found.state, found.names, theme.is_dark()),
@@ -136,7 +136,7 @@ def show_map(here: Here) -> None:
         listed = services.cached(described, here, here.space_id, here.delta, tuple(sorted(picks)))
         open_ones = [gap for gap in listed if gap.state == MISSING]
         st.text(f"{theme.plural(len(picks), 'feature')} inside, {len(open_ones)} of them missing.")
-        ticked = gap_table.draw(here, listed, key="map_list", columns=gap_table.COMPACT, height=380)
+        ticked = gap_table.draw(here, listed, key="map_list", columns=gap_table.COMPACT, tallest=420)
         gap_table.add_button(here, _members(ticked or open_ones), "map", key="map_add")
         st.caption("Ticked rows only; all missing ones if none is ticked.")
 
@@ -161,7 +161,7 @@ def show_list(here: Here) -> None:
         st.text("No feature is in these states at this δ." if states else "Choose a state.")
         return
     robust = sum(gap.robust for gap in found)
-    ticked = gap_table.draw(here, found, key="gaps", height=420)
+    ticked = gap_table.draw(here, found, key="gaps")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         gap_table.add_button(here, _members(ticked), "list", key="list_add")
         _take_first(here, found)

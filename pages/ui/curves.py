@@ -67,7 +67,7 @@ def sweep(
                 hoverinfo="skip",
                 showlegend=False,
             )
-    theme.figure(chart, height=200 if after else 170, hovermode="x")
+    theme.figure(chart, height=230 if after else 170, hovermode="x")
     chart.update_xaxes(range=[0, top], dtick=1 if top <= 10 else 2, title={"text": "δ", "standoff": 2})
     chart.update_yaxes(range=[0, 1.02], tickformat=".1f", row=1, col=1)
     chart.update_yaxes(rangemode="tozero", nticks=4, row=1, col=2)
@@ -85,7 +85,7 @@ def sweep(
         )
     chart.update_layout(margin={"l": 8, "r": 8, "t": 22, "b": 8})
     if after:
-        chart.update_layout(legend={"x": 0.5, "xanchor": "center", "y": 1.05}, margin={"t": 30})
+        chart.update_layout(legend={"x": 0, "y": 1.2}, margin={"t": 56})
     return chart
 
 
@@ -174,8 +174,7 @@ def before_after(
     low, high = min(before[1], after[1]), max(before[2], after[2])
     pad = max(0.01, 0.15 * (high - low))
     chart.update_xaxes(range=[max(0, low - pad), min(1.01, high + pad)], title="FAC", nticks=6)
-    chart.update_yaxes(autorange="reversed", showgrid=False, tickfont={"color": palette["text"], "size": 13})
-    chart.update_layout(margin={"t": 24})
+    chart.update_yaxes(range=[1.35, -0.65], showgrid=False, tickfont={"color": palette["text"], "size": 13})
     return chart
 
 

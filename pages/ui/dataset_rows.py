@@ -32,8 +32,14 @@ def show(here: Here, datasets: Sequence[Dataset]) -> None:
                 heat.Piece(f"   {dataset.role}, {theme.count(dataset.n_rows)} samples, taken out", kind="quiet small"),
                 key=f"gone_{dataset.dataset_id}",
             )
-            st.button("Undo", icon=":material/undo:", type="tertiary", key=f"restore_{dataset.dataset_id}",
-                      on_click=restore, args=(dataset.dataset_id,))
+            st.button(
+                "Undo",
+                icon=":material/undo:",
+                type="tertiary",
+                key=f"restore_{dataset.dataset_id}",
+                on_click=restore,
+                args=(dataset.dataset_id,),
+            )
 
 
 def row(here: Here, dataset: Dataset) -> None:
@@ -41,25 +47,49 @@ def row(here: Here, dataset: Dataset) -> None:
     key = dataset.dataset_id
     boxes = st.columns(WIDTHS, gap="small", vertical_alignment="center")
     with boxes[0]:
-        heat.words(heat.Piece(dataset.name, title=f"{dataset.source} · {dataset.created_at:%d %b %Y %H:%M}"), key=f"ds_{key}")
+        heat.words(
+            heat.Piece(dataset.name, title=f"{dataset.source} · {dataset.created_at:%d %b %Y %H:%M}"), key=f"ds_{key}"
+        )
     with boxes[1]:
         fixed = dataset.source == "review"
         st.session_state[f"role_{key}"] = dataset.role
-        st.selectbox("Role", ROLES, key=f"role_{key}", label_visibility="collapsed", on_change=change_role, args=(key,), disabled=fixed)
+        st.selectbox(
+            "Role",
+            ROLES,
+            key=f"role_{key}",
+            label_visibility="collapsed",
+            on_change=change_role,
+            args=(key,),
+            disabled=fixed,
+        )
     boxes[2].text(theme.count(dataset.n_rows))
     boxes[3].text(f"{theme.count(dataset.n_exact_duplicates)} + {theme.count(dataset.n_near_duplicates)} near")
     with boxes[4]:
         if dataset.n_quarantined:
             st.download_button(
-                theme.plural(dataset.n_quarantined, "row"), lambda: quarantine_jsonl(here.ws, key), file_name=f"quarantine-{key}.jsonl",
-                mime="application/jsonl", icon=":material/download:", type="tertiary", key=f"q_{key}", on_click="ignore",
+                theme.plural(dataset.n_quarantined, "row"),
+                lambda: quarantine_jsonl(here.ws, key),
+                file_name=f"quarantine-{key}.jsonl",
+                mime="application/jsonl",
+                icon=":material/download:",
+                type="tertiary",
+                key=f"q_{key}",
+                on_click="ignore",
                 help="Number, field and reason of each bad row, as JSON lines.",
             )
         else:
             st.text("–")
     with boxes[5]:
-        st.button("Take out", icon=":material/delete:", type="tertiary", key=f"delete_{key}", on_click=delete, args=(key,),
-                  disabled=fixed, help="It then counts nowhere; this can be undone.")
+        st.button(
+            "Take out",
+            icon=":material/delete:",
+            type="tertiary",
+            key=f"delete_{key}",
+            on_click=delete,
+            args=(key,),
+            disabled=fixed,
+            help="It then counts nowhere; this can be undone.",
+        )
 
 
 @services.guarded
@@ -94,7 +124,10 @@ def browse(here: Here, datasets: Sequence[Dataset]) -> None:
         number = int(st.session_state.get("browse_page") or 1)
         found = sample_page(here.ws, str(chosen), search=search or "", page=number, page_size=PAGE_SIZE)
         cards = [
-            heat.Shown(heat.text_pieces(sample.text), head=[heat.Piece(part) for part in about(sample.row_number, sample.label, sample.meta)])
+            heat.Shown(
+                heat.text_pieces(sample.text),
+                head=[heat.Piece(part) for part in about(sample.row_number, sample.label, sample.meta)],
+            )
             for sample in found.rows
         ]
         if cards:
@@ -108,4 +141,8 @@ def browse(here: Here, datasets: Sequence[Dataset]) -> None:
 
 def about(row_number: int, label: str | None, meta: dict[str, str]) -> list[str]:
     """Where a sample stood and what it was brought with."""
-    return [f"row {row_number}", *([label] if label else []), *[f"{name}: {value}" for name, value in list(meta.items())[:4]]]
+    return [
+        f"row {row_number}",
+        *([label] if label else []),
+        *[f"{name}: {value}" for name, value in list(meta.items())[:4]],
+    ]

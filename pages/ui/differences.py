@@ -1,4 +1,4 @@
-"""Two texts side by side differ in words, and the words alone are marked: underlined where new, struck where gone."""
+"""Two texts side by side are compared word by word: shared words stand out, an edit shows what it put in and took."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_PARTS = 600
 
 
 def beside(other: str, text: str) -> list[Piece]:
-    """`other` as pieces; words that `text` has too are quiet, the rest is underlined."""
+    """`other` as pieces; words it shares with `text`, in the same order, are strong and the rest is quiet."""
     theirs, ours = _PARTS.findall(other), _PARTS.findall(text)
     if len(theirs) > MAX_PARTS or len(ours) > MAX_PARTS:
         return [Piece(other)]
@@ -21,7 +21,7 @@ def beside(other: str, text: str) -> list[Piece]:
     pieces = []
     for tag, start, end, _, _ in SequenceMatcher(None, *folded, autojunk=False).get_opcodes():
         if start < end:
-            pieces.append(Piece("".join(theirs[start:end]), kind="quiet" if tag == "equal" else "added"))
+            pieces.append(Piece("".join(theirs[start:end]), kind="strong" if tag == "equal" else "quiet"))
     return pieces or [Piece(other)]
 
 

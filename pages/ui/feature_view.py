@@ -15,7 +15,8 @@ from fac_core.errors import FacError
 from fac_core.features.detail import FeatureDetail, feature_detail
 from fac_core.features.examples import BANDS, MIDDLE, THRESHOLD, TOP, Example, examples
 from fac_core.features.naming import MAX_CHARS, rename
-from fac_core.features.probe import Probe, heat as read_heat, probe
+from fac_core.features.probe import Probe, probe
+from fac_core.features.probe import heat as read_heat
 from fac_core.features.relevance import overrule
 from fac_core.store.activations import BIN_WIDTH
 from pages.ui import chrome, heat, provenance, services, theme
@@ -47,14 +48,22 @@ def title(here: Here, detail: FeatureDetail) -> None:
     row = detail.row
     with st.container(horizontal=True, vertical_alignment="top", horizontal_alignment="distribute", wrap=False):
         newest = next((event for event in detail.history if event.text), None)
-        by = f"{newest.method} · {newest.author}" if newest and newest.method == "keywords" else f"named by {newest.author}" if newest else "no name yet"
+        by = (
+            f"{newest.method} · {newest.author}"
+            if newest and newest.method == "keywords"
+            else f"named by {newest.author}"
+            if newest
+            else "no name yet"
+        )
         heat.words(
             heat.Piece(f"{row.name or 'Unnamed'}\n", kind="title"),
             heat.Piece(f"feature {row.feature_id}", kind="quiet small mono"),
             heat.Piece(f"  {by}", kind="quiet small"),
             key=f"name_{row.feature_id}",
         )
-        st.button("Close", icon=":material/close:", type="tertiary", key="feature_close", on_click=close, shortcut="Escape")
+        st.button(
+            "Close", icon=":material/close:", type="tertiary", key="feature_close", on_click=close, shortcut="Escape"
+        )
 
 
 def close() -> None:
@@ -87,20 +96,33 @@ def actions(here: Here, detail: FeatureDetail) -> None:
     row = detail.row
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if row.in_list:
-            st.button("Take off the list", icon=":material/playlist_remove:", on_click=unlist, args=(row.feature_id,), key="unlist")
+            st.button(
+                "Take off the list",
+                icon=":material/playlist_remove:",
+                on_click=unlist,
+                args=(row.feature_id,),
+                key="unlist",
+            )
         else:
-            st.button("Add to work list", icon=":material/playlist_add:", on_click=enlist, args=(row.feature_id,), key="enlist")
+            st.button(
+                "Add to work list",
+                icon=":material/playlist_add:",
+                on_click=enlist,
+                args=(row.feature_id,),
+                key="enlist",
+            )
         with st.popover("Name", icon=":material/edit:", key=f"rename_{row.feature_id}"):
             name_form(detail)
         with st.popover("Relevance", icon=":material/rule:", key=f"relevance_{row.feature_id}"):
             relevance_form(here, detail)
         provenance.how(
             here,
-            "A sample counts for a feature if the highest activation over its content tokens is above δ. AUROC and lift "
-            "compare the anchor's samples with and without the task's label.",
+            "A sample counts for a feature if its highest activation over the content tokens is above δ. AUROC and "
+            "lift compare the anchor's samples with and without the task's label.",
             key=f"feature_{row.feature_id}",
             cli=f"features {row.feature_id}",
-            python=f"from fac_core.features.detail import feature_detail\nfeature_detail(ws, space_id, {row.feature_id}, delta)",
+            python="from fac_core.features.detail import feature_detail\n"
+            f"feature_detail(ws, space_id, {row.feature_id}, delta)",
             facts={"feature": row.feature_id, "anchor": row.n_anchor, "seed": row.n_seed},
         )
 
@@ -123,7 +145,13 @@ def name_form(detail: FeatureDetail) -> None:
     """A new name, and every earlier one."""
     feature_id = detail.row.feature_id
     with st.form(f"name_form_{feature_id}", border=False):
-        st.text_input("Name", detail.row.name, key=f"new_name_{feature_id}", max_chars=MAX_CHARS, help="Empty brings the keywords back.")
+        st.text_input(
+            "Name",
+            detail.row.name,
+            key=f"new_name_{feature_id}",
+            max_chars=MAX_CHARS,
+            help="Empty brings the keywords back.",
+        )
         st.form_submit_button("Keep", on_click=keep_name, args=(feature_id,))
     for place, event in enumerate(detail.history):
         heat.words(
@@ -154,7 +182,12 @@ def relevance_form(here: Here, detail: FeatureDetail) -> None:
     key = f"belongs_{row.feature_id}"
     st.session_state[key] = (YES if row.relevant else NO) if row.overruled else BY_TEST
     st.segmented_control(
-        "Belongs to the task", [BY_TEST, YES, NO], key=key, required=True, on_change=keep_relevance, args=(row.feature_id,)
+        "Belongs to the task",
+        [BY_TEST, YES, NO],
+        key=key,
+        required=True,
+        on_change=keep_relevance,
+        args=(row.feature_id,),
     )
     for event in detail.judgements:
         word = BY_TEST if event.relevant is None else YES if event.relevant else NO
@@ -194,9 +227,13 @@ def show_examples(here: Here, detail: FeatureDetail) -> None:
         with slot:
             heat.samples(cards, veiled=here.veiled, top=row.max_value, key=f"{key}_{row.feature_id}")
 
-    draw(lambda example: heat.text_pieces(example.text, [(example.char_start, example.char_end, example.value)]), "peaks")
+    draw(
+        lambda example: heat.text_pieces(example.text, [(example.char_start, example.char_end, example.value)]), "peaks"
+    )
     try:
-        marks = {e.content_id: services.cached(token_marks, here, here.space_id, row.feature_id, e.text) for _, e in shown}
+        marks = {
+            e.content_id: services.cached(token_marks, here, here.space_id, row.feature_id, e.text) for _, e in shown
+        }
     except FacError as error:
         chrome.notice(f"Only the peaks are marked. {error}", "note")
         return
@@ -216,7 +253,11 @@ def token_marks(ws: Any, space_id: str, feature_id: int, text: str) -> list[tupl
 
 def about(example: Example) -> list[heat.Piece]:
     """Where a text comes from."""
-    parts = [example.role, *([example.label] if example.label else []), *[str(value) for value in list(example.meta.values())[:3]]]
+    parts = [
+        example.role,
+        *([example.label] if example.label else []),
+        *[str(value) for value in list(example.meta.values())[:3]],
+    ]
     return [heat.Piece(f"{example.value:.2f}", kind="strong"), *[heat.Piece(part) for part in parts]]
 
 
@@ -225,8 +266,14 @@ def try_text(here: Here, detail: FeatureDetail) -> Probe | None:
     feature_id = detail.row.feature_id
     st.subheader("Try your own text", anchor=False)
     with st.form("try_text", border=False, enter_to_submit=False):
-        text = st.text_area("Your text", key="own_text", persist_state="session", height=80, label_visibility="collapsed",
-                            placeholder=f"a {here.task.sample_word} in your own words")
+        text = st.text_area(
+            "Your text",
+            key="own_text",
+            persist_state="session",
+            height=80,
+            label_visibility="collapsed",
+            placeholder=f"a {here.task.sample_word} in your own words",
+        )
         st.form_submit_button("Read it", icon=":material/play_arrow:")
     if not (text or "").strip():
         return None
@@ -235,11 +282,17 @@ def try_text(here: Here, detail: FeatureDetail) -> Probe | None:
         marks = services.cached(token_marks, here, here.space_id, feature_id, read.text)
         mine = next((active for active in read.features if active.feature_id == feature_id), None)
         heat.samples(
-            [heat.Shown(heat.heat_pieces(marks), head=verdict(here, mine))], top=detail.row.max_value, key=f"own_{feature_id}"
+            [heat.Shown(heat.heat_pieces(marks), head=verdict(here, mine))],
+            top=detail.row.max_value,
+            key=f"own_{feature_id}",
         )
         if read.n_truncated:
-            st.caption(f"Only the beginning was read; {theme.plural(read.n_truncated, 'token')} are beyond the longest text.")
-        with st.expander(f"What else it activates ({sum(a.value > here.delta for a in read.features)} features above δ)"):
+            st.caption(
+                f"Only the beginning was read; {theme.plural(read.n_truncated, 'token')} are beyond the longest text."
+            )
+        with st.expander(
+            f"What else it activates ({sum(a.value > here.delta for a in read.features)} features above δ)"
+        ):
             feature_list([(a.feature_id, a.name, a.value) for a in read.features[:30]], "activation", "own_features")
         return read
     return None
@@ -275,19 +328,29 @@ def histogram(here: Here, detail: FeatureDetail, own: Probe | None) -> None:
     figure = go.Figure()
     for role, bins in roles.items():
         figure.add_bar(
-            x=[(b + 0.5) * BIN_WIDTH for b in range(last)], y=bins[:last], name=role, width=BIN_WIDTH,
-            marker={"color": theme.ROLE_COLOURS[role], "line": {"width": 0}}, opacity=0.75,
+            x=[(b + 0.5) * BIN_WIDTH for b in range(last)],
+            y=bins[:last],
+            name=role,
+            width=BIN_WIDTH,
+            marker={"color": theme.ROLE_COLOURS[role], "line": {"width": 0}},
+            opacity=0.75,
             hovertemplate=f"{role}: %{{y}} samples around %{{x:.2f}}<extra></extra>",
         )
     theme.figure(figure, height=210, barmode="overlay", bargap=0.05)
     figure.update_xaxes(title="highest activation in the sample", range=[0, (last + 1) * BIN_WIDTH])
     figure.update_yaxes(title="samples")
     text = theme.palette()["text"]
-    figure.add_vline(here.delta, line={"color": text, "dash": "dot", "width": 1}, annotation={"text": "δ", "font": {"color": text}})
+    figure.add_vline(
+        here.delta, line={"color": text, "dash": "dot", "width": 1}, annotation={"text": "δ", "font": {"color": text}}
+    )
     if mine is not None:
         accent = theme.palette()["accent"]
-        figure.add_vline(mine, line={"color": accent, "width": 2}, annotation={"text": "your text", "font": {"color": accent}})
-    theme.chart(figure, key=f"histogram_{detail.row.feature_id}", alt="Histogram of the feature's activations for each role")
+        figure.add_vline(
+            mine, line={"color": accent, "width": 2}, annotation={"text": "your text", "font": {"color": accent}}
+        )
+    theme.chart(
+        figure, key=f"histogram_{detail.row.feature_id}", alt="Histogram of the feature's activations for each role"
+    )
 
 
 def near(detail: FeatureDetail) -> None:
@@ -300,9 +363,16 @@ def near(detail: FeatureDetail) -> None:
         else:
             st.caption("Not computed for this space.")
     with right:
-        st.subheader("Tokens it raises", anchor=False, help="Output tokens whose logits the feature's decoder direction raises most.")
+        st.subheader(
+            "Tokens it raises",
+            anchor=False,
+            help="Output tokens whose logits the feature's decoder direction raises most.",
+        )
         if detail.tokens:
-            runs = [heat.Piece(f"{token.replace(' ', '␣').replace(chr(10), '⏎')}   ", kind="mono", title=f"+{logit:.2f}") for token, logit in detail.tokens]
+            runs = [
+                heat.Piece(f"{token.replace(' ', '␣').replace(chr(10), '⏎')}   ", kind="mono", title=f"+{logit:.2f}")
+                for token, logit in detail.tokens
+            ]
             heat.words(*runs, key=f"tokens_{detail.row.feature_id}")
         else:
             st.caption("Not computed for this space.")

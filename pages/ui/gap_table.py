@@ -15,7 +15,7 @@ from fac_core.coverage.gaps import Gap
 from pages.ui import heat, services, theme
 from pages.ui.services import Here
 
-COMPACT = ("state", "name", "anchor", "robust")
+COMPACT = ("name", "state", "anchor", "robust")
 FULL = ("state", "name", "features", "anchor", "share", "expected", "robust", "listed", "example", "id")
 
 
@@ -28,7 +28,7 @@ def table(gaps: Sequence[Gap], listed: set[int], *, veiled: bool) -> dict[str, l
         "anchor": [gap.n_anchor for gap in gaps],
         "share": [100 * gap.share_anchor for gap in gaps],
         "expected": [gap.expected_seed for gap in gaps],
-        "robust": ["robust" if gap.robust else "" for gap in gaps],
+        "robust": ["✓" if gap.robust else "" for gap in gaps],
         "listed": ["✓" if listed.issuperset(gap.members) else "" for gap in gaps],
         "example": [heat.veil_words(gap.example) if veiled else gap.example for gap in gaps],
         "id": [gap.feature_id for gap in gaps],
@@ -41,10 +41,8 @@ def picked(selection: Mapping[str, Any], gaps: Sequence[Gap]) -> list[Gap]:
     return [gaps[row] for row in rows]
 
 
-def draw(
-    here: Here, gaps: Sequence[Gap], *, key: str, columns: Sequence[str] = FULL, height: int | str = "auto"
-) -> list[Gap]:
-    """Draw gaps as a table with a tick on each row; returns the ticked ones."""
+def draw(here: Here, gaps: Sequence[Gap], *, key: str, columns: Sequence[str] = FULL, tallest: int = 420) -> list[Gap]:
+    """Draw gaps as a table with a tick on each row; returns the ticked ones. `tallest` is in pixels."""
     listed = set(worklist.in_worklist(here.ws, here.space_id))
     labels = {theme.state(name).label: theme.state(name).colour for name in theme.STATES}
     column = st.column_config
@@ -53,9 +51,11 @@ def draw(
         column_order=columns,
         column_config={
             "state": column.MultiselectColumn(
-                "State", options=list(labels), color=list(labels.values()), width=122, help="What it means at this δ."
+                "State", options=list(labels), color=list(labels.values()), width=116, help="What it means at this δ."
             ),
-            "name": column.TextColumn("Gap", width="medium", help="Keywords, or the name a person gave."),
+            "name": column.TextColumn(
+                "Gap", width="medium" if columns == FULL else None, help="Keywords, or the name a person gave."
+            ),
             "features": column.NumberColumn("Features", width=72, help=theme.TERMS["family"]),
             "anchor": column.NumberColumn("Anchor", width=64, help="Anchor samples that activate it above δ."),
             "share": column.NumberColumn("of anchor", format="%.1f %%", width=78, help=theme.TERMS["density"]),
@@ -71,7 +71,7 @@ def draw(
         on_select="rerun",
         selection_mode="multi-row",
         key=f"{key}_{here.space_id}_{here.delta:g}_{here.version}",
-        height=height,
+        height=min(tallest, 37 + 35 * len(gaps)),
         alt=f"{len(gaps)} gaps: name, state, anchor samples, robust or not",
     )
     return picked(event["selection"], gaps)

@@ -79,7 +79,8 @@ function run(piece, top) {
   if (piece.c) span.style.color = piece.c;
   if (piece.v > 0) {
     const heat = Math.min(1, top > 0 ? piece.v / top : 1);
-    span.style.background = "color-mix(in srgb, #E69F00 " + Math.round(12 + 78 * heat) + "%, var(--st-background-color))";
+    const share = Math.round(12 + 78 * heat) + "%";
+    span.style.background = "color-mix(in srgb, #E69F00 " + share + ", var(--st-background-color))";
     if (heat > 0.45) span.classList.add("hot");
     span.title = piece.h || "activation " + piece.v.toFixed(2) + (piece.p ? ", the strongest token" : "");
   } else if (piece.h) span.title = piece.h;
@@ -133,7 +134,9 @@ export default function ({ data, parentElement }) {
 _widget = st.components.v2.component("fac_text", html="<div id='root'></div>", css=_CSS, js=_JS)
 
 
-def samples(items: Sequence[Shown], *, veiled: bool = False, top: float = 0.0, look: str = "", key: str | None = None) -> None:
+def samples(
+    items: Sequence[Shown], *, veiled: bool = False, top: float = 0.0, look: str = "", key: str | None = None
+) -> None:
     """Draw texts as cards, all in one widget.
 
     Args:

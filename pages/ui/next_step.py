@@ -43,9 +43,16 @@ def next_step(now: Waiting) -> Next:
     bring, find = "pages/seed_set.py", "pages/coverage.py"
     if not now.has_seed or not now.has_anchor:
         role = "seed set" if not now.has_seed else "anchor"
-        return Next(f"Bring in the {role}", bring, ":material/upload_file:", "Coverage compares a seed set with an anchor.")
+        return Next(
+            f"Bring in the {role}", bring, ":material/upload_file:", "Coverage compares a seed set with an anchor."
+        )
     if now.n_unread and not now.is_reading:
-        return Next(f"Read {plural(now.n_unread, 'text')}", bring, ":material/play_arrow:", "Their activations are not extracted yet.")
+        return Next(
+            f"Read {plural(now.n_unread, 'text')}",
+            bring,
+            ":material/play_arrow:",
+            "Their activations are not extracted yet.",
+        )
     if now.n_pending:
         return Next(
             f"Review {plural(now.n_pending, 'sample')}",
@@ -61,7 +68,12 @@ def next_step(now: Waiting) -> Next:
             "They are on the work list and still missing.",
         )
     if now.n_robust:
-        return Next(f"Pick from {plural(now.n_robust, 'robust gap')}", find, ":material/grid_on:", "They stay open at any threshold.")
+        return Next(
+            f"Pick from {plural(now.n_robust, 'robust gap')}",
+            find,
+            ":material/grid_on:",
+            "They stay open at any threshold.",
+        )
     if now.n_approved_unexported:
         return Next(
             f"Export {plural(now.n_approved_unexported, 'approved sample')}",
@@ -70,5 +82,9 @@ def next_step(now: Waiting) -> Next:
             "Approved since the last export.",
         )
     if now.n_gaps:
-        return Next(f"Look at {plural(now.n_gaps, 'gap')}", find, ":material/grid_on:", "They are open at this threshold.")
-    return Next("Look at coverage", find, ":material/grid_on:", "No gap is open at this threshold; a higher δ asks for more.")
+        return Next(
+            f"Look at {plural(now.n_gaps, 'gap')}", find, ":material/grid_on:", "They are open at this threshold."
+        )
+    return Next(
+        "Look at coverage", find, ":material/grid_on:", "No gap is open at this threshold; a higher δ asks for more."
+    )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from fac_core.feature_space.space import SpaceSpec
 from pages.ui import heat, theme
 from pages.ui.services import Here
 
@@ -41,6 +42,12 @@ def how(
             st.code(_python(here, python), language="python", wrap_lines=True)
 
 
+def sae_in_words(spec: SpaceSpec) -> str:
+    """Size, k and Top-K flag of a space's SAE."""
+    flag = "applied" if spec.apply_topk else "not applied"
+    return f"{theme.count(spec.d_sae)} features, k = {spec.k}, Top-K {flag}"
+
+
 def _lines(here: Here, facts: Mapping[str, object]) -> list[heat.Piece]:
     rows: dict[str, object] = dict(facts)
     if here.space:
@@ -49,7 +56,7 @@ def _lines(here: Here, facts: Mapping[str, object]) -> list[heat.Piece]:
             "space": f"{here.space.name} · {here.space_id}",
             "read at": spec.hook_in_words(),
             "tokens": spec.mask,
-            "SAE": f"{theme.count(spec.d_sae)} features, k = {spec.k}, Top-K {'applied' if spec.apply_topk else 'not applied'}",
+            "SAE": sae_in_words(spec),
             "pooling": f"{spec.pooling} over the text's tokens",
             "threshold": f"{theme.threshold(here.delta)} (strictly above)",
         }

@@ -203,7 +203,7 @@ def target(card: ReviewCard) -> None:
     """What it was made for, and how surely it does it."""
     heat.words(
         heat.Piece(card.target_name or "no name yet", kind="strong"),
-        heat.Piece(f"   feature {card.target_feature}", kind="quiet small mono"),
+        heat.Piece(f"   feature {card.target_feature}", kind="quiet small"),
         key="target_name",
     )
     rank = "" if card.percentile is None else f" · stronger than {card.percentile:.0%} of the anchor texts it fires in"
@@ -247,7 +247,7 @@ def closes(card: ReviewCard) -> None:
         ]
         for feature, name in card.newly_covers[:12]:
             pieces += [heat.Piece(f"{look.mark} ", colour=look.colour), heat.Piece(name or "no name yet", kind="small")]
-            pieces.append(heat.Piece(f"  {feature}\n", kind="quiet small mono"))
+            pieces.append(heat.Piece(f"  {feature}\n", kind="quiet small"))
         if len(card.newly_covers) > 12:
             pieces.append(heat.Piece(f"and {len(card.newly_covers) - 12} more", kind="quiet small"))
     else:
@@ -267,7 +267,7 @@ def consequences(card: ReviewCard) -> None:
 
 
 def neighbours(here: Here, card: ReviewCard) -> None:
-    """The nearest texts, with what they do not share underlined."""
+    """The nearest texts, the words they share with the sample standing out."""
     shown = []
     for near, what in ((card.nearest_seed, "nearest seed sample"), (card.nearest_accepted, "nearest accepted sample")):
         if near is not None:
@@ -278,7 +278,7 @@ def neighbours(here: Here, card: ReviewCard) -> None:
             shown.append(heat.Shown(differences.beside(near.text[:1200], card.text), head=head))
     if shown:
         heat.samples(shown, veiled=veiled(here, card), key="neighbours")
-        st.caption("Quiet words are shared with the sample; underlined ones are not.")
+        st.caption("Words shared with the sample stand out.")
 
 
 def progress(counts: Counts) -> None:

@@ -25,21 +25,32 @@ _PAGES = [
 def pages(*, icons: bool = True) -> list[StreamlitPage]:
     """The pages, made anew for each run."""
     return [
-        st.Page(
-            f"pages/{name}.py", title=title, icon=f":material/{icon}:" if icons else None, default=name == "home"
-        )
+        st.Page(f"pages/{name}.py", title=title, icon=f":material/{icon}:" if icons else None, default=name == "home")
         for name, title, icon in _PAGES
     ]
 
 
+@st.cache_resource(show_spinner=False)
+def process() -> dict[str, bool]:
+    """What is known of this process: whether it drew a page before."""
+    return {"started": False}
+
+
 def enter_frame() -> None:
-    """Note that the router drew the frame of this session."""
+    """Note that the router draws this session's frame; the first run of the process starts again."""
     st.session_state["_framed"] = True
+    if not process()["started"]:
+        process()["started"] = True
+        _start_again()
 
 
 def need_frame() -> None:
     """Start again through the router if this page was run without it."""
     if not st.session_state.get("_framed"):
-        # without icons: before the page is configured one of them would be fetched from outside as its favicon
-        st.navigation(pages(icons=False), position="hidden")
-        st.rerun()
+        _start_again()
+
+
+def _start_again() -> None:
+    # without icons: before the page is configured one of them would be fetched from outside as its favicon
+    st.navigation(pages(icons=False), position="hidden")
+    st.rerun()

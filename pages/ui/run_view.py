@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
@@ -58,11 +58,12 @@ def run_rows(here: Here, rows: Sequence[TargetRow]) -> None:
     if not rows:
         return
     scale = max(*(row.best_value for row in rows), 1.6 * rows[0].delta, 1e-6)
-    bullets.bullets([_bullet(row, scale) for row in rows], veiled=here.veiled, delta=rows[0].delta, key="run_rows")
+    bullets.bullets([bullet(row, scale) for row in rows], veiled=here.veiled, delta=rows[0].delta, key="run_rows")
     st.caption("The tick on each bar is δ. " + OUTCOME_MEANINGS)
 
 
-def _bullet(row: TargetRow, scale: float) -> bullets.Bullet:
+def bullet(row: TargetRow, scale: float) -> bullets.Bullet:
+    """One feature of a run; `scale` is the activation at the full width of the bar."""
     value = row.best_value
     above = value > row.delta
     colour = theme.state("covered").colour if above else theme.state("missing").colour
@@ -76,7 +77,7 @@ def _bullet(row: TargetRow, scale: float) -> bullets.Bullet:
         attempts=str(row.attempts),
         share=value / scale,
         tick=row.delta / scale,
-        value=f"{value:.2f} of δ = {row.delta:g}" if row.outcomes else "nothing yet",
+        value=f"{value:.2f}, δ = {row.delta:g}" if row.outcomes else "nothing yet",
         colour=colour,
         counts=[(OUTCOME_WORDS[name], row.outcomes.get(name, 0)) for name in OUTCOMES if row.outcomes],
         state=state,
@@ -113,7 +114,7 @@ def summary(here: Here, run_id: str, found: RunSummary) -> None:
     )
 
 
-def stayed_open(found: RunSummary) -> None:
+def stayed_open(found: RunSummary, names: Mapping[int, str]) -> None:
     """What stayed open and why."""
     if not found.open:
         return
@@ -122,15 +123,16 @@ def stayed_open(found: RunSummary) -> None:
     for feature, why in found.open:
         pieces += [
             heat.Piece("○ ", colour=theme.state("missing").colour),
-            heat.Piece(f"{feature}  ", kind="mono small"),
+            heat.Piece(names.get(feature) or "no name yet"),
+            heat.Piece(f"  {feature}   ", kind="quiet small"),
+            heat.Piece(f"{why}\n"),
         ]
-        pieces.append(heat.Piece(f"{why}\n"))
     heat.words(*pieces, key="stayed_open")
 
 
 def live(here: Here, run: Run) -> None:
     """The run's table, asked anew every second and a half while its job is active."""
-    st.fragment(_live, run_every=1.5 if run.state in chrome.ACTIVE else None)(here, run)
+    st.fragment(_live, run_every=1.5 if run.state in owner.ACTIVE else None)(here, run)
 
 
 def _live(here: Here, run: Run) -> None:
@@ -143,6 +145,7 @@ def _live(here: Here, run: Run) -> None:
             st.text(f"{theme.plural(found.n_found, 'real text')} came from the pool.")
         if found.n_candidates:
             summary(here, run.run_id, found)
-        run_rows(here, run_table(here.ws, run.run_id))
+        rows = run_table(here.ws, run.run_id)
+        run_rows(here, rows)
         if job is None or not job.active:
-            stayed_open(found)
+            stayed_open(found, {row.feature_id: row.name for row in rows})

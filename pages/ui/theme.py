@@ -39,30 +39,44 @@ class State:
 STATES: dict[str, State] = {
     "covered": State("●", "covered", "#009E73", "#2DBE95", "A seed sample activates it above δ."),
     "missing": State(
-        "○", "missing", "#D55E00", "#F0803C", "The anchor activates it, no seed sample does, and chance cannot explain it."
+        "○",
+        "missing",
+        "#D55E00",
+        "#F0803C",
+        "The anchor activates it, no seed sample does, and chance cannot explain it.",
     ),
     "undersampled": State(
-        "◐", "undersampled", "#B87F00", "#E69F00", "No seed sample activates it, but so few were to be expected that it says little."
+        "◐",
+        "undersampled",
+        "#B87F00",
+        "#E69F00",
+        "No seed sample activates it, but so few were to be expected that it says little.",
     ),
-    "template": State("▢", "template", "#6B7280", "#9AA3AF", "It answers to the chat template, not to what people wrote."),
-    "dense": State("▣", "dense", "#6B7280", "#9AA3AF", "It is active in more than a tenth of the anchor and tells little apart."),
+    "template": State(
+        "▢", "template", "#6B7280", "#9AA3AF", "It answers to the chat template, not to what people wrote."
+    ),
+    "dense": State(
+        "▣", "dense", "#6B7280", "#9AA3AF", "It is active in more than a tenth of the anchor and tells little apart."
+    ),
     "absorbed": State("◇", "absorbed", "#2E8FC4", "#56B4E9", "A more specific feature speaks in its place."),
     "untrusted": State("?", "untrusted", "#B0588A", "#CC79A7", "Its explanation did not hold up."),
     "in_review": State("◉", "in review", "#0072B2", "#6CB4EE", "A new sample that activates it waits for review."),
-    "unrelated": State("·", "not relevant", "#6B7280", "#9AA3AF", "The anchor activates it, but it does not go with the task."),
+    "unrelated": State(
+        "·", "not relevant", "#6B7280", "#9AA3AF", "The anchor activates it, but it does not go with the task."
+    ),
     "silent": State("·", "not in anchor", "#6B7280", "#9AA3AF", "Alive, but no anchor sample activates it above δ."),
     "dead": State("·", "never active", "#6B7280", "#9AA3AF", "No text read so far activates it."),
 }
 
 TERMS: dict[str, str] = {
-    "fac": "Feature Activation Coverage: the share of the task-relevant features the anchor activates that the set activates too.",
-    "missing_hit_rate": "Of the features that were aimed at, the share that a new sample now activates. Not the same as FAC.",
+    "fac": "Feature Activation Coverage: of the task-relevant features the anchor activates, the share the set has too.",
+    "missing_hit_rate": "Of the features aimed at, the share that a new sample now activates. Not the same as FAC.",
     "delta": "δ, the activation threshold: a feature counts as active in a text only strictly above it.",
     "anchor": "The anchor is the set of texts that says what should be covered.",
     "seed": "The seed set is the set you want to complete.",
     "relevant": "Features that go together with the task's label, or with the preferred answer, beyond chance.",
-    "alive": "A feature is alive if at least one text that was read activates it above δ.",
-    "family": "Features that fire on nearly the same samples or point in nearly the same direction count as one family.",
+    "alive": "A feature is alive if at least one text that was read activates it at all.",
+    "family": "Features that fire on nearly the same samples or point nearly the same way count as one family.",
     "robust": "A gap is robust if the feature is missing at this δ and also at δ = 0.",
     "density": "Share of the anchor's samples that activate the feature above δ.",
     "lift": "How many times more often the feature is active in samples with the task's label than in others.",
@@ -70,7 +84,7 @@ TERMS: dict[str, str] = {
     "interval": "95 % interval: bootstrap over families of features.",
     "l0": "L0: mean number of active features a token.",
     "fvu": "FVU: share of the residual stream's variance that the SAE does not explain.",
-    "saturated": "Nearly everything counts as covered at this δ; raise it to tell coverage apart.",
+    "saturated": "Hardly any gap stands out at this δ; another δ or a larger seed tells sets apart better.",
 }
 
 _LIGHT = {"text": "#1D2129", "quiet": "#5B6472", "grid": "#E6E9EE", "paper": "#FFFFFF", "accent": "#0072B2"}
@@ -99,7 +113,12 @@ def state(name: str) -> State:
 def figure(chart: go.Figure, *, height: int = 260, **layout: Any) -> go.Figure:
     """The chart in the project's dress: font, grid, margins and hover style are set here and nowhere else."""
     colours = palette()
-    axis = {"gridcolor": colours["grid"], "zerolinecolor": colours["grid"], "linecolor": colours["grid"], "automargin": True}
+    axis = {
+        "gridcolor": colours["grid"],
+        "zerolinecolor": colours["grid"],
+        "linecolor": colours["grid"],
+        "automargin": True,
+    }
     chart.update_layout(
         height=height,
         paper_bgcolor="rgba(0,0,0,0)",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from fac_core.coverage import worklist
-from fac_core.coverage.states import MISSING
+from fac_core.coverage.states import DENSE, MISSING, UNDERSAMPLED
 from fac_core.coverage.worklist import WorkItem
 from fac_core.errors import InputError
 from fac_core.jobs.owner import Job
@@ -18,6 +18,8 @@ from fac_core.synthesis.runs import RunSettings, estimate, start_run
 from pages.ui import chrome, heat, services, theme
 from pages.ui.services import Here
 
+OPEN = (MISSING, UNDERSAMPLED, DENSE)
+"""States for which a sample is looked for: a person put the feature on the list knowing its state."""
 TICKETS = 9
 """Tickets on one screen."""
 GENERATOR_WORDS = {"local": "the local model", "openai": "an endpoint (OpenAI-compatible)"}
@@ -30,16 +32,16 @@ def tickets(here: Here, items: Sequence[WorkItem]) -> None:
     """The work list, a ticket for each feature."""
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader(f"Work list · {theme.plural(len(items), 'feature')}", anchor=False, width="content")
-        done = [item.feature_id for item in items if item.state != MISSING]
+        done = [item.feature_id for item in items if item.state not in OPEN]
         if done:
             st.button(
-                f"Take off the {len(done)} that need nothing",
+                f"Take off {len(done)} covered",
                 type="tertiary",
                 icon=":material/done_all:",
                 key="take_off_done",
                 on_click=services.guarded(worklist.remove),
                 args=(here.ws, here.space_id, done),
-                help="Features that are covered by now, or whose state says nothing is missing.",
+                help="Features that are covered by now, or that no sample is looked for.",
             )
     pages = -(-len(items) // TICKETS)
     number = 1
@@ -57,7 +59,7 @@ def tickets(here: Here, items: Sequence[WorkItem]) -> None:
 def _ticket(here: Here, item: WorkItem) -> None:
     look = theme.state(item.state)
     with st.container(border=True, gap=None, height="stretch", key=f"ticket_{item.feature_id}"):
-        with st.container(horizontal=True, vertical_alignment="top", gap="small"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             with st.container(width="stretch", gap=None):
                 heat.words(heat.Piece(item.name or "no name yet", kind="strong"), key=f"ticket_name_{item.feature_id}")
             st.button(
@@ -86,7 +88,7 @@ def find_first(here: Here, items: Sequence[WorkItem]) -> None:
     st.subheader("1 · Find in the pool", anchor=False)
     pool = [data for data in list_datasets(here.ws) if data.role == "pool" and not data.deleted]
     size = sum(data.n_rows for data in pool)
-    targets = [item.feature_id for item in items if item.state == MISSING]
+    targets = [item.feature_id for item in items if item.state in OPEN]
     if not pool:
         st.text(
             "This project has no pool. A set of unlabelled or unused texts, given the role pool, is searched first."
@@ -115,10 +117,10 @@ def find_first(here: Here, items: Sequence[WorkItem]) -> None:
 # --- make ---
 
 
-def make(here: Here, items: Sequence[WorkItem], busy: Job | None) -> None:
-    """Settings of a run with its estimate, and its start."""
+def make(here: Here, items: Sequence[WorkItem], busy: Job | None, *, next_step: bool) -> None:
+    """Settings of a run with its estimate, and its start, which stands out where it is the next step."""
     st.subheader("2 · Make", anchor=False)
-    targets = [item.feature_id for item in items if item.state == MISSING]
+    targets = [item.feature_id for item in items if item.state in OPEN]
     generator = st.segmented_control(
         "Written by",
         list(GENERATOR_WORDS),
@@ -128,31 +130,27 @@ def make(here: Here, items: Sequence[WorkItem], busy: Job | None) -> None:
         key="generator",
         persist_state="session",
     )
-    with st.container(horizontal=True, gap="medium"):
-        n_step1 = st.number_input(
-            "Samples, step 1",
-            1,
-            200,
-            6,
-            key="n_step1",
-            persist_state="session",
-            width=130,
-            help="For each feature. The best and the worst of them become the contrastive pair.",
-        )
-        n_step2 = st.number_input(
-            "Samples, step 2",
-            0,
-            200,
-            10,
-            key="n_step2",
-            persist_state="session",
-            width=130,
-            help="For each feature, written with the pair in view.",
-        )
-        temperature = st.number_input(
-            "Temperature", 0.0, 2.0, 0.9, 0.1, key="temperature", persist_state="session", width=120
-        )
-        max_tokens = st.number_input("Max tokens", 8, 2048, 40, 8, key="max_tokens", persist_state="session", width=120)
+    one, two, three, four = st.columns(4, gap="small")
+    n_step1 = one.number_input(
+        "Step 1",
+        1,
+        200,
+        6,
+        key="n_step1",
+        persist_state="session",
+        help="Samples for each feature; the best and the worst of them become the contrastive pair.",
+    )
+    n_step2 = two.number_input(
+        "Step 2",
+        0,
+        200,
+        10,
+        key="n_step2",
+        persist_state="session",
+        help="Samples for each feature, written with the pair in view.",
+    )
+    temperature = three.number_input("Temperature", 0.0, 2.0, 0.9, 0.1, key="temperature", persist_state="session")
+    max_tokens = four.number_input("Max tokens", 8, 2048, 40, 8, key="max_tokens", persist_state="session")
     settings = RunSettings(
         generator="openai" if generator == "openai" else "local",
         n_step1=int(n_step1),
@@ -164,13 +162,13 @@ def make(here: Here, items: Sequence[WorkItem], busy: Job | None) -> None:
     if generator == "openai":
         _endpoint(here)
     if not targets:
-        st.text("Nothing on the work list is missing at this δ.")
+        st.text("Nothing on the work list is open at this δ.")
     else:
         st.caption(estimate(here.ws, len(targets), settings))
     if st.button(
         f"Write samples for {theme.plural(len(targets), 'feature')}",
         icon=":material/play_arrow:",
-        type="primary",
+        type="primary" if next_step else "secondary",
         key="start_run",
         disabled=not targets or busy is not None,
         help="A run is under way." if busy else None,

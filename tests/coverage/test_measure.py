@@ -146,7 +146,7 @@ def test_a_role_that_changes_and_a_dataset_that_is_deleted_change_coverage_at_on
 
 def test_only_relevant_features_count_on_either_side(ws: Workspace) -> None:
     n = 60
-    many = {feature: 2.0 for feature in range(n)}
+    many = dict.fromkeys(range(n), 2.0)
     space = plant(ws, _samples(anchor=[many], seed=[{0: 2.0, 1: 2.0, 59: 2.0}]), d_sae=n)
     relevant_by_label(ws, space, range(50))
     measured = coverage(ws, space, 1.0)

@@ -41,7 +41,7 @@ def test_a_job_reads_all_texts_as_the_extractor_does(
     job_id = start_extraction(ws, tiny_spec.space_id, shard_size=4)
     assert job_id is not None
     assert start_extraction(ws, tiny_spec.space_id) == job_id, "one reading at a time"
-    job = owner.wait(ws, job_id, timeout=60)
+    job = owner.wait(ws, job_id, timeout=200)
     assert (job.state, job.message) == ("completed", "")
     assert (job.done, job.total) == (13, 13)
 
@@ -72,11 +72,11 @@ def test_texts_that_arrive_during_a_reading_are_read_by_a_follow_up_job(
     first = start_extraction(ws, tiny_spec.space_id)
     add_dataset(ws, "anchor", _rows(["one text", "and another"]))
     assert first is not None
-    owner.wait(ws, first, timeout=60)
+    owner.wait(ws, first, timeout=200)
     second = owner.jobs(ws)[0]
     assert second.job_id != first
     assert second.spec["after"] == first
-    assert owner.wait(ws, second.job_id, timeout=60).state == "completed"
+    assert owner.wait(ws, second.job_id, timeout=200).state == "completed"
     assert ws.database.one("SELECT count(*) FROM content_read") == (2,)
     totals = dict(ws.database.rows("SELECT dataset_id, n_unread FROM profile_total"))
     assert totals == {"seed": 0, "anchor": 0}
@@ -87,10 +87,10 @@ def test_after_a_reading_the_features_are_described(ws_with_space: Workspace, ti
     add_dataset(ws, "anchor")
     job_id = start_extraction(ws, tiny_spec.space_id)
     assert job_id is not None
-    owner.wait(ws, job_id, timeout=60)
+    owner.wait(ws, job_id, timeout=200)
     described = owner.jobs(ws)[0]
     assert (described.kind, described.active) == ("describe", True)
-    assert owner.wait(ws, described.job_id, timeout=60).state == "completed"
+    assert owner.wait(ws, described.job_id, timeout=200).state == "completed"
 
 
 def test_a_changed_sae_fails_the_job_with_a_sentence_and_the_job_can_be_resumed(
@@ -105,13 +105,13 @@ def test_a_changed_sae_fails_the_job_with_a_sentence_and_the_job_can_be_resumed(
         config.write_bytes(original + b" ")
         job_id = start_extraction(ws, tiny_spec.space_id)
         assert job_id is not None
-        job = owner.wait(ws, job_id, timeout=60)
+        job = owner.wait(ws, job_id, timeout=200)
     finally:
         config.write_bytes(original)
     assert job.state == "failed"
     assert "has changed since the space was made" in job.message
     owner.resume(ws, job_id)
-    assert owner.wait(ws, job_id, timeout=60).state == "completed"
+    assert owner.wait(ws, job_id, timeout=200).state == "completed"
 
 
 def test_a_cache_gives_back_exactly_what_was_read_and_nothing_else(

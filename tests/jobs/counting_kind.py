@@ -1,6 +1,7 @@
 """A kind for tests: counts, shard by shard, and can be told to be slow, to fail or to be stubborn.
 
-spec: n (shards), rows (rows a shard), sleep (seconds a shard), fail_at (shard number), fail (how), ignore_cancel.
+spec: n (shards), rows (rows a shard), sleep (seconds a shard), fail_at (shard number), fail (how), ignore_cancel,
+hold_at (shard before which it waits to be cancelled, until `work/mended` is there).
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ def run(job: JobFolder) -> dict[str, Any]:
         name = f"part-{number:04d}"
         if name in committed:
             continue
+        while number == spec.get("hold_at") and not (job.cancelled() or (job.work / "mended").exists()):
+            time.sleep(0.01)
         if job.cancelled() and not spec.get("ignore_cancel"):
             if spec.get("fail") == "stop":
                 raise InputError("Stopped on request.")

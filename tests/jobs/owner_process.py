@@ -15,6 +15,7 @@ process.WORKER_MODULE = "tests.jobs.worker_with_test_kinds"
 
 def main(project: str, spec: str) -> None:
     ws = workspace.open_project(Path(project))
+    print("open", flush=True)
     while True:
         known = owner.poll(ws)
         if not known:

@@ -44,8 +44,13 @@ def texts(ws: Workspace) -> list[str]:
 
 def table_sizes(ws: Workspace) -> dict[str, int]:
     """Rows of each table an import writes, and the data version."""
-    tables = ("dataset", "sample", "content", "quarantine")
-    sizes = {name: int((ws.database.one(f"SELECT count(*) FROM {name}") or [0])[0]) for name in tables}
+    counts = {
+        "dataset": "SELECT count(*) FROM dataset",
+        "sample": "SELECT count(*) FROM sample",
+        "content": "SELECT count(*) FROM content",
+        "quarantine": "SELECT count(*) FROM quarantine",
+    }
+    sizes = {name: int((ws.database.one(sql) or [0])[0]) for name, sql in counts.items()}
     return sizes | {
         "version": int((ws.database.one("SELECT max(value) FROM meta WHERE key = 'data_version'") or [0])[0] or 0)
     }

@@ -17,7 +17,7 @@ from fac_core.samples.datasets import (
 )
 from fac_core.samples.mapping import Mapping
 from fac_core.store.activations import profiles_current
-from fac_core.workspace import Workspace
+from fac_core.workspace import Workspace, now
 from tests.samples.files import GOOD, bring, jsonl
 
 
@@ -96,7 +96,8 @@ def test_unknown_datasets_and_roles_are_refused(filled_ws: Workspace):
 def test_what_was_approved_is_changed_in_review_only(ws: Workspace):
     with ws.database.transaction() as cursor:
         cursor.execute(
-            "INSERT INTO dataset VALUES ('approved', 'Approved', 'synthetic', 'review', '', '{}', 0, 0, 0, 0, now(), NULL)"
+            "INSERT INTO dataset VALUES ('approved', 'Approved', 'synthetic', 'review', '', '{}', 0, 0, 0, 0, ?, NULL)",
+            [now()],
         )
     with pytest.raises(InputError, match="change it in Review"):
         delete_dataset(ws, "approved")

@@ -134,7 +134,7 @@ def test_a_missing_column_is_named(ws: Workspace, tmp_path: Path, mapping: Mappi
 
 
 def test_an_unknown_role_is_refused(ws: Workspace, tmp_path: Path):
-    with pytest.raises(InputError, match="no role 'training'.*seed, anchor"):
+    with pytest.raises(InputError, match=r"no role 'training'.*seed, anchor"):
         bring(ws, jsonl(tmp_path / "a.jsonl", GOOD), "training")
 
 
@@ -174,7 +174,8 @@ def test_pairs_are_stored_with_their_contrast(tmp_path: Path):
         3: ("rejected", "is missing or empty"),
     }
     found = pairs.database.rows(
-        "SELECT c.text, r.text FROM sample s JOIN content c USING (content_id) JOIN content r ON r.content_id = s.contrast_id"
+        "SELECT c.text, r.text FROM sample s JOIN content c USING (content_id) "
+        "JOIN content r ON r.content_id = s.contrast_id"
     )
     assert found == [("why\n\nbecause", "why\n\ndunno")]
     pairs.close()
@@ -253,7 +254,7 @@ def test_a_failure_in_the_middle_leaves_nothing(
         raise duckdb.IOException("IO Error: No space left on device")
 
     monkeypatch.setattr(store, step, full)
-    with pytest.raises(StoreError, match="The disk holding .* is full"):
+    with pytest.raises(StoreError, match=r"The disk holding .* is full"):
         bring(ws, path)
     assert table_sizes(ws) == before
     monkeypatch.undo()

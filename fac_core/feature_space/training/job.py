@@ -24,7 +24,11 @@ from fac_core.feature_space.training.recipe import Recipe, load_recipe
 from fac_core.feature_space.training.topk_trainer import StepStats
 
 if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
     from fac_core.jobs.folder import JobFolder
+    from fac_core.workspace import Workspace
 
 Progress = Callable[[float, float, str], None]
 READ_SHARE = 0.5  # of the progress bar; the rest is training
@@ -142,9 +146,19 @@ def run(job: JobFolder) -> dict[str, Any]:
     return train_sae(
         Path(spec["recipe"]),
         Path(spec["data"]),
-        job.path / "work",
+        job.work,
         Path(spec["out"]),
         job.progress,
         spec.get("max_steps"),
         job.cancelled,
     )
+
+
+def ingest(
+    cursor: duckdb.DuckDBPyConnection, job_id: str, spec: dict[str, Any], shard_name: str, tables: dict[str, pa.Table]
+) -> None:
+    """An SAE is a folder of files; nothing of it goes into the store."""
+
+
+def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
+    """The SAE lies in the folder the spec names; it becomes a space when a person makes one of it."""
