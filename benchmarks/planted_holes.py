@@ -20,8 +20,13 @@ import os
 import random
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fac_core.workspace import Workspace
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo" / "toxicity"
 TOP = 20
@@ -49,19 +54,43 @@ def main() -> None:
         options.json.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
 
 
+def _topics_by_content(ws: Workspace, rows: list[dict[str, Any]]) -> dict[int, str]:
+    """Topic of each anchor content."""
+    from fac_core.samples.content import content_hash
+
+    ids = dict(ws.database.rows("SELECT content_hash, content_id FROM content"))
+    return {ids[content_hash(row["text"])]: row["topic"] for row in rows}
+
+
+@contextmanager
+def _dataset(ws: Workspace, space_id: str, rows: list[dict[str, Any]]) -> Iterator[None]:
+    """The project with these rows as a further seed set; their texts were read with the anchor."""
+    from fac_core.feature_space.extraction import refresh_profiles
+    from fac_core.samples.datasets import delete_dataset
+    from fac_core.samples.importing import import_dataset
+
+    path = ws.root / "seed.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    report = import_dataset(ws, path, path.name, "seed")
+    refresh_profiles(ws, space_id)
+    try:
+        yield
+    finally:
+        delete_dataset(ws, report.dataset_id)
+
+
 def measure(deltas: list[float], mode: str) -> list[dict[str, Any]]:
     """One row for each δ, averaged over topics."""
     from fac_core.coverage.gaps import gaps
     from fac_core.coverage.measure import coverage
     from fac_core.demo import open_demo
     from fac_core.samples.datasets import delete_dataset, list_datasets
-    from fac_core.store.features import firing_contents
+    from fac_core.feature_space.spaces import spaces
+    from fac_core.store.features import firing_values
 
     ws = open_demo("toxicity")
     if mode:
         ws.set_setting("relevance_mode", mode)
-    from fac_core.feature_space.spaces import spaces
-
     space_id = spaces(ws)[0].space_id
     rows = [json.loads(line) for line in (DEMO / "anchor.jsonl").read_text(encoding="utf-8").splitlines()]
     for dataset in list_datasets(ws):
@@ -80,7 +109,8 @@ def measure(deltas: list[float], mode: str) -> list[dict[str, Any]]:
         base_rate = len(inside) / len(rows)
 
         def of_topic(members: list[int], delta: float, topic: str = topic, base_rate: float = base_rate) -> bool:
-            fired = [topic_of[c] for c in firing_contents(ws.database, space_id, members, delta) if c in topic_of]
+            contents = {c for feature in members for c, _ in firing_values(ws.database, space_id, feature, delta)}
+            fired = [topic_of[c] for c in contents if c in topic_of]
             share = fired.count(topic) / max(1, len(fired))
             return share > 0.5 and share > 5 * base_rate
 
@@ -118,3 +148,7 @@ def measure(deltas: list[float], mode: str) -> list[dict[str, Any]]:
         }
         for delta, total in sums.items()
     ]
+
+
+if __name__ == "__main__":
+    main()

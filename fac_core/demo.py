@@ -125,8 +125,8 @@ def _info(path: Path) -> DemoInfo | None:
 
 def _card_text(card: dict[str, Any]) -> str:
     sentences = [str(card["description"])]
-    left_out = {"topics": card.get("left_out_topics", ()), "registers": card.get("left_out_registers", ())}
-    holes = [f"the {what} {_listed(names)}" for what, names in left_out.items() if names]
+    left_out = {"topic": card.get("left_out_topics", ()), "register": card.get("left_out_registers", ())}
+    holes = [f"the {what}{'s' * (len(names) > 1)} {_listed(names)}" for what, names in left_out.items() if names]
     if holes:
         sentences.append(f"The seed leaves out on purpose {' and '.join(holes)}.")
     return " ".join(sentences)

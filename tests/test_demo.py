@@ -107,23 +107,21 @@ def test_opening_again_changes_nothing_and_keeps_what_a_person_did(cached_demo: 
     assert len(workspace.list_projects()) == 1
 
 
-@pytest.mark.parametrize("calls_before", [0, 1, 2])
 @pytest.mark.parametrize(
-    ("module", "step"),
+    ("module", "step", "calls_before"),
     [
-        (workspace, "open_project"),
-        (demo, "import_dataset"),
-        (spaces, "ensure_embedded"),
-        (extraction, "import_cache"),
-        (extraction, "start_extraction"),
-        (refresh_module, "refresh"),
+        (workspace, "open_project", 0),
+        (demo, "import_dataset", 0),
+        (demo, "import_dataset", 2),
+        (spaces, "ensure_embedded", 0),
+        (extraction, "import_cache", 0),
+        (extraction, "start_extraction", 0),
+        (refresh_module, "refresh", 0),
     ],
 )
 def test_a_making_that_is_cut_off_anywhere_is_finished_by_the_next_opening(
     cached_demo: Path, monkeypatch: pytest.MonkeyPatch, module: Any, step: str, calls_before: int
 ):
-    if calls_before and step != "import_dataset":
-        pytest.skip("called once")
     real, calls = getattr(module, step), [0]
 
     def cut_off(*arguments: Any, **named: Any) -> Any:
@@ -191,7 +189,7 @@ def test_demos_are_listed_with_what_their_seed_leaves_out(demo_dir: Path):
         ("later", "Later", "survival"),
     ]
     assert found[0].card_text == (
-        "A few texts. The seed leaves out on purpose the topics poison, travel and tax crime and the registers typo."
+        "A few texts. The seed leaves out on purpose the topics poison, travel and tax crime and the register typo."
     )
 
 

@@ -1,6 +1,6 @@
 """One gap is one thing a curator would say is missing: features of one family are one line, expandable to its members.
 
-Order: gaps that hold at any δ first, then by the anchor samples that show them.
+Order: gaps that hold at any δ first, of those the ones with a clear name, then by the anchor samples that show them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 
 from fac_core.coverage.states import MISSING, GapStates, gap_states
 from fac_core.features.counts import Array
+from fac_core.features.keywords import UNCLEAR
 from fac_core.store import features as store
 
 if TYPE_CHECKING:
@@ -94,4 +95,4 @@ def describe_gaps(ws: Workspace, space_id: str, found: GapStates, chosen: Array,
                 example_end=end,
             )
         )
-    return sorted(result, key=lambda gap: (not gap.robust, -gap.n_anchor, gap.feature_id))
+    return sorted(result, key=lambda gap: (not gap.robust, gap.name.endswith(UNCLEAR), -gap.n_anchor, gap.feature_id))

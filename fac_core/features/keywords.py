@@ -3,7 +3,8 @@
 *Recall*: share of the feature's firings, weighted by strength, with the phrase within eight words of the peak, less the
 farther away and less after it, since the model had not read on. *Precision*: mean activation, relative to the maximum,
 over all texts of the corpus that have the phrase; texts that have it where the feature is silent are the matched
-negatives. The next keyword is chosen for the firings that the ones before it leave unexplained.
+negatives. A phrase's score is the geometric mean of both times how well it reads. The next keyword is chosen for the
+firings that the ones before it leave unexplained. Where no phrase scores well, the name says so.
 """
 
 from __future__ import annotations
@@ -27,10 +28,13 @@ TOP_ROWS = 48
 MAX_KEYWORDS = 4
 MAX_CHARS = 80
 SEPARATOR = " · "
+CLEAR = 0.2
+"""Score of its best phrase from which a feature counts as named; below it the name says that it is unclear."""
+UNCLEAR = "(unclear)"
 CHUNK = 512
 _CANDIDATES = 30
 _SPELLINGS = 8
-_LEFT, _RIGHT = 0.9, 0.75
+_LEFT, _RIGHT, _OVERHANG = 0.88, 0.75, 0.9
 _MIN_SCORE, _MIN_GAIN = 0.4, 0.06
 Floats = NDArray[np.float64]
 
@@ -85,12 +89,17 @@ def _name_chunk(index: PhraseIndex, rows: Firings, begin: Ints, ends: Ints) -> l
     order = np.argsort(key, kind="stable")
     row, phrase, near, key = row[order], phrase[order], near[order], key[order]
     pairs, first, count = np.unique(key, return_index=True, return_counts=True)
+    weight = weight**2
     explained = np.add.reduceat(weight[row] * near, first) if len(first) else np.empty(0)
     pair_owner, pair_phrase = np.divmod(pairs, index.n_phrases)
     total = np.bincount(owner, weight, minlength=n_features)
     n_top = np.bincount(owner, minlength=n_features)
     recall = explained / total[pair_owner]
-    supported = count >= np.minimum(2, n_top[pair_owner])
+    # away from the peak a phrase may be there by chance; at the peak a single word is what the feature read
+    nearest = np.maximum.reduceat(near, first) if len(first) else np.empty(0)
+    single = (index.place[pair_phrase, 1] == 1) & (nearest == 1)
+    enough = np.where(nearest == 1, 2, 3)
+    supported = single | (count >= np.minimum(enough, n_top[pair_owner]))
     precision = _precision(index, local, rows.text[all_rows], strength, n_features, pair_owner, pair_phrase)
     score = np.where(supported, np.sqrt(recall * precision) * index.quality[pair_phrase], 0.0)
 
@@ -106,8 +115,9 @@ def _name_chunk(index: PhraseIndex, rows: Firings, begin: Ints, ends: Ints) -> l
             closeness[place, rank[row[members]]] = near[members]
         mine = np.arange(begin[feature], begin[feature] + n_top[feature])
         candidates = _Candidates(pair_phrase[chosen], precision[chosen], closeness)
-        phrases = _choose(index, candidates, rows.value[mine] / strongest[feature])
-        names.append(_write(index, phrases, rows.text[mine], rows.peak[mine]))
+        phrases, best = _choose(index, candidates, (rows.value[mine] / strongest[feature]) ** 2)
+        name = _write(index, phrases, rows.text[mine], rows.peak[mine])
+        names.append(name if best >= CLEAR else f"{name} {UNCLEAR}")
     return names
 
 
@@ -121,8 +131,8 @@ def _phrases_near(index: PhraseIndex, text: Ints, peak: Ints) -> tuple[Ints, Int
         inside = (begin >= low[:, None]) & (begin + n <= high[:, None])
         phrase = np.where(inside, index.at[n - 1][np.clip(begin, 0, index.at.shape[1] - 1)], NO_PHRASE)
         row, column = np.nonzero(phrase != NO_PHRASE)
-        before, after = np.maximum(0, -(shift + n - 1)), np.maximum(0, shift)
-        closeness = np.where(before > 0, _LEFT**before, np.where(after > 0, _RIGHT ** (after + 1), 1.0))
+        before, beyond = np.maximum(0, -(shift + n - 1)), np.maximum(0, shift + n - 1)
+        closeness = np.where(before > 0, _LEFT**before, np.where(shift > 0, _RIGHT ** (beyond + 1), _OVERHANG**beyond))
         found_row.append(row)
         found_phrase.append(phrase[row, column])
         found_near.append(closeness[column])
@@ -156,7 +166,7 @@ def _precision(
     return shared / (index.df[pair_phrase] + 1)
 
 
-def _choose(index: PhraseIndex, candidates: _Candidates, weight: Floats) -> list[tuple[int, Ints]]:
+def _choose(index: PhraseIndex, candidates: _Candidates, weight: Floats) -> tuple[list[tuple[int, Ints]], float]:
     """Phrases that together explain the firings, the best first, each with the firings near which it stands."""
     keys = [index.keys(phrase) for phrase in candidates.phrase.tolist()]
     quality = index.quality[candidates.phrase]
@@ -183,7 +193,7 @@ def _choose(index: PhraseIndex, candidates: _Candidates, weight: Floats) -> list
         said |= _stems(keys[place])
         chosen.append((int(candidates.phrase[place]), np.flatnonzero(near[place])))
         open_weight *= 1 - 0.85 * np.minimum(1, near[place] / 0.7)
-    return chosen
+    return chosen, best
 
 
 def _longer(

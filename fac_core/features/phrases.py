@@ -1,7 +1,7 @@
 """Every phrase of up to three words is counted once a text, so that a phrase's score has the whole corpus against it.
 
-A phrase lies within one stretch of words: it never reaches across a mark, but may end in one. Phrases of several words
-that only one text has are dropped; they can name nothing that recurs.
+A phrase lies within one stretch of words: it never reaches across a mark, but may end in one. Forms of a word count
+together. Phrases of several words that only one text has are dropped; they can name nothing that recurs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fac_core.features.words import Word, is_article, is_light, is_link, words_of
+from fac_core.features.words import Word, is_article, is_light, is_link, stem, words_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -50,9 +50,13 @@ class PhraseIndex:
         return len(self.df)
 
     def keys(self, phrase: int) -> tuple[str, ...]:
-        """The words of a phrase, as compared."""
+        """The words of a phrase, as compared but for their form."""
         begin, n = self.place[phrase]
         return tuple(word.key for word in self.words[begin : begin + n])
+
+    def stems(self, phrase: int) -> tuple[str, ...]:
+        """What the phrase is counted by."""
+        return tuple(stem(key) for key in self.keys(phrase))
 
     def word_at(self, text: Ints, char: Ints) -> Ints:
         """Global index of the word at a character of a text; white space belongs to the word before it."""
@@ -70,7 +74,7 @@ def build_index(texts: Sequence[str]) -> PhraseIndex:
     words = [word for found in per_text for word in found]
     text_of = np.repeat(np.arange(len(texts)), np.diff(first))
     vocabulary: dict[str, int] = {}
-    word_ids = np.array([vocabulary.setdefault(word.key, len(vocabulary)) for word in words], np.int64)
+    word_ids = np.array([vocabulary.setdefault(stem(word.key), len(vocabulary)) for word in words], np.int64)
     is_word = np.array([word.is_word for word in words], bool)
     raw = _raw_phrases(word_ids, is_word, text_of, len(vocabulary))
     at, place = _number(raw, text_of)

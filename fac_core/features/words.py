@@ -173,11 +173,20 @@ def is_article(key: str) -> bool:
 
 @lru_cache(maxsize=100_000)
 def stem(key: str) -> str:
-    """A crude stem, only for telling that two keywords say the same (hack, hacks, hacking)."""
-    if key.endswith(("y", "ies")) and len(key) > 4:
-        return key.removesuffix("ies").removesuffix("y")
-    for suffix in ("'s", "ingly", "edly", "ings", "ing", "ers", "ed", "es", "er", "ly", "s", "e"):
-        if key.endswith(suffix) and len(key) - len(suffix) >= 3:
-            base = key[: -len(suffix)]
-            return base[:-1] if len(base) > 3 and base[-1] == base[-2] else base
-    return key
+    """A crude stem that counts the forms of an English word together (hack, hacks, hacking), others as they are.
+
+    What would be left must have four letters (three before a plural s), or *caring* would count as *car*.
+    """
+    key = key.removesuffix("'s")
+    if not key.isascii() or not key.isalpha():
+        return key
+    for suffix, replacement in (("ies", "y"), ("ing", ""), ("ed", ""), ("ly", ""), ("es", "e")):
+        base = key[: -len(suffix)]
+        if key.endswith(suffix) and len(base) >= (3 if replacement else 4):
+            doubled = base[-1] == base[-2] and base[-1] not in "lsz"
+            key = (base[:-1] if doubled else base) + replacement
+            break
+    else:
+        if key.endswith("s") and not key.endswith(("ss", "us", "is")) and len(key) >= 4:
+            key = key[:-1]
+    return key[:-1] if key.endswith("e") and len(key) > 4 else key

@@ -103,6 +103,7 @@ def card_of(manifest: dict[str, Any], data_file: str) -> str:
     """The data set's card: front matter for data hubs, then what a reader must know, names as plain text."""
     task = load_task(manifest["task"])
     datasets = [f"{plain(each['name'])} ({each['role']})" for each in manifest["datasets"]]
+    noun = task.sample_word if manifest["counts"]["exported"] == 1 else task.sample_words
     counts, measured, place = manifest["counts"], manifest["coverage"], manifest["space"]
     lines = [
         "---",
@@ -118,7 +119,7 @@ def card_of(manifest: dict[str, Any], data_file: str) -> str:
         "",
         f"# {plain(manifest['project'])}: approved samples",
         "",
-        f"{counts['exported']} {task.sample_words} for the task *{task.title}*, each made or found for a feature that "
+        f"{counts['exported']} {noun} for the task *{task.title}*, each made or found for a feature that "
         "the seed set did not cover, checked to activate it, and approved by a person.",
         "",
         f"- FAC {measured['fac_before']:.3f} before, {measured['fac_after']:.3f} after "

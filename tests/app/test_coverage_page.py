@@ -10,6 +10,7 @@ from fac_core.coverage import worklist
 from fac_core.coverage.gaps import gaps
 from fac_core.coverage.measure import coverage
 from fac_core.feature_space import spaces
+from fac_core.store.database import data_version
 from fac_core.workspace import Workspace
 from tests.app.conftest import App
 from tests.app.test_pages import said
@@ -107,7 +108,7 @@ def test_ticked_gaps_go_into_the_work_list(app: App, filled_ws: Workspace, space
     at = app("coverage", view="List", states="missing,undersampled,covered")
     at.pills(key="states").set_value(["missing", "undersampled", "covered"])
     at.toggle(key="collapse").set_value(False).run()
-    key = next(key for key in at.session_state.filtered_state if str(key).startswith("gaps_"))
+    key = f"gaps_{space_id}_0_{data_version(filled_ws.database)}"
     at.session_state[key] = {"selection": {"rows": [0, 2], "columns": [], "cells": []}}
     at.run()
     at.button(key="list_add").click().run()

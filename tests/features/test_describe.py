@@ -13,6 +13,7 @@ from fac_core.features import describe_job
 from fac_core.features.detail import feature_detail
 from fac_core.features.facts import load_facts
 from fac_core.features.judgement import judge
+from fac_core.features.keywords import UNCLEAR
 from fac_core.features.naming import history, rename
 from fac_core.features.refresh import refresh
 from fac_core.jobs import owner
@@ -104,12 +105,19 @@ def test_keywords_are_the_whole_words_a_feature_was_built_on(described: tuple[Wo
     assert names[5].startswith("weather")
 
 
+def test_a_feature_that_fires_here_and_there_is_called_unclear(described: tuple[Workspace, str]) -> None:
+    ws, space = described
+    unclear = {feature for feature, name in names_of(ws.database, space, range(8)).items() if name.endswith(UNCLEAR)}
+    assert unclear == {6, 7}
+
+
 def test_every_keyword_is_a_run_of_whole_words_of_some_text(described: tuple[Workspace, str]) -> None:
     ws, space = described
     corpus = [text.casefold() for text, _ in _corpus()]
     for name in names_of(ws.database, space, range(8)).values():
-        assert len(name) <= 80 and 1 <= len(name.split(" · ")) <= 5
-        for phrase in name.split(" · "):
+        phrases = name.removesuffix(UNCLEAR).strip().split(" · ")
+        assert 1 <= len(phrases) <= 5 and len(" · ".join(phrases)) <= 80
+        for phrase in phrases:
             before, after = r"(?<!\w)" if phrase[0].isalnum() else "", r"(?!\w)" if phrase[-1].isalnum() else ""
             pattern = before + re.escape(phrase.casefold()) + after
             assert any(re.search(pattern, text) for text in corpus), phrase

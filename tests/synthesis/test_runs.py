@@ -10,13 +10,11 @@ import pytest
 
 from fac_core.coverage import worklist
 from fac_core.errors import InputError
-from fac_core.feature_space.extractor import Extractor
 from fac_core.feature_space.space import SpaceSpec
 from fac_core.jobs import owner
 from fac_core.synthesis.find import find_in_pool
 from fac_core.synthesis.runs import RunSettings, estimate, run_summary, run_table, runs, start_run
 from fac_core.workspace import Workspace
-from tests.llm.fake_endpoint import Answer, closed_url, fails, says, serving
 from tests.synthesis.conftest import DELTA, firing
 from tests.tiny import labelled_rows
 
@@ -35,63 +33,18 @@ def candidates(ws: Workspace, columns: str = "candidate_id, target_feature, outc
 
 
 def test_the_local_model_writes_and_scores_for_the_work_list_in_a_worker_process(
-    filled_ws: Workspace, tiny_spec: SpaceSpec, extractor: Extractor, gap_ids: list[int]
+    filled_ws: Workspace, tiny_spec: SpaceSpec, gap_ids: list[int]
 ) -> None:
     ws = filled_ws
     worklist.add(ws, tiny_spec.space_id, gap_ids[:2], "test")
     run_id = start_run(ws, tiny_spec.space_id, DELTA, SMALL)
     (run,) = runs(ws)
     assert run.run_id == run_id and run.n_targets == 2 and run.state in owner.ACTIVE and run.job_id is not None
-    job = owner.wait(ws, run.job_id, timeout=120)
+    job = owner.wait(ws, run.job_id, timeout=280)
     assert job.state == "completed", job.message
     assert runs(ws)[0].state == "completed"
     assert (job.result or {})["n"] == len(candidates(ws)) == 8
     assert [row.attempts for row in run_table(ws, run_id)] == [4, 4]
-    again = start_run(ws, tiny_spec.space_id, DELTA, SMALL)
-    assert owner.wait(ws, runs(ws)[0].job_id or "", timeout=120).state == "completed"
-    texts = {run: [text for name, *_, text in candidates(ws) if name.startswith(run)] for run in (run_id, again)}
-    assert len(texts[again]) == 8 and texts[run_id] == texts[again], "the same seed writes the same"
-
-
-def hosted(url: str, **changes: Any) -> RunSettings:
-    return RunSettings(generator="openai", base_url=url, model="fake", n_step1=2, n_step2=2, use_pool=False, **changes)
-
-
-def test_an_endpoint_writes_for_the_same_run_and_its_failures_are_counted(
-    filled_ws: Workspace, tiny_spec: SpaceSpec, gap_ids: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ws = filled_ws
-    monkeypatch.setenv("FAC_LLM_API_KEY", "sk-very-secret-1234")
-    pool = [row["text"] for row in labelled_rows("pool")]
-    replies: list[Answer] = [
-        fails(429, headers={"Retry-After": "0"}),
-        says("```json\n" + json.dumps({"samples": [{"text": pool[0]}, {"text": pool[5]}]}) + "\n```"),
-        says("I'm sorry, but I can't help with that."),
-    ]
-    with serving(*replies) as fake:
-        run_id = start_run(ws, tiny_spec.space_id, DELTA, hosted(fake.url), gap_ids[:1])
-        job = owner.wait(ws, runs(ws)[0].job_id or "", timeout=120)
-    assert job.state == "completed", job.message
-    summary = run_summary(ws, run_id)
-    assert summary.n_candidates == 4 and summary.outcomes["refusal"] == 2
-    assert summary.outcomes["hit"] + summary.outcomes["no_activation"] == 2
-    assert (job.result or {})["calls"] == 3
-    generation = json.loads(candidates(ws, "generation")[0][0])
-    assert generation["model"] == "fake" and generation["calls"] == 2
-    assert json.dumps(gap_ids[0]) and fake.headers[0]["authorization"] == "Bearer sk-very-secret-1234"
-    everything = [path.read_bytes() for path in ws.jobs.rglob("*") if path.is_file()]
-    assert everything and not any(b"very-secret" in content for content in everything)
-    assert "very-secret" not in str(ws.database.rows("SELECT * FROM candidate") + ws.database.rows("SELECT * FROM job"))
-
-
-def test_an_endpoint_that_is_down_fails_the_run_with_a_sentence_and_can_be_resumed(
-    filled_ws: Workspace, tiny_spec: SpaceSpec, gap_ids: list[int]
-) -> None:
-    url = closed_url()
-    start_run(filled_ws, tiny_spec.space_id, DELTA, hosted(url), gap_ids[:1])
-    job = owner.wait(filled_ws, runs(filled_ws)[0].job_id or "", timeout=120)
-    assert job.state == "failed" and url in job.message and "cannot be reached" in job.message
-    assert job.resumable and not candidates(filled_ws)
 
 
 def test_real_samples_are_found_before_any_are_written(
