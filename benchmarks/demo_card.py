@@ -31,7 +31,8 @@ def rows_of(demo: Path, part: str) -> list[dict[str, Any]]:
 
 def text_of(row: dict[str, Any]) -> str:
     """All of a row's own words."""
-    return "\n".join(row[key] for key in ("text", "prompt", "chosen", "rejected", "question", "instruction", "output") if key in row)
+    own = ("text", "prompt", "chosen", "rejected", "question", "instruction", "output")
+    return "\n".join(row[key] for key in own if key in row)
 
 
 def labelled(rows: list[dict[str, Any]]) -> tuple[list[str], list[int]]:
@@ -42,8 +43,7 @@ def labelled(rows: list[dict[str, Any]]) -> tuple[list[str], list[int]]:
             texts += [row["chosen"], row["rejected"]]
             labels += [1, 0]
         elif "question" in row:
-            head, *options = row["question"].replace(" (B)", "\n(B)").split("(A)")
-            a, _, b = options[-1].partition("(B)")
+            a, _, b = row["question"].split("(A)")[-1].partition("(B)")
             texts += [a.strip(), b.strip()]
             labels += [int(row["positive"] == "(A)"), int(row["positive"] == "(B)")]
         else:

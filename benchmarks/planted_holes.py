@@ -84,8 +84,8 @@ def measure(deltas: list[float], mode: str) -> list[dict[str, Any]]:
     from fac_core.coverage.gaps import gaps
     from fac_core.coverage.measure import coverage
     from fac_core.demo import open_demo
-    from fac_core.samples.datasets import delete_dataset, list_datasets
     from fac_core.feature_space.spaces import spaces
+    from fac_core.samples.datasets import delete_dataset, list_datasets
     from fac_core.store.features import firing_values
 
     ws = open_demo("toxicity")

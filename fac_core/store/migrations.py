@@ -48,7 +48,7 @@ MIGRATIONS: list[str] = [
     CREATE TABLE activation_by_feature (
         space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, value FLOAT NOT NULL, content_id BIGINT NOT NULL,
         token_pos INTEGER NOT NULL, char_start INTEGER NOT NULL, char_end INTEGER NOT NULL);
-    -- histogram of the maximum: bin b counts samples with value in (b*0.25, (b+1)*0.25]; the last bin is open. Additive.
+    -- histogram of the maximum: bin b counts samples with value in (b*0.25, (b+1)*0.25], the last bin is open; additive
     CREATE TABLE profile (
         space_id VARCHAR NOT NULL, dataset_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, bin SMALLINT NOT NULL,
         n INTEGER NOT NULL);

@@ -72,9 +72,9 @@ def _opener(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> App:
         at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         for name, value in query.items():
             at.query_params[name] = value
-        at.run()
         if page != "home":
-            at.switch_page(f"pages/{page}.py").run()
+            at.switch_page(f"pages/{page}.py")
+        at.run()
         assert not at.exception, at.exception
         return at
 

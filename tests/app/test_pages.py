@@ -13,7 +13,8 @@ from fac_core.feature_space import spaces
 from fac_core.features.naming import history
 from fac_core.jobs import owner
 from fac_core.samples.datasets import list_datasets
-from fac_core.workspace import Workspace
+from fac_core.store.jobs import end_job
+from fac_core.workspace import Workspace, now
 from tests.app.conftest import App, address
 
 CSV = b"prompt,label,topic\nhow do i get in,harmful,locks\nwhere is the key,benign,locks\n,benign,none\n"
@@ -181,7 +182,9 @@ def test_a_stopped_job_offers_to_resume(app: App, filled_ws: Workspace, monkeypa
     at = app()
     assert any(button.key == f"cancel_{job_id}" for button in at.button)
     at.button(key=f"cancel_{job_id}").click().run()
-    owner.poll(filled_ws)
+    assert owner.get(filled_ws, job_id).state == "cancelling"
+    with filled_ws.database.transaction() as cursor:
+        end_job(cursor, job_id, "interrupted", owner.LOST, now())
     at.run()
     assert not at.exception
     assert any(button.key == f"resume_{job_id}" for button in at.button)

@@ -294,7 +294,7 @@ strange = st.dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(st.lists(strange, max_size=12))
 def test_every_row_becomes_a_sample_or_a_quarantined_row(ws: Workspace, tmp_path: Path, rows: list[dict[str, Any]]):
     path = jsonl(tmp_path / "a.jsonl", [{"text": "always good"}, *rows])

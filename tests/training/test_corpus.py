@@ -18,7 +18,9 @@ ROWS = [{"text": f"Sentence number {n} about topic {n % 7}."} for n in range(400
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     write(tmp_path / "a.jsonl.gz", [*ROWS[:300], ROWS[0]])
-    write(tmp_path / "b.jsonl.gz", [{"q": "  SENTENCE number 5 about   topic 5.", "a": "An answer."}, {"q": None, "a": 3}])
+    write(
+        tmp_path / "b.jsonl.gz", [{"q": "  SENTENCE number 5 about   topic 5.", "a": "An answer."}, {"q": None, "a": 3}]
+    )
     write(tmp_path / "test.jsonl.gz", [{"text": ROWS[10]["text"].upper(), "label": "x"}])
     return tmp_path
 

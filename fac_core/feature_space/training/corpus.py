@@ -10,7 +10,7 @@ import random
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from fac_core.errors import InputError
 from fac_core.feature_space.training.recipe import Corpus, Source
@@ -30,13 +30,20 @@ class CorpusText(NamedTuple):
 
 def rows_of(path: Path) -> Iterator[dict[str, Any]]:
     """Rows of a JSON-lines file, plain, gzipped or xz-compressed."""
-    opener = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
     try:
-        with opener(path, "rt", encoding="utf-8") as handle:
+        with _open_text(path) as handle:
             for line in handle:
                 yield json.loads(line)
     except OSError as error:
         raise InputError(f"The corpus file {path} cannot be read: {error.strerror or error}.") from error
+
+
+def _open_text(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    if path.suffix == ".xz":
+        return lzma.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8")
 
 
 def normal_form(text: str) -> str:

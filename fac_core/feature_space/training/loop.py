@@ -5,7 +5,6 @@ Shards stay on disk; each epoch is one seeded permutation of all rows, gathered 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,5 +103,5 @@ def train(
         if trainer.step % training.checkpoint_steps == 0 or trainer.step == last:
             temporary = checkpoint.with_suffix(".tmp")
             save_file(trainer.state(), str(temporary))
-            os.replace(temporary, checkpoint)
+            temporary.replace(checkpoint)
     return trainer, scale

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -107,11 +106,11 @@ def _read_block(
         if arrays:
             temporary = folder / f".{name}-{number:05d}.npy"
             np.save(temporary, np.concatenate(arrays))
-            os.replace(temporary, folder / f"{name}-{number:05d}.npy")
+            temporary.replace(folder / f"{name}-{number:05d}.npy")
     return counts
 
 
 def _write_whole(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}")
     temporary.write_bytes(content)
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -1,4 +1,4 @@
-"""A recipe names every input of an SAE: two runs of one recipe on the same files see the same texts in the same order."""
+"""A recipe names every input of an SAE: two runs of one recipe on the same files see the same texts in one order."""
 
 from __future__ import annotations
 

@@ -64,7 +64,8 @@ class TopKTrainer:
         w_dec /= w_dec.norm(dim=1, keepdim=True)
         parameters = [w_dec.clone(), torch.zeros(sae.d_sae), w_dec, sample.mean(0)]
         optimizer = torch.optim.Adam(parameters, lr=training.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
-        return cls(sae, training, *parameters, optimizer=optimizer, silent=torch.zeros(sae.d_sae))
+        w_enc, b_enc, w_dec, b_dec = parameters
+        return cls(sae, training, w_enc, b_enc, w_dec, b_dec, optimizer, torch.zeros(sae.d_sae))
 
     @property
     def n_steps(self) -> int:
