@@ -6,8 +6,8 @@ over topics:
 * topic gaps: of the top 20 gap families, the share whose anchor activations come mainly (> half) from that topic and
   more than five times its base rate. Only gaps with power are listed (expected firings in the seed >= 3).
 * base: the same share over all families of the anchor, i.e. what a blind choice would give.
-* rise: how much FAC rises when ten of the topic's texts are added, and when ten random other anchor texts are added
-  (mean of three draws), and their ratio.
+* rise: how much FAC over the features with power rises when ten of the topic's texts are added, and when ten random
+  other anchor texts are added (mean of three draws), and their ratio.
 
     python benchmarks/planted_holes.py [--deltas 0 1 2 3 4] [--json FILE]
 """
@@ -25,6 +25,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from fac_core.coverage.gaps import gaps
+from fac_core.coverage.states import gap_states
+
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
 
@@ -37,7 +42,7 @@ RANDOM_DRAWS = 3
 def main() -> None:
     """Print the table; with --json also write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--deltas", type=float, nargs="+", default=[0, 1, 2, 2.5, 3, 3.5, 4])
+    parser.add_argument("--deltas", type=float, nargs="+", default=[0, 1, 2, 3, 3.5, 4, 4.5, 5])
     parser.add_argument("--mode", default="", help="relevance mode: which features count (default: the product's)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -79,9 +84,19 @@ def _dataset(ws: Workspace, space_id: str, rows: list[dict[str, Any]]) -> Iterat
         delete_dataset(ws, report.dataset_id)
 
 
+Powered = dict[float, tuple[Any, int]]
+
+
+def _powered(ws: Workspace, space_id: str, delta: float) -> tuple[Any, int]:
+    """Gaps with power (feature ids), and how many features have power: expected firings in the seed >= 3."""
+    facts = gap_states(ws, space_id, delta).facts
+    covered = (facts.state == "covered") & (facts.counts.expected_in_seed >= 3)
+    missing = np.flatnonzero(facts.state == "missing")
+    return missing, int(covered.sum()) + len(missing)
+
+
 def measure(deltas: list[float], mode: str) -> list[dict[str, Any]]:
     """One row for each δ, averaged over topics."""
-    from fac_core.coverage.gaps import gaps
     from fac_core.coverage.measure import coverage
     from fac_core.demo import open_demo
     from fac_core.feature_space.spaces import spaces
@@ -127,13 +142,18 @@ def measure(deltas: list[float], mode: str) -> list[dict[str, Any]]:
                 sample = rng.sample(powered, min(60, len(powered)))
                 sums[delta]["base"] += sum(of_topic(gap.members, delta) for gap in sample)
                 n_base[delta] += len(sample)
-            with _dataset(ws, space_id, rng.sample(inside, min(ADDED, len(inside)))):
-                for delta in deltas:
-                    sums[delta]["rise_topic"] += coverage(ws, space_id, delta).fac - before[delta]
-            for _ in range(RANDOM_DRAWS):
-                with _dataset(ws, space_id, rng.sample(rest, ADDED)):
+            powered = {delta: _powered(ws, space_id, delta) for delta in deltas}
+
+            def rise(added: list[dict[str, Any]], name: str, weight: float, powered: Powered = powered) -> None:
+                with _dataset(ws, space_id, added):
                     for delta in deltas:
-                        sums[delta]["rise_other"] += (coverage(ws, space_id, delta).fac - before[delta]) / RANDOM_DRAWS
+                        missing, n_powered = powered[delta]
+                        closed = int((gap_states(ws, space_id, delta).facts.counts.current[missing] > 0).sum())
+                        sums[delta][name] += weight * closed / max(1, n_powered)
+
+            rise(rng.sample(inside, min(ADDED, len(inside))), "rise_topic", 1)
+            for _ in range(RANDOM_DRAWS):
+                rise(rng.sample(rest, ADDED), "rise_other", 1 / RANDOM_DRAWS)
     n = len(topics)
     return [
         {

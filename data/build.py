@@ -3,7 +3,7 @@
 Writes what the embedded SAE's weights say about each feature (`embedded/*.parquet`, with the UMAP layout) and each
 demo's activation cache (`demo/<id>/cache`). Run it after `fac train-sae`, or after a demo text changed.
 
-    python data/build.py [--demos-only]
+    python data/build.py [--demos-only [ID ...]]
 """
 
 from __future__ import annotations
@@ -19,10 +19,13 @@ DATA = Path(__file__).resolve().parent
 def main() -> None:
     """Build what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--demos-only", action="store_true", help="leave the per-feature tables as they are")
-    if not parser.parse_args().demos_only:
+    parser.add_argument(
+        "--demos-only", nargs="*", metavar="ID", help="leave the per-feature tables as they are; build only these demos"
+    )
+    chosen = parser.parse_args().demos_only
+    if chosen is None:
         build_statics()
-    build_caches()
+    build_caches(chosen)
 
 
 def build_statics() -> None:
@@ -49,8 +52,8 @@ def build_statics() -> None:
         print(f"{name}: {table.num_rows} rows")
 
 
-def build_caches() -> None:
-    """Activations of every demo text, read afresh."""
+def build_caches(chosen: list[str] | None = None) -> None:
+    """Activations of every text of the chosen demos (default: all), read afresh."""
     from fac_core import demo, workspace
     from fac_core.feature_space.extraction import export_cache, start_extraction
     from fac_core.feature_space.spaces import ensure_embedded
@@ -60,6 +63,8 @@ def build_caches() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FAC_HOME"] = folder
         for info in demo.demos():
+            if chosen and info.id not in chosen:
+                continue
             ws = workspace.create(info.id, info.task)
             for part, role in demo.PARTS.items():
                 import_dataset(ws, DATA / "demo" / info.id / f"{part}.jsonl", f"{part}.jsonl", role, part)

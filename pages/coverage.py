@@ -33,12 +33,13 @@ def saturated(cov: Coverage) -> str:
     """Why this δ tells little apart, and what to do."""
     if cov.fac > SATURATED_FAC:
         return (
-            f"The set is saturated at δ = {cov.delta:g}: nearly everything counts as covered, so FAC tells little apart. "
-            "Raise δ to see finer gaps."
+            f"The set is saturated at δ = {cov.delta:g}: nearly everything counts as covered, so FAC tells little "
+            "apart. Raise δ to see finer gaps."
         )
     return (
         f"Only {theme.plural(cov.n_gap_families, 'gap')} can be told from chance at δ = {cov.delta:g}. The other open "
-        "features are too rare in the anchor for a seed set of this size; a larger seed or anchor tells more, or another δ."
+        "features are too rare in the anchor for a seed set of this size; a larger seed or anchor tells more, or "
+        "another δ."
     )
 
 
@@ -123,7 +124,7 @@ def show(here: Here) -> None:
             show_hit_rate(here, cov)
     with right:
         show_threshold(here, points)
-    chrome.chips([(state, cov.states.get(state, 0)) for state in STATES])
+    chrome.chips([(state, theme.count(cov.states.get(state, 0))) for state in STATES])
     if cov.saturated:
         chrome.notice(saturated(cov), "warning")
     found = services.cached(gaps, here, space_id, here.delta)

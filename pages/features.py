@@ -14,11 +14,11 @@ from pages.ui.services import Here
 
 PAGE_SIZE = 50
 SORTS = {
+    "effect": "AUROC",
     "anchor": "anchor count",
     "seed": "seed count",
     "synthetic": "new count",
     "max": "top activation",
-    "effect": "AUROC",
     "lift": "lift",
     "q": "surest (q)",
     "name": "name",
@@ -65,7 +65,7 @@ def rail() -> Filters:
     sort = st.selectbox("Sort by", list(SORTS), format_func=SORTS.__getitem__, key="f_sort", bind="query-params")
     known = tuple(name for name in states or () if name in theme.STATES)
     return Filters(
-        search or "", known, RELEVANT.get(str(relevant)), True if listed else None, sort if sort in SORTS else "anchor"
+        search or "", known, RELEVANT.get(str(relevant)), True if listed else None, sort if sort in SORTS else "effect"
     )
 
 
@@ -198,7 +198,7 @@ def opened_feature(here: Here) -> int:
 def headline(here: Here, total: int, filters: Filters) -> str:
     """What the page knows right now."""
     of = f"of the space's {theme.count(here.space.d_sae)} features" if here.space else "features"
-    if filters.n_set:
+    if filters.n_set and here.space and total < here.space.d_sae:
         passed = theme.plural(filters.n_set, "filter")
         return f"{theme.count(total)} {of} pass {passed}; counts are at {theme.threshold(here.delta)}."
     return f"All {theme.count(total)} features of the space; counts are at {theme.threshold(here.delta)}."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import streamlit as st
 
 from fac_core.coverage.gaps import gaps
-from fac_core.coverage.grouping import DATASET
-from fac_core.coverage.heatmap import heatmap
+from fac_core.coverage.grouping import DATASET, LABEL
+from fac_core.coverage.heatmap import group_columns, heatmap
 from fac_core.coverage.measure import Coverage, coverage
 from fac_core.coverage.worklist import worklist
 from fac_core.jobs import owner
@@ -19,7 +21,7 @@ from pages.ui import chrome, funnel, heat, provenance, services, theme
 from pages.ui.next_step import Waiting, next_step
 from pages.ui.services import Here
 
-MAX_BARS = 60
+MAX_BARS = 20
 
 
 def look_around(here: Here) -> Waiting:
@@ -47,11 +49,11 @@ def look_around(here: Here) -> Waiting:
 
 def sentence(cov: Coverage, n_robust: int) -> str:
     """What the page knows right now."""
-    missing = cov.n_anchor - cov.n_after
+    n_missing = cov.states.get("missing", 0)
     return (
         f"The seed set activates {theme.count(cov.n_covered)} of the {theme.count(cov.n_anchor)} task-relevant "
-        f"features that the anchor shows, {theme.count(missing)} are still open, and {theme.plural(n_robust, 'gap')} "
-        f"{'is' if n_robust == 1 else 'are'} robust."
+        f"features that the anchor shows; {theme.count(n_missing)} are missing beyond chance, and "
+        f"{theme.plural(n_robust, 'gap')} {'is' if n_robust == 1 else 'are'} robust."
     )
 
 
@@ -62,7 +64,7 @@ def show_funnel(here: Here, cov: Coverage) -> None:
     boxes = [
         ("features", cov.n_features, "of the SAE", "All features of the feature space."),
         ("alive", cov.n_alive, "in any text", theme.TERMS["alive"]),
-        ("named", cov.n_named, "keywords or people", "Features that carry a name."),
+        ("named", cov.n_named, "keywords, people", "Features that carry a name."),
         ("relevant", cov.n_relevant, mode, theme.TERMS["relevant"]),
         ("in the anchor", cov.n_anchor, theme.threshold(cov.delta), theme.TERMS["anchor"]),
     ]
@@ -91,7 +93,7 @@ def show_funnel(here: Here, cov: Coverage) -> None:
 
 def show_fac(here: Here, cov: Coverage) -> None:
     """FAC with its interval, before and after what was approved."""
-    with st.container(border=True, gap="small", height="stretch"):
+    with st.container(border=True, gap="small"):
         change = cov.fac_after - cov.fac
         runs_ = [
             heat.Piece("FAC of the seed set\n", kind="quiet small", title=theme.TERMS["fac"]),
@@ -120,54 +122,54 @@ def show_fac(here: Here, cov: Coverage) -> None:
             "FAC = |F(Q) ∩ F(P)| / |F(P)|: of the task-relevant features that the anchor P activates above δ, the "
             "share that the seed set Q activates too. The interval resamples families of features.",
             key="fac",
-            cli="coverage",
+            cli=f"coverage --delta {here.delta:g}",
             python="from fac_core.coverage.measure import coverage\ncoverage(ws, space_id, delta)",
             facts={"F(P)": cov.n_anchor, "covered": cov.n_covered, "with approved samples": cov.n_after},
         )
 
 
-def show_themes(here: Here) -> None:
-    """Coverage by family of features: one bar each, the least covered first."""
+def show_groups(here: Here) -> None:
+    """Coverage by topic, source or whatever the samples were brought with, the least covered first."""
     import plotly.graph_objects as go
 
-    bars = services.cached(by_theme, here, here.space_id, here.delta)
-    if not bars:
+    columns = services.cached(group_columns, here, here.space_id)
+    if not columns:
         return
-    heat.words(
-        heat.Piece("Coverage by family, the least covered first", kind="quiet small", title=theme.TERMS["family"]),
-        key="themes_head",
-    )
+    bars = {column: services.cached(by_group, here, here.space_id, here.delta, column) for column in columns}
+    telling = max(columns, key=lambda column: (column not in (LABEL, DATASET), len(bars[column])))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("**Coverage by**", width="content")
+        chosen = st.selectbox(
+            "Group", columns, index=columns.index(telling), key="home_group", label_visibility="collapsed", width=160
+        )
+    shown = bars.get(str(chosen), [])[:MAX_BARS]
+    names = [theme.chart_text(name.replace("_", " "), 34) for name, _, _ in shown]
+    covered, missing = theme.state("covered").colour, theme.state("missing").colour
     chart = go.Figure()
     chart.add_bar(
-        x=list(range(len(bars))),
-        y=[max(share, 0.015) for _, share, _ in bars],
-        marker={
-            "color": [
-                theme.state("covered" if share == 1 else "missing").colour
-                if share in (0, 1)
-                else theme.palette()["accent"]
-                for _, share, _ in bars
-            ]
-        },
-        customdata=[(theme.chart_text(name), f"{share:.0%}", n) for name, share, n in bars],
-        hovertemplate="%{customdata[0]}<br>%{customdata[1]} of %{customdata[2]} features covered<extra></extra>",
+        y=names,
+        x=[share for _, share, _ in shown],
+        orientation="h",
+        marker={"color": [covered if share else missing for _, share, _ in shown]},
+        text=[theme.percent(share) for _, share, _ in shown],
+        textposition="outside",
+        cliponaxis=False,
+        customdata=[theme.count(n) for _, _, n in shown],
+        hovertemplate="%{y}: %{text} of %{customdata} features<extra></extra>",
     )
-    theme.figure(chart, height=110, bargap=0.15)
-    chart.update_xaxes(visible=False)
-    chart.update_yaxes(range=[0, 1], tickformat=".0%", nticks=3, showgrid=False)
-    theme.chart(chart, key="themes", alt="Share of covered features in each family, the least covered first")
+    theme.figure(chart, height=40 + 19 * len(shown), bargap=0.3)
+    chart.update_xaxes(range=[0, 1], visible=False)
+    chart.update_yaxes(autorange="reversed", showgrid=False, linecolor="rgba(0,0,0,0)")
+    theme.chart(chart, key="groups", alt=f"Share of features covered for each {chosen}, the least covered first")
+    st.caption("Of the features that the anchor's texts of a group activate, the share that your texts of it do too.")
 
 
-def by_theme(ws: Workspace, space_id: str, delta: float) -> list[tuple[str, float, int]]:
-    """(name, share covered, features) of the families with most features in the anchor."""
-    found = heatmap(ws, space_id, delta, DATASET, max_rows=1000)
-    rows = []
-    for place, (_, name) in enumerate(found.families):
-        n = int(found.n_shown[place].max())
-        missing = set.intersection(*(set(found.cell(place, column)) for column in range(len(found.groups))))
-        rows.append((name, 1 - len(missing) / n if n else 0.0, n))
-    largest = sorted(rows, key=lambda row: -row[2])[:MAX_BARS]
-    return sorted(largest, key=lambda row: (row[1], -row[2]))
+def by_group(ws: Workspace, space_id: str, delta: float, column: str) -> list[tuple[str, float, int]]:
+    """(group, share covered, features), the least covered first; summed over the rows of the heatmap."""
+    found = heatmap(ws, space_id, delta, column, max_rows=sys.maxsize)
+    shown, missing = found.n_shown.sum(axis=0).tolist(), found.n_missing.sum(axis=0).tolist()
+    rows = [(name, 1 - gone / n, n) for name, n, gone in zip(found.groups, shown, missing, strict=True) if n]
+    return sorted(rows, key=lambda row: (row[1], -row[2]))
 
 
 def show_recent(here: Here) -> None:
@@ -224,10 +226,10 @@ def show(here: Here) -> None:
     left, right = st.columns([2, 3], gap="medium")
     with left:
         show_fac(here, cov)
+        show_recent(here)
     with right:
-        with st.container(border=True, height="stretch", gap="xsmall"):
-            show_themes(here)
-    show_recent(here)
+        with st.container(border=True, gap="xsmall"):
+            show_groups(here)
 
 
 show(services.here())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from fac_core.demo import demos
 from fac_core.feature_space.extraction import start_extraction
 from fac_core.feature_space.health import health_card, measured_health
 from fac_core.jobs import owner
-from fac_core.samples.datasets import Dataset, list_datasets
+from fac_core.samples.datasets import ROLES, Dataset, list_datasets
 from fac_core.store.activations import count_unread
-from pages.ui import bring, chrome, dataset_rows, services, theme
+from fac_core.workspace import project_info
+from pages.ui import bring, chrome, dataset_rows, heat, services, theme
 from pages.ui.services import Here
 
 
@@ -17,10 +19,8 @@ def sentence(datasets: list[Dataset], n_unread: int) -> str:
     """What the page knows right now."""
     if not datasets:
         return "No texts yet."
-    sizes: dict[str, int] = {}
-    for dataset in datasets:
-        sizes[dataset.role] = sizes.get(dataset.role, 0) + dataset.n_rows
-    listed = ", ".join(f"{theme.count(n)} {role}" for role, n in sizes.items())
+    sizes = {role: sum(dataset.n_rows for dataset in datasets if dataset.role == role) for role in ROLES}
+    listed = ", ".join(f"{theme.count(n)} {role}" for role, n in sizes.items() if n)
     read = "all texts are read" if not n_unread else f"{theme.plural(n_unread, 'text')} not read yet"
     return f"Samples by role: {listed}; {read}."
 
@@ -43,6 +43,7 @@ def show(here: Here) -> None:
     if pressed:
         start_extraction(here.ws, space_id)
         st.rerun()
+    about_demo(here)
     bring.report(here)
     with st.expander("Bring texts", icon=":material/upload_file:", expanded=not kept, key="bring"):
         bring.show(here)
@@ -50,6 +51,14 @@ def show(here: Here) -> None:
         dataset_rows.show(here, datasets)
         health(here)
         dataset_rows.browse(here, kept)
+
+
+def about_demo(here: Here) -> None:
+    """What a demo holds and what its seed leaves out on purpose."""
+    made_from = project_info(here.ws.root).demo
+    info = next((demo for demo in demos() if demo.id == made_from), None)
+    if info:
+        heat.words(heat.Piece(info.card_text, kind="quiet small"), key="about_demo")
 
 
 def health(here: Here) -> None:

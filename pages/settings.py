@@ -171,15 +171,10 @@ def space_card(here: Here) -> None:
         "Declared": f"FVU {theme.number(space.card.get('fvu'))} · L0 {theme.number(space.card.get('l0'), 1)}",
         "Calibrated δ": f"{space.default_delta:g}",
     }
-    st.dataframe(
-        [{"": name, "value": value} for name, value in facts.items()],
-        hide_index=True,
-        column_config={
-            "": st.column_config.TextColumn(width="small"),
-            "value": st.column_config.TextColumn("", width="large"),
-        },
-        alt="Facts about the feature space",
-    )
+    lines: list[heat.Piece] = []
+    for name, value in facts.items():
+        lines += [heat.Piece(f"{name}: ", kind="quiet small"), heat.Piece(f"{value}\n", kind="small")]
+    heat.words(*lines, key="space_facts")
     if space.card:
         with st.expander("The SAE's card"):
             st.json(space.card, expanded=1)

@@ -4,7 +4,7 @@ names, relevance and families, in a worker process or in this one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 from fac_core.features.association import NEGATIVE, POSITIVE, Association, with_contrast, with_label
 from fac_core.features.families import Links, firing_links, near_copies
+from fac_core.features.keywords import SEPARATOR, UNCLEAR, firings, name_features
+from fac_core.features.phrases import build_index
+from fac_core.features.themes import find_themes
+from fac_core.store.features import THEME
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,15 +39,34 @@ class Inputs(NamedTuple):
     """(feature_id, other_id, cosine) of decoder directions that nearly coincide."""
 
 
-def describe_families(inputs: Inputs, delta: float) -> pa.Table:
+def describe_families(inputs: Inputs, delta: float, names: Mapping[int, str]) -> pa.Table:
     """Families of near-copies by firing above δ in the anchor and by decoder cosine: columns of `family`."""
-    feature, content, value = (_column(inputs.activation, name) for name in ("feature_id", "content_id", "value"))
-    keep = (value > delta) & np.isin(content, _column(inputs.items, "content_id"))
-    firing = firing_links(feature[keep].astype(np.int64), content[keep].astype(np.int64))
-    alive = np.unique(feature)
+    feature, content, value = _in_anchor(inputs)
+    keep = value > delta
+    leads = {feature: name.split(SEPARATOR)[0] for feature, name in names.items() if not name.endswith(UNCLEAR)}
+    firing = firing_links(feature[keep], content[keep], leads)
+    alive = np.unique(_column(inputs.activation, "feature_id"))
     a, b = _column(inputs.pairs, "feature_id"), _column(inputs.pairs, "other_id")
     close = np.isin(a, alive) & np.isin(b, alive)
     return near_copies(firing, Links(a[close], b[close], _column(inputs.pairs, "cosine")[close]))
+
+
+def describe_themes(inputs: Inputs, delta: float, names: Mapping[int, str]) -> tuple[pa.Table, pa.Table]:
+    """Themes of what is alive in the anchor: columns of `family`, and their names as (feature_id, text)."""
+    import pyarrow as pa
+
+    found = find_themes(*_in_anchor(inputs), delta, names)
+    ids, themes = (found.feature, found.theme) if found else (np.empty(0), np.empty(0))
+    called = found.names if found else {}
+    members = pa.table(
+        {
+            "feature_id": ids.astype(np.int32),
+            "family_id": themes.astype(np.int32),
+            "joined_by": pa.array([THEME] * len(ids), pa.string()),
+        }
+    )
+    table = {"feature_id": pa.array(list(called), pa.int32()), "text": pa.array(list(called.values()), pa.string())}
+    return members, pa.table(table)
 
 
 def describe_relevance(inputs: Inputs, method: str) -> pa.Table:
@@ -63,9 +86,6 @@ def describe_relevance(inputs: Inputs, method: str) -> pa.Table:
 def describe_names(inputs: Inputs) -> Iterator[pa.Table]:
     """Keywords, some hundred features at a time: (feature_id, text)."""
     import pyarrow as pa
-
-    from fac_core.features.keywords import firings, name_features
-    from fac_core.features.phrases import build_index
 
     index = build_index(inputs.contents.column("text").to_pylist())
     ids = _column(inputs.contents, "content_id")
@@ -109,6 +129,13 @@ def _by_contrast(inputs: Inputs) -> Association | None:
         values.append(dense)
     feature, pair = np.divmod(union, n)
     return with_contrast(feature, pair, values[0], values[1], n)
+
+
+def _in_anchor(inputs: Inputs) -> tuple[Ints, Ints, Floats]:
+    """(feature, content, value) of the anchor's contents."""
+    keep = np.isin(_column(inputs.activation, "content_id"), _column(inputs.items, "content_id"))
+    feature, content, value = (_column(inputs.activation, name)[keep] for name in ("feature_id", "content_id", "value"))
+    return feature.astype(np.int64), content.astype(np.int64), value.astype(np.float64)
 
 
 def _rows_of(inputs: Inputs, contents: Ints) -> tuple[Ints, Ints, Floats]:

@@ -1,4 +1,4 @@
-"""Job kind *describe*: families first, then relevance, then names, each a shard that replaces what was there.
+"""Job kind *describe*: relevance, names, then families and themes, each a shard that replaces what was there.
 
 Inputs are the tables of `describe.Inputs`; spec: space_id, delta, method, data_version (of the data it describes).
 """
@@ -8,7 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from fac_core.features.describe import Inputs, describe_families, describe_names, describe_relevance
+from fac_core.features.describe import (
+    Inputs,
+    describe_families,
+    describe_names,
+    describe_relevance,
+    describe_themes,
+)
 from fac_core.jobs.folder import JobFolder
 from fac_core.store import features as store
 from fac_core.store.database import bump_data_version
@@ -18,7 +24,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-FAMILIES, RELEVANCE, NAMES = "families", "relevance", "names"
+RELEVANCE, NAMES, FAMILIES, THEME_NAMES = "relevance", "names", "families", "theme_names"
 AUTHOR = "contrastive keywords"
 NAMES_A_SHARD = 4096
 
@@ -28,7 +34,7 @@ def run(job: JobFolder) -> dict[str, Any]:
     inputs = Inputs(**{name: job.input(name) for name in Inputs._fields})
     total = len(set(inputs.activation.column("feature_id").to_pylist())) + 2
     done = 0
-    job.progress(0, total, "Comparing features")
+    job.progress(0, total, "Testing against the task")
     for name, tables in shards(inputs, job.spec, set(job.shards())):
         job.commit_shard(name, tables)
         done += sum(table.num_rows for key, table in tables.items() if key == NAMES) or 1
@@ -40,20 +46,26 @@ def run(job: JobFolder) -> dict[str, Any]:
 
 def shards(inputs: Inputs, spec: dict[str, Any], have: set[str]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
     """The shards that are not there yet, as (name, tables)."""
+    import pyarrow as pa
 
-    if FAMILIES not in have:
-        yield FAMILIES, {FAMILIES: describe_families(inputs, float(spec["delta"]))}
     if RELEVANCE not in have:
         yield RELEVANCE, {RELEVANCE: describe_relevance(inputs, str(spec["method"]))}
     waiting: list[pa.Table] = []
+    names: dict[int, str] = {}
     number = 0
     for table in describe_names(inputs):
+        names.update(zip(table.column("feature_id").to_pylist(), table.column("text").to_pylist(), strict=True))
         waiting.append(table)
         if sum(part.num_rows for part in waiting) >= NAMES_A_SHARD:
             yield from _names(number, waiting, have)
             number, waiting = number + 1, []
     if waiting:
         yield from _names(number, waiting, have)
+    if FAMILIES not in have:
+        delta = float(spec["delta"])
+        themes, theme_names = describe_themes(inputs, delta, names)
+        families = pa.concat_tables([describe_families(inputs, delta, names), themes])
+        yield FAMILIES, {FAMILIES: families, THEME_NAMES: theme_names}
 
 
 def _names(number: int, parts: list[pa.Table], have: set[str]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
@@ -71,10 +83,11 @@ def ingest(
     space_id = spec["space_id"]
     if FAMILIES in tables:
         store.replace_families(cursor, space_id, tables[FAMILIES])
+        store.add_method_names(cursor, space_id, store.THEME, tables[THEME_NAMES], AUTHOR, now())
     if RELEVANCE in tables:
         store.replace_relevance(cursor, space_id, tables[RELEVANCE], int(spec["data_version"]))
     if NAMES in tables:
-        store.add_keywords(cursor, space_id, tables[NAMES], AUTHOR, now())
+        store.add_method_names(cursor, space_id, store.KEYWORDS, tables[NAMES], AUTHOR, now())
 
 
 def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:

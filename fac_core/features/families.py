@@ -1,11 +1,13 @@
 """Two features are near-copies when they fire on the same texts or point the same way; each is in one family at most.
 
+
 Links are taken strongest first and a family stops growing at MAX_FAMILY, so that no chain of small likenesses joins
 what is different. Otherwise *Write a* and *Develop a* would be one gap twice (method §9, absorption and splitting).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MIN_JACCARD = 0.8
+SAME_NAME_JACCARD = 0.5
+"""Enough where two features also have the same first keyword."""
 MIN_FIRINGS = 3
 MIN_COSINE = 0.8
 MAX_FAMILY = 16
@@ -32,10 +36,11 @@ class Links(NamedTuple):
     strength: Floats
 
 
-def firing_links(feature: Ints, sample: Ints) -> Links:
+def firing_links(feature: Ints, sample: Ints, leads: Mapping[int, str] | None = None) -> Links:
     """Pairs whose firing sets nearly coincide: Jaccard index at least .8, each firing on at least three samples.
 
-    Rows (feature, sample) say that a feature is active in a sample, each once.
+    Rows (feature, sample) say that a feature is active in a sample, each once. Between features of the same `leads`
+    (first keyword), .5 is enough.
     """
     from scipy.sparse import csr_array
 
@@ -46,14 +51,17 @@ def firing_links(feature: Ints, sample: Ints) -> Links:
     order = np.lexsort((ids, size))
     order = order[size[order] >= MIN_FIRINGS]
     size, fires, ids = size[order], fires[order], ids[order]
+    lead = np.array([(leads or {}).get(feature, "") for feature in ids.tolist()], object)
     found_a, found_b, found_j = [], [], []
     for begin in range(0, len(order), _CHUNK):
         rows = slice(begin, min(begin + _CHUNK, len(order)))
-        end = int(np.searchsorted(size, size[rows.stop - 1] / MIN_JACCARD, side="right"))
+        end = int(np.searchsorted(size, size[rows.stop - 1] / SAME_NAME_JACCARD, side="right"))
         shared: Any = (fires[rows] @ fires[begin:end].T).tocoo()
         i, j = shared.coords[0] + begin, shared.coords[1] + begin
         jaccard = shared.data / (size[i] + size[j] - shared.data)
-        keep = (i < j) & (jaccard >= MIN_JACCARD)
+        keep = (i < j) & (jaccard >= SAME_NAME_JACCARD)
+        i, j, jaccard = i[keep], j[keep], jaccard[keep]
+        keep = (jaccard >= MIN_JACCARD) | ((lead[i] == lead[j]) & (lead[i] != ""))
         found_a.append(ids[i[keep]])
         found_b.append(ids[j[keep]])
         found_j.append(jaccard[keep].astype(np.float64))

@@ -34,7 +34,7 @@ UNCLEAR = "(unclear)"
 CHUNK = 512
 _CANDIDATES = 30
 _SPELLINGS = 8
-_LEFT, _RIGHT, _OVERHANG = 0.88, 0.75, 0.9
+_LEFT, _RIGHT, _OVERHANG, _TRAILING_MARK = 0.88, 0.75, 0.9, 0.4
 _MIN_SCORE, _MIN_GAIN = 0.4, 0.06
 Floats = NDArray[np.float64]
 
@@ -135,7 +135,9 @@ def _phrases_near(index: PhraseIndex, text: Ints, peak: Ints) -> tuple[Ints, Int
         closeness = np.where(before > 0, _LEFT**before, np.where(shift > 0, _RIGHT ** (beyond + 1), _OVERHANG**beyond))
         found_row.append(row)
         found_phrase.append(phrase[row, column])
-        found_near.append(closeness[column])
+        # a mark after the word at the peak says nothing; one the feature fires on does
+        trailing = index.ends_in_mark[phrase[row, column]] & (beyond[column] > 0)
+        found_near.append(closeness[column] * np.where(trailing, _TRAILING_MARK, 1.0))
     row, phrase, near = (np.concatenate(parts) for parts in (found_row, found_phrase, found_near))
     order = np.lexsort((-near, phrase, row))
     row, phrase, near = row[order], phrase[order], near[order]

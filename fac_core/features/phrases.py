@@ -41,6 +41,8 @@ class PhraseIndex:
     """[phrases] 0..1, how well it reads as a name."""
     place: Ints
     """[phrases, 2] (first word, number of words) of its first occurrence."""
+    ends_in_mark: NDArray[np.bool_]
+    """[phrases]"""
     has: csr_array
     """[texts, phrases] 0/1."""
 
@@ -81,7 +83,8 @@ def build_index(texts: Sequence[str]) -> PhraseIndex:
     has = _presence(at, text_of, len(texts), len(place))
     df = np.bincount(has.indices, minlength=len(place)).astype(np.int64)
     start_key = text_of * _SPAN + np.array([word.start for word in words], np.int64)
-    return PhraseIndex(texts, words, first, start_key, at, df, _quality(words, place), place, has)
+    ends_in_mark = ~is_word[place.sum(axis=1) - 1] if len(place) else np.zeros(0, bool)
+    return PhraseIndex(texts, words, first, start_key, at, df, _quality(words, place), place, ends_in_mark, has)
 
 
 def _raw_phrases(word_ids: Ints, is_word: NDArray[np.bool_], text_of: Ints, n_words: int) -> Ints:
@@ -136,7 +139,7 @@ def _presence(at: Ints, text_of: Ints, n_texts: int, n_phrases: int) -> Any:
 
 
 def _quality(words: list[Word], place: Ints) -> NDArray[np.float64]:
-    """A name that ends in *of the* reads worse than one that ends in a noun; marks and bare function words read worst."""
+    """A name that ends in *of the* reads worse than one that ends in a noun; marks and function words worst."""
     quality = np.ones(len(place))
     for phrase, (begin, n) in enumerate(place.tolist()):
         members = words[begin : begin + n]

@@ -1,4 +1,4 @@
-"""A curator's own words are read by the one extractor that read everything else, so their numbers compare with the rest.
+"""A curator's own words are read by the one extractor that read everything else, so their numbers compare.
 
 Nothing is stored. Tokens that share a character (parts of an emoji) are one mark, so a highlight never cuts one.
 """

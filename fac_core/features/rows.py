@@ -1,6 +1,6 @@
 """Every feature is in exactly one row of a heatmap: its theme, else its family, else itself.
 
-A row is called after its features that fire on most anchor samples.
+A theme has a name of its own; any other row is called after its features that fire on most anchor samples.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def load_rows(ws: Workspace, space_id: str, facts: Facts) -> Rows:
         found = members.setdefault(key, [])
         if len(found) < _LOOK_AT:
             found.append(names.get(feature, ""))
-    return Rows(row, {key: _row_name(found) for key, found in members.items()})
+    called = store.theme_names(ws.database, space_id) if themes.num_rows else {}
+    return Rows(row, {key: called.get(key) or _row_name(found) for key, found in members.items()})
 
 
 def _row_name(names: list[str]) -> str:

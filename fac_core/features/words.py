@@ -139,18 +139,6 @@ def words_of(text: str) -> list[Word]:
     return found
 
 
-def word_at(words: list[Word], start: int, end: int) -> int | None:
-    """Index of the word a token belongs to; a token of white space belongs to the word before it.
-
-    Of several words under one token the last counts, since the model had read it all.
-    """
-    inside = [index for index, word in enumerate(words) if word.start < end and word.end > start]
-    if inside:
-        return inside[-1]
-    before = [index for index, word in enumerate(words) if word.end <= start]
-    return before[-1] if before else (0 if words else None)
-
-
 def is_light(key: str) -> bool:
     """A word that names no concept by itself."""
     return key in _LIGHT

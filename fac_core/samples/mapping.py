@@ -5,10 +5,9 @@ Guessing never decides silently: what no column was found for stays open.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from fac_core.errors import InputError
 from fac_core.samples.rows import Row
@@ -29,15 +28,6 @@ class Mapping:
     id: str | None = None
     meta: list[str] = field(default_factory=list)
     """Columns kept with the sample, to group by."""
-
-    def to_json(self) -> str:
-        """The mapping as stored."""
-        return json.dumps(asdict(self), ensure_ascii=True, sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Mapping:
-        """Inverse of `to_json`."""
-        return cls(**json.loads(text))
 
 
 def guess(task: Task, columns: Sequence[str], head: Sequence[Row]) -> Mapping:

@@ -23,7 +23,7 @@ _NAMES = f"""
     SELECT feature_id, coalesce(nullif(human, ''), keywords) AS name,
         CASE WHEN nullif(human, '') IS NOT NULL THEN '{HUMAN}' ELSE '{KEYWORDS}' END AS named_by
     FROM (SELECT feature_id, arg_max(text, event_id) FILTER (method = '{HUMAN}') AS human,
-            arg_max(text, event_id) FILTER (method <> '{HUMAN}') AS keywords
+            arg_max(text, event_id) FILTER (method = '{KEYWORDS}') AS keywords
           FROM explanation WHERE space_id = ? GROUP BY feature_id)
     WHERE coalesce(nullif(human, ''), keywords) IS NOT NULL"""
 _OVERRULES = (
@@ -84,7 +84,7 @@ def count_named(database: Database, space_id: str) -> int:
     """How many features have a name."""
     row = database.one(
         f"SELECT count(DISTINCT feature_id) FROM (SELECT feature_id FROM explanation WHERE space_id = ? AND "
-        f"method <> '{HUMAN}' UNION ALL SELECT feature_id FROM explanation WHERE space_id = ? AND method = '{HUMAN}' "
+        f"method = '{KEYWORDS}' UNION ALL SELECT feature_id FROM explanation WHERE space_id = ? AND method = '{HUMAN}' "
         "GROUP BY feature_id HAVING arg_max(text, event_id) <> '')",
         [space_id, space_id],
     )
@@ -94,8 +94,8 @@ def count_named(database: Database, space_id: str) -> int:
 def name_events(database: Database, space_id: str, feature_id: int) -> list[NameEvent]:
     """Every name a feature was given, newest first."""
     found = database.rows(
-        "SELECT text, method, author, created_at FROM explanation WHERE space_id = ? AND feature_id = ? "
-        "ORDER BY event_id DESC",
+        f"SELECT text, method, author, created_at FROM explanation WHERE space_id = ? AND feature_id = ? "
+        f"AND method <> '{THEME}' ORDER BY event_id DESC",
         [space_id, feature_id],
     )
     return [NameEvent(*row) for row in found]
@@ -111,19 +111,32 @@ def add_name(
     )
 
 
-def add_keywords(
-    cursor: duckdb.DuckDBPyConnection, space_id: str, keywords: pa.Table, author: str, at: datetime
+def add_method_names(
+    cursor: duckdb.DuckDBPyConnection, space_id: str, method: str, names: pa.Table, author: str, at: datetime
 ) -> None:
-    """Note keywords (feature_id, text) where they differ from a feature's last ones."""
-    cursor.register("incoming_keywords", keywords)
+    """Note what a method calls features (feature_id, text) where it differs from what it called them last.
+
+    `method` is KEYWORDS for features, or THEME for the theme of which a feature is the head.
+    """
+    cursor.register("incoming_names", names)
     cursor.execute(
-        f"INSERT INTO explanation SELECT nextval('event_seq'), ?, k.feature_id, '{KEYWORDS}', ?, k.text, ? "
-        "FROM incoming_keywords k LEFT JOIN (SELECT feature_id, arg_max(text, event_id) AS text FROM explanation "
-        f"WHERE space_id = ? AND method = '{KEYWORDS}' GROUP BY feature_id) last USING (feature_id) "
+        "INSERT INTO explanation SELECT nextval('event_seq'), ?, k.feature_id, ?, ?, k.text, ? "
+        "FROM incoming_names k LEFT JOIN (SELECT feature_id, arg_max(text, event_id) AS text FROM explanation "
+        "WHERE space_id = ? AND method = ? GROUP BY feature_id) last USING (feature_id) "
         "WHERE k.text IS DISTINCT FROM last.text ORDER BY k.feature_id",
-        [space_id, author, at, space_id],
+        [space_id, method, author, at, space_id, method],
     )
-    cursor.unregister("incoming_keywords")
+    cursor.unregister("incoming_names")
+
+
+def theme_names(database: Database, space_id: str) -> dict[int, str]:
+    """Names of themes by id."""
+    found = database.rows(
+        f"SELECT feature_id, arg_max(text, event_id) FROM explanation WHERE space_id = ? AND method = '{THEME}' "
+        "GROUP BY feature_id",
+        [space_id],
+    )
+    return {int(theme): str(name) for theme, name in found}
 
 
 def relevance_rows(database: Database, space_id: str) -> pa.Table:
@@ -135,10 +148,11 @@ def relevance_rows(database: Database, space_id: str) -> pa.Table:
     )
 
 
-def relevant_by_test(database: Database, space_id: str) -> list[int]:
-    """Features that the tests call relevant."""
+def relevant_by_test(database: Database, space_id: str) -> tuple[list[int], int]:
+    """Features that the tests call relevant, and how many were tested."""
     found = database.rows("SELECT feature_id FROM relevance WHERE space_id = ? AND relevant", [space_id])
-    return [int(row[0]) for row in found]
+    tested = database.one("SELECT count(*) FROM relevance WHERE space_id = ?", [space_id])
+    return [int(row[0]) for row in found], int(tested[0]) if tested else 0
 
 
 def effects(database: Database, space_id: str, feature_ids: Sequence[int]) -> dict[int, float]:

@@ -172,8 +172,9 @@ def report(here: Here) -> None:
         return
     with st.container(border=True):
         heat.words(
-            heat.Piece(f"{theme.plural(done.n_rows, 'sample')} came in as {done.role} set ", kind="strong"),
-            heat.Piece(done.name, kind="strong"),
+            heat.Piece(
+                f"{theme.plural(done.n_rows, 'sample')} came in as {done.role} set “{done.name}”", kind="strong"
+            ),
             heat.Piece(f"\n{duplicates(done)}", kind="small"),
             key="report_words",
         )
@@ -196,7 +197,6 @@ def duplicates(done: ImportReport) -> str:
 
 def quarantine(here: Here, done: ImportReport) -> None:
     """Bad rows with number, field and reason."""
-    st.caption(f"{theme.plural(done.n_quarantined, 'row')} could not be used and lie in quarantine:")
     st.dataframe(
         [
             {"row": bad.row_number, "field": bad.field or NONE, "reason": bad.reason, "as it was": bad.raw}

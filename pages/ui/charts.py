@@ -19,11 +19,12 @@ from pages.ui import theme
 ROW, COLUMN = 26, 34
 """Pixels of a heatmap's row, and those its column names need at least."""
 NAME_CHARS = 44
-MARK_SIZE = {"missing": 9, "undersampled": 8}
+MARKS = {"missing": (10, 1.0), "undersampled": (6, 0.3), "covered": (5, 0.4)}
+"""Size in pixels and opacity of a state's points; others are (5, .4)."""
 SYMBOLS = {
     "covered": "circle",
     "missing": "circle-open",
-    "undersampled": "diamond-wide",
+    "undersampled": "diamond",
     "dense": "square",
     "template": "square-open",
 }
@@ -143,7 +144,13 @@ def _ink(found: Heatmap, f: int, g: int, dark: bool) -> str:
 
 
 def feature_map(
-    ids: Sequence[int], x: Sequence[float], y: Sequence[float], state: Sequence[str], names: Sequence[str], dark: bool
+    ids: Sequence[int],
+    x: Sequence[float],
+    y: Sequence[float],
+    state: Sequence[str],
+    names: Sequence[str],
+    palette: Mapping[str, str],
+    dark: bool,
 ) -> go.Figure:
     """Features in the plane, coloured and marked by state; the quiet states lie below the missing ones."""
     states = np.asarray(state)
@@ -153,6 +160,7 @@ def feature_map(
         where = np.flatnonzero(states == name)
         look = theme.state(name)
         colour = look.dark if dark else look.light
+        size, opacity = MARKS.get(name, (5, 0.4))
         chart.add_trace(
             kind(
                 x=np.asarray(x)[where],
@@ -161,10 +169,10 @@ def feature_map(
                 name=f"{look.word} · {theme.count(len(where))}",
                 marker={
                     "symbol": SYMBOLS.get(name, "circle"),
-                    "size": MARK_SIZE.get(name, 5),
+                    "size": size,
                     "color": colour,
-                    "opacity": 0.9 if name in MARK_SIZE else 0.4,
-                    "line": {"width": 1.6 if name == "missing" else 0, "color": colour},
+                    "opacity": opacity,
+                    "line": {"width": 2 if name == "missing" else 0, "color": colour},
                 },
                 customdata=[int(ids[i]) for i in where],
                 text=[f"{ids[i]} · {literal(names[i] or 'no name yet', 60)}" for i in where],
@@ -174,7 +182,16 @@ def feature_map(
     theme.figure(chart, height=560, dragmode="lasso", hovermode="closest", clickmode="event+select")
     chart.update_xaxes(visible=False)
     chart.update_yaxes(visible=False)
-    chart.update_layout(legend={"itemsizing": "constant"})
+    chart.update_layout(
+        legend={"itemsizing": "constant", "y": -0.02, "yanchor": "top", "traceorder": "reversed"},
+        modebar={
+            "orientation": "v",
+            "bgcolor": "rgba(0,0,0,0)",
+            "color": palette["quiet"],
+            "activecolor": palette["text"],
+            "remove": ["toImage", "autoScale2d"],
+        },
+    )
     return chart
 
 

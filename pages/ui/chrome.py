@@ -195,7 +195,7 @@ def choose_space(here: Here) -> None:
 @st.dialog("New project")
 def new_project() -> None:
     """Ask for name and task; the new project becomes the session's."""
-    name = st.text_input("Name", key="_new_name", placeholder="what the data is for")
+    name = st.text_input("Name", key="_new_name", live=True, placeholder="what the data is for")
     task = st.selectbox("Task", task_ids(), format_func=lambda task_id: load_task(task_id).title, key="_new_task")
     st.text(load_task(str(task)).description)
     if st.button("Create", type="primary", disabled=not name.strip()):
@@ -260,7 +260,9 @@ def job_line(job: Job) -> str:
     parts = [job.title]
     if job.state == "cancelling":
         parts.append("stopping")
-    elif job.total:
+    elif job.state == "queued" or not job.total:
+        parts.append("starting")
+    else:
         parts.append(f"{job.done:,.0f} of {job.total:,.0f}")
     if left := theme.duration(job.eta_s):
         parts.append(f"{left} left")

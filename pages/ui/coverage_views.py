@@ -121,7 +121,7 @@ def show_map(here: Here) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         event = theme.chart(
-            charts.feature_map(found.ids, found.x, found.y, found.state, found.names, theme.is_dark()),
+            charts.feature_map(found.ids, found.x, found.y, found.state, found.names, theme.palette(), theme.is_dark()),
             key=f"map_{here.space_id}",
             alt=f"Map of {len(found.ids)} features coloured and marked by state",
             on_select="rerun",
@@ -221,7 +221,7 @@ def show_richness(here: Here) -> None:
         f"{theme.plural(found.n_samples, 'seed sample')} show {theme.count(found.n_observed)} of the anchor's "
         f"{theme.count(found.n_anchor)} features. Endless samples of the same kind would show about {unseen:,.0f} "
         "more; "
-        f"about {never:,.0f} would stay out of reach and need samples of another kind."
+        f"about {theme.count(round(never))} would stay out of reach and need samples of another kind."
     )
     theme.chart(
         curves.richness(found, theme.palette()), key="richness", alt="Features activated against number of seed samples"

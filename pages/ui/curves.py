@@ -113,7 +113,7 @@ def richness(found: Richness, palette: Mapping[str, str]) -> go.Figure:
         x=[found.n_samples],
         y=[found.n_observed],
         mode="markers+text",
-        text=[f"  {found.n_observed:,} now"],
+        text=[f"  {theme.count(found.n_observed)} now"],
         textposition="bottom right",
         textfont={"color": palette["text"]},
         marker={"size": 9, "color": palette["text"]},
@@ -121,8 +121,8 @@ def richness(found: Richness, palette: Mapping[str, str]) -> go.Figure:
         showlegend=False,
     )
     for y, text, dash in (
-        (found.n_anchor, f"{found.n_anchor:,} in the anchor", "solid"),
-        (found.estimate, f"{found.estimate:,.0f} without end (Chao2)", "dash"),
+        (found.n_anchor, f"{theme.count(found.n_anchor)} in the anchor", "solid"),
+        (found.estimate, f"{theme.count(round(found.estimate))} without end (Chao2)", "dash"),
     ):
         chart.add_hline(
             y=y,

@@ -120,7 +120,7 @@ def actions(here: Here, detail: FeatureDetail) -> None:
             "A sample counts for a feature if its highest activation over the content tokens is above δ. AUROC and "
             "lift compare the anchor's samples with and without the task's label.",
             key=f"feature_{row.feature_id}",
-            cli=f"features {row.feature_id}",
+            cli=f"feature {row.feature_id} --delta {here.delta:g}",
             python="from fac_core.features.detail import feature_detail\n"
             f"feature_detail(ws, space_id, {row.feature_id}, delta)",
             facts={"feature": row.feature_id, "anchor": row.n_anchor, "seed": row.n_seed},
@@ -395,7 +395,10 @@ def feature_list(rows: Sequence[tuple[int, str, float | None]], measure: str, ke
         key=f"list_{key}",
         hide_index=True,
         column_order=["feature", *([measure] if measure else [])],
-        column_config={measure: st.column_config.NumberColumn(measure, format="%.2f", width=80)} if measure else None,
+        column_config={
+            "feature": st.column_config.TextColumn("feature", width=190 if measure else None),
+            measure: st.column_config.NumberColumn(measure, format="%.2f", width=60),
+        },
         on_select=opened,
         selection_mode="single-cell",
         row_height=30,

@@ -64,6 +64,7 @@ _CSS = """
 .strong { font-weight: 600; } .quiet { opacity: .65; } .small { font-size: .85em; }
 .mono { font-family: var(--st-code-font); font-variant-ligatures: none; font-size: .9em; }
 .hero { font-size: 2.1rem; font-weight: 600; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.small.mono { font-size: .8em; }
 .title { font-size: 1.35rem; font-weight: 600; line-height: 1.3; }
 .added { text-decoration: underline; text-decoration-color: #009E73; text-decoration-thickness: 2px; }
 .removed { text-decoration: line-through; opacity: .6; }

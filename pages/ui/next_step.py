@@ -67,23 +67,15 @@ def next_step(now: Waiting) -> Next:
             ":material/science:",
             "They are on the work list and still missing.",
         )
-    if now.n_robust:
-        return Next(
-            f"Pick from {plural(now.n_robust, 'robust gap')}",
-            find,
-            ":material/grid_on:",
-            "They stay open at any threshold.",
-        )
+    if now.n_gaps:
+        why = f"They are missing at this threshold; {now.n_robust} of them at any."
+        return Next(f"Pick from {plural(now.n_gaps, 'gap')}", find, ":material/grid_on:", why)
     if now.n_approved_unexported:
         return Next(
             f"Export {plural(now.n_approved_unexported, 'approved sample')}",
             "pages/export.py",
             ":material/output:",
             "Approved since the last export.",
-        )
-    if now.n_gaps:
-        return Next(
-            f"Look at {plural(now.n_gaps, 'gap')}", find, ":material/grid_on:", "They are open at this threshold."
         )
     return Next(
         "Look at coverage", find, ":material/grid_on:", "No gap is open at this threshold; a higher δ asks for more."

@@ -68,8 +68,13 @@ def _lines(here: Here, facts: Mapping[str, object]) -> list[heat.Piece]:
 
 
 def _python(here: Here, lines: str) -> str:
-    setup = ["from pathlib import Path", "from fac_core.workspace import home, open_project"]
-    setup += ["", f"ws = open_project(home() / {here.ws.root.name!r})"]
+    """The lines with all they need: imports first, then the project, then what was asked for."""
+    asked = lines.strip().splitlines()
+    imports = [
+        "from fac_core.workspace import home, open_project",
+        *(line for line in asked if line.startswith("from ")),
+    ]
+    setup = [f"ws = open_project(home() / {here.ws.root.name!r})"]
     if here.space:
         setup.append(f"space_id, delta = {here.space_id!r}, {here.delta:g}")
-    return "\n".join([*setup[1:], lines.strip()])
+    return "\n".join([*sorted(imports), "", *setup, *(line for line in asked if not line.startswith("from "))])

@@ -69,7 +69,7 @@ STATES: dict[str, State] = {
 }
 
 TERMS: dict[str, str] = {
-    "fac": "Feature Activation Coverage: of the task-relevant features the anchor activates, the share the set has too.",
+    "fac": "Feature Activation Coverage: of the relevant features the anchor activates, the share the set has too.",
     "missing_hit_rate": "Of the features aimed at, the share that a new sample now activates. Not the same as FAC.",
     "delta": "δ, the activation threshold: a feature counts as active in a text only strictly above it.",
     "anchor": "The anchor is the set of texts that says what should be covered.",

@@ -88,7 +88,7 @@ def test_the_chosen_cell_is_framed() -> None:
 
 def test_a_map_has_one_mark_and_colour_for_each_state_and_missing_lies_on_top() -> None:
     chart = charts.feature_map(
-        [1, 2, 3], [0, 1, 2], [0, 1, 2], ["missing", "covered", "missing"], ["a", HOSTILE, ""], False
+        [1, 2, 3], [0, 1, 2], [0, 1, 2], ["missing", "covered", "missing"], ["a", HOSTILE, ""], PALETTE, False
     )
     assert [trace.name.split(" · ")[0] for trace in chart.data] == ["covered", "missing"]
     assert len({(trace.marker.symbol, trace.marker.color) for trace in chart.data}) == 2

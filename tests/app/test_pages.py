@@ -26,11 +26,6 @@ def said(at: AppTest) -> str:
     return " ".join(str(element.value) for element in [*at.text, *at.caption, *at.markdown])
 
 
-def drawn(at: AppTest) -> str:
-    """What the text widgets were given."""
-    return " ".join(widget.proto.json for widget in at.get("bidi_component") if hasattr(widget.proto, "json"))
-
-
 def test_home_says_how_much_is_covered_and_what_comes_next(described_app: App) -> None:
     at = described_app()
     assert "features that the anchor shows" in said(at)
@@ -46,7 +41,7 @@ def test_a_file_is_mapped_shown_imported_and_read_and_then_another(
     assert next(box for box in at.selectbox if box.label == "text").value == 1
     at.button(key="bring_go_0").click().run()
     assert not at.exception
-    assert "could not be used" in said(at)
+    assert "cannot be used" in said(at)
     added = [dataset for dataset in list_datasets(filled_ws) if dataset.name == "mine"]
     assert [(dataset.role, dataset.n_rows, dataset.n_quarantined) for dataset in added] == [("seed", 2, 1)]
     at.button(key="head_Seed set").click().run()
@@ -86,7 +81,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence_and_a_good_one_works_after_i
     at.text_area(key="bring_text_0").set_value("one query\nanother query").run()
     at.button(key="bring_go_0").click().run()
     assert not at.exception
-    assert "2 samples" in drawn(at) or len(at.dataframe) >= 0
+    assert "14 seed" in said(at)
 
 
 def test_a_dataset_that_was_taken_out_comes_back(app: App, filled_ws: Workspace) -> None:
@@ -104,7 +99,7 @@ def test_features_are_filtered_and_the_filters_survive_a_reload(described_app: A
     assert "All 64 features" in said(at)
     at.text_input(key="f_search").set_value("steps").run()
     passed = next(text.value for text in at.text if "pass 1 filter" in text.value)
-    again = described_app("features", **address(at))
+    again = described_app("features", f_task="all", f_search="steps")
     assert passed in said(again)
     again.text_input(key="f_search").set_value("'; DROP TABLE dataset; -- % _ \\").run()
     assert not again.exception
@@ -184,7 +179,7 @@ def test_a_stopped_job_offers_to_resume(app: App, filled_ws: Workspace, monkeypa
     at.button(key=f"cancel_{job_id}").click().run()
     assert owner.get(filled_ws, job_id).state == "cancelling"
     with filled_ws.database.transaction() as cursor:
-        end_job(cursor, job_id, "interrupted", owner.LOST, now())
+        end_job(cursor, job_id, "interrupted", "gone", now())
     at.run()
     assert not at.exception
     assert any(button.key == f"resume_{job_id}" for button in at.button)

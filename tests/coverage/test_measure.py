@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -86,7 +87,7 @@ def test_raising_delta_never_enlarges_coverage(
     _empty(ws)
     space = plant(ws, _samples(seed=seed, anchor=anchor), d_sae=D)
     covered = [coverage(ws, space, delta) for delta in (0.0, 0.25, 0.5, 1.0, 2.0, 15.75)]
-    for lower, higher in zip(covered, covered[1:], strict=False):
+    for lower, higher in pairwise(covered):
         assert higher.n_covered <= lower.n_covered and higher.n_anchor <= lower.n_anchor
 
 
@@ -262,7 +263,7 @@ def test_a_feature_the_space_does_not_have_cannot_enter_the_work_list(ws: Worksp
 @pytest.mark.parametrize("delta", [0.3, -0.25, 16.0, math.nan, math.inf])
 def test_a_delta_between_the_steps_of_the_profiles_is_refused_with_a_sentence(ws: Workspace, delta: float) -> None:
     space = plant(ws, _samples(anchor=[{0: 1.0}]))
-    with pytest.raises(InputError, match="multiple of 0.25"):
+    with pytest.raises(InputError, match=r"multiple of 0\.25"):
         coverage(ws, space, delta)
 
 

@@ -36,6 +36,18 @@ _ARGS = [
 ]
 
 
+_READ = """top => {
+  const read = node => {
+    if (node.nodeType === Node.TEXT_NODE) return node.textContent;
+    if (["STYLE", "SCRIPT"].includes(node.nodeName)) return "";
+    const text = [...(node.shadowRoot || node).childNodes].map(read).join("");
+    const inline = node.nodeType === Node.ELEMENT_NODE && getComputedStyle(node).display.startsWith("inline");
+    return inline ? text : text + "\\n";
+  };
+  return read(top);
+}"""
+
+
 def chromium() -> str | None:
     """An installed Chromium."""
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -138,8 +150,17 @@ class Person:
 
     @property
     def text(self) -> str:
-        """Everything that can be read on the page."""
-        return self.page.locator('[data-testid="stAppViewContainer"]').inner_text()
+        """Everything that can be read on the page, in widgets with a DOM of their own too; canvases excepted."""
+        lines = str(self.page.locator('[data-testid="stAppViewContainer"]').evaluate(_READ)).splitlines()
+        return "\n".join(line.strip() for line in lines if line.strip())
+
+    def sees(self, words: str, seconds: float = 60) -> None:
+        """The words come on screen; an answer may take its time on a busy machine."""
+        until = time.monotonic() + seconds
+        while words not in self.text:
+            assert time.monotonic() < until, f"{words!r} is not on the page:\n{self.text}"
+            self.page.wait_for_timeout(300)
+        self.calm()
 
     @property
     def title(self) -> str:

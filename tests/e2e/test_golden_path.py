@@ -28,8 +28,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def brought(tmp_path: Path) -> Path:
-    """Texts of the demo's test set as a pool, and three rows that cannot be used."""
-    rows = (ROOT / "data" / "demo" / "toxicity" / "test.jsonl").read_text(encoding="utf-8").splitlines()[:N_POOL]
+    """Texts for the pool, worded after every twentieth of the demo's anchor, and three rows that cannot be used."""
+    lines = (ROOT / "data" / "demo" / "toxicity" / "anchor.jsonl").read_text(encoding="utf-8").splitlines()
+    texts = [json.loads(line) for line in lines[:: len(lines) // N_POOL]][:N_POOL]
+    rows = [json.dumps({**row, "text": f"{row['text']} thanks in advance"}) for row in texts]
     bad = ['{"label": "harmful", "topic": "none"}', '{"text": "   ", "label": "benign"}', '{"text": "cut off']
     path = tmp_path / "brought.jsonl"
     path.write_text("\n".join([*rows[:5], bad[0], *rows[5:20], bad[1], *rows[20:], bad[2]]) + "\n", encoding="utf-8")
@@ -47,7 +49,7 @@ def test_from_import_to_export(browser: Browser, address: str, brought: Path, tm
     # the demo opens with its coverage on screen
     person.visit()
     assert person.title == "Home"
-    assert "FAC" in person.text
+    person.sees("FAC")
 
     # bring a file with three bad rows as the pool
     person.visit("seed_set")
@@ -55,16 +57,17 @@ def test_from_import_to_export(browser: Browser, address: str, brought: Path, tm
     person.calm()
     person.page.locator('input[type="file"]').first.set_input_files(str(brought))
     person.calm()
-    person.button("pool").click()
-    person.calm()
+    person.sees("Which column is what")
+    person.page.get_by_text("pool", exact=True).first.click()
+    person.sees("Pool: ")
     person.press("Import")
-    assert f"{N_BAD} rows could not be used" in person.text
-    assert f"{N_POOL} samples came in as pool set" in person.text
+    person.sees(f"{N_BAD} rows could not be used")
+    person.sees(f"{N_POOL} samples came in as pool set")
 
     # read them
     person.press("Read")
     person.wait_for_jobs()
-    assert "all texts are read" in person.text
+    person.sees("all texts are read")
 
     # pick ten missing features by hand
     person.visit("coverage?view=List")
@@ -72,7 +75,7 @@ def test_from_import_to_export(browser: Browser, address: str, brought: Path, tm
     table = person.page.locator('[data-testid="stDataFrame"]').first
     person.tick_rows(table, range(N_PICKED))
     person.press(f"Add {N_PICKED} features")
-    assert f"{N_PICKED} features added to the work list" in person.text
+    person.sees(f"{N_PICKED} features added to the work list")
 
     # find, then make
     person.press(f"Close {N_PICKED} features")
@@ -84,7 +87,7 @@ def test_from_import_to_export(browser: Browser, address: str, brought: Path, tm
         person.calm()
     person.press("Write samples for")
     person.wait_for_jobs()
-    assert "Own-hit rate" in person.text
+    person.sees("Own-hit rate")
 
     # review with keys: one rejected with a reason, taken back, and then all approved
     person.visit("review")
@@ -92,18 +95,19 @@ def test_from_import_to_export(browser: Browser, address: str, brought: Path, tm
     assert waiting
     person.key("x")
     person.key("2")
-    assert "1 rejected" in person.text
+    person.sees("· 1 rejected")
     person.key("u")
-    assert "0 rejected" in person.text
-    for _ in range(waiting):
+    person.sees("· 0 rejected")
+    for left in range(waiting, 0, -1):
+        person.sees(f"\n{left} left")
         person.key("a")
-    assert f"{waiting} approved" in person.text
+    person.sees(f"· {waiting} approved")
 
     # coverage rose
     person.visit("coverage")
     assert fac(person.metric("FAC")) > before
     person.visit("evaluation")
-    assert "closed" in person.text
+    person.sees("closed")
 
     # what is exported loads
     person.visit("export")
@@ -144,7 +148,7 @@ def test_the_threshold_lives_in_the_address_and_moves_what_is_shown(browser: Bro
     seen = []
     for delta in ("0.5", "4"):
         person.visit(f"coverage?delta={delta}")
-        assert f"δ = {delta}" in person.text
+        person.sees(f"δ = {delta}")
         seen.append(fac(person.metric("FAC")))
     assert seen[0] > seen[1]
     slider = person.page.get_by_role("slider").first
@@ -153,4 +157,4 @@ def test_the_threshold_lives_in_the_address_and_moves_what_is_shown(browser: Bro
     person.calm()
     assert "delta=4.25" in person.page.url
     person.reload()
-    assert "δ = 4.25" in person.text
+    person.sees("δ = 4.25")

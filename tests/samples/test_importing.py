@@ -6,6 +6,7 @@ import json
 import threading
 import time
 import unicodedata
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,31 @@ def test_pairs_are_stored_with_their_contrast(tmp_path: Path):
     )
     assert found == [("why\n\nbecause", "why\n\ndunno")]
     pairs.close()
+
+
+def test_values_of_other_types_in_parquet_are_words_or_bad(ws: Workspace, tmp_path: Path):
+    day = datetime(2024, 5, 1, 12, 30)
+    rows = [{"text": "a", "day": day, "blob": b"\x00", "map": {"k": [1]}}, {"text": "b", "day": None, "blob": None}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    bring(ws, tmp_path / "a.parquet", mapping=Mapping({"text": "text"}, meta=["day", "blob", "map"]))
+    (meta,), _ = ws.database.rows("SELECT CAST(meta AS VARCHAR) FROM sample ORDER BY sample_id")
+    assert json.loads(meta) == {"day": "2024-05-01 12:30:00", "blob": "\"b'\\\\x00'\"", "map": '{"k": [1]}'}
+    with pytest.raises(InputError, match="day is of type datetime, where text is expected"):
+        bring(ws, tmp_path / "a.parquet", "pool", mapping=Mapping({"text": "day"}))
+    with pytest.raises(InputError, match="blob is binary data, where text is expected"):
+        bring(ws, tmp_path / "a.parquet", "pool", mapping=Mapping({"text": "blob"}))
+
+
+def test_the_second_of_two_choices_needs_no_column(tmp_path: Path):
+    items = workspace.create("items", "survival", root=tmp_path)
+    bring(
+        items,
+        jsonl(tmp_path / "a.jsonl", [{"question": "Stop?\n (A) No. (B) Yes.", "answer": "A"}]),
+        mapping=Mapping({"question": "question", "positive": "answer"}),
+    )
+    found = items.database.rows("SELECT json_extract_string(fields, 'negative') FROM sample")
+    assert found == [("(B)",)]
+    items.close()
 
 
 def test_equal_texts_share_one_content_within_and_across_datasets(ws: Workspace, tmp_path: Path):

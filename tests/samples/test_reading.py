@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fac_core.errors import InputError
+from fac_core.samples import reading_json
 from fac_core.samples import rows as rows_module
 from fac_core.samples import source as source_module
 from fac_core.samples.source import Source, shown_name
@@ -143,6 +144,34 @@ def test_a_damaged_json_array_is_refused_whole(tmp_path: Path):
         read(path)
 
 
+def test_elements_of_an_array_that_are_no_rows_are_bad_rows(tmp_path: Path):
+    path = tmp_path / "a.json"
+    path.write_text('[{"text": "a"}, ["b"], null]', encoding="utf-8")
+    assert [(row.number, row.problem, row.raw) for row in read(path)] == [
+        (1, None, '{"text": "a"}'),
+        (2, "is a list, not an object with named fields", '["b"]'),
+        (3, "is empty, not an object with named fields", "null"),
+    ]
+
+
+def test_an_array_too_large_for_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reading_json, "MAX_ARRAY", 100)
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(GOOD), encoding="utf-8")
+    with pytest.raises(InputError, match="save it as JSONL"):
+        read(path)
+
+
+def test_a_parquet_file_damaged_in_the_middle_is_refused(tmp_path: Path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": [f"text number {i}" for i in range(5000)]}), path, use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    data[4:3000] = bytes(2996)
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="is damaged after row 0"):
+        read(path)
+
+
 def test_a_stray_quote_costs_its_line_and_not_the_rest_of_the_file(tmp_path: Path):
     path = tmp_path / "a.csv"
     lines = [
@@ -160,6 +189,12 @@ def test_a_stray_quote_costs_its_line_and_not_the_rest_of_the_file(tmp_path: Pat
     assert [(row.number, row.raw) for row in bad] == [(3, '"never closed,benign')]
     assert "quote" in str(bad[0].problem)
     assert found[-1].values == {"text": "end", "label": "harmful"}
+
+
+def test_a_quote_that_never_closes_is_named_as_such(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_text('text,label\n"open to the end,benign\nfine,harmful\n', encoding="utf-8")
+    assert [row.problem for row in read(path)] == ["opens a quote that is never closed", None]
 
 
 def test_a_quoted_value_may_hold_line_ends_and_keeps_the_number_of_its_first_line(tmp_path: Path):
@@ -245,6 +280,8 @@ def test_a_parquet_cell_of_invalid_text_costs_its_row(tmp_path: Path):
         ("a.jsonl.xz", lzma.compress(b'{"text": "a"}\n' * 1000)[:40], "damaged or cut off"),
         ("a.csv", codecs.BOM_UTF16_LE + "text\nab".encode("utf-16-le")[:-1], "middle of a character"),
         ("a.csv", b"te\xffxt,label\na,b\n", "should name the columns"),
+        ("a.csv", b"text,label\ra,b\rc,d\r", "holds a line end of its own"),
+        ("a.json", b'[{"text": "\xff"}]', "is not valid UTF-8"),
     ],
 )
 def test_a_file_that_cannot_be_read_gets_one_sentence(tmp_path: Path, name: str, data: bytes, sentence: str):
