@@ -116,11 +116,12 @@ def interval(covered: Mask, family: Array) -> tuple[float, float]:
     if not len(covered):
         return 0.0, 0.0
     _, member = np.unique(family, return_inverse=True)
-    per_family = np.stack([np.bincount(member, covered), np.bincount(member)]).astype(np.int64)
-    kinds, n_of_kind = np.unique(per_family, axis=1, return_counts=True)
+    n_covered, size = np.bincount(member, covered).astype(np.int64), np.bincount(member)
+    base = int(size.max()) + 1
+    kinds, n_of_kind = np.unique(n_covered * base + size, return_counts=True)
     n = int(n_of_kind.sum())
     drawn = np.random.default_rng(_SEED).multinomial(n, n_of_kind / n, size=RESAMPLES)
-    low, high = np.quantile((drawn @ kinds[0]) / (drawn @ kinds[1]), [0.025, 0.975])
+    low, high = np.quantile((drawn @ (kinds // base)) / (drawn @ (kinds % base)), [0.025, 0.975])
     return float(low), float(high)
 
 

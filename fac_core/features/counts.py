@@ -6,13 +6,14 @@ Counts come from profiles, so δ moves in steps of one bin: at those steps they 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.errors import InputError
-from fac_core.store import coverage as store
+from fac_core.features.profiles import load_profiles
 from fac_core.store.activations import BIN_WIDTH, LAST_BIN
 
 if TYPE_CHECKING:
@@ -50,17 +51,17 @@ class Counts:
         """Approved and imported synthetic samples above δ."""
         return self.by_role["synthetic"]
 
-    @property
+    @cached_property
     def current(self) -> Array:
         """Samples of the seed and everything added to it above δ."""
         return self.seed + self.synthetic
 
-    @property
+    @cached_property
     def anchor_rate(self) -> NDArray[np.float64]:
         """Share of anchor samples above δ."""
         return self.anchor / max(1, self.n_samples["anchor"])
 
-    @property
+    @cached_property
     def expected_in_seed(self) -> NDArray[np.float64]:
         """Seed samples above δ to be expected at the anchor's rate."""
         return self.anchor_rate * self.n_samples["seed"]
@@ -84,16 +85,7 @@ def load_counts(ws: Workspace, space_id: str, d_sae: int, delta: float) -> Count
     Raises:
         InputError: δ is no step of the profiles.
     """
-    table = store.counts_above(ws.database, space_id, step_of(delta))
-    ids = table.column("feature_id").to_numpy()
-    by_role = {role: scatter(ids, table.column(role).to_numpy(), d_sae) for role in store.ROLES}
-    alive = np.zeros(d_sae, bool)
-    alive[ids] = True
-    return Counts(delta, by_role, alive, store.samples_read(ws.database, space_id))
-
-
-def scatter(ids: NDArray[np.integer], values: NDArray[np.integer], d_sae: int) -> Array:
-    """Dense [d_sae] counts from (feature, count) rows."""
-    dense = np.zeros(d_sae, np.int64)
-    dense[ids] = values
-    return dense
+    step = step_of(delta)
+    profiles = load_profiles(ws, space_id, d_sae)
+    by_role = {role: above[step].astype(np.int64) for role, above in profiles.above.items()}
+    return Counts(delta, by_role, profiles.alive, profiles.n_samples)

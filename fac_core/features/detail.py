@@ -68,7 +68,7 @@ def feature_detail(ws: Workspace, space_id: str, feature_id: int, delta: float) 
     return FeatureDetail(
         row=feature_row(ws, space_id, feature_id, facts),
         history=history(ws, space_id, feature_id),
-        histogram={role: _histogram(ws, space_id, feature_id, role) for role in coverage_store.ROLES},
+        histogram=_histogram(ws, space_id, feature_id),
         neighbours=[(other, names.get(other, ""), cosine) for other, cosine in near],
         tokens=store.tokens(ws.database, space_id, feature_id),
         relevance=_tests(ws, space_id, feature_id),
@@ -77,10 +77,10 @@ def feature_detail(ws: Workspace, space_id: str, feature_id: int, delta: float) 
     )
 
 
-def _histogram(ws: Workspace, space_id: str, feature_id: int, role: str) -> list[int]:
-    counts = [0] * (LAST_BIN + 1)
-    for row in coverage_store.feature_bins(ws.database, space_id, [feature_id], role).to_pylist():
-        counts[row["bin"]] = row["n"]
+def _histogram(ws: Workspace, space_id: str, feature_id: int) -> dict[str, list[int]]:
+    counts = {role: [0] * (LAST_BIN + 1) for role in coverage_store.ROLES}
+    for row in coverage_store.feature_bins(ws.database, space_id, [feature_id]).to_pylist():
+        counts[row["role"]][row["bin"]] = row["n"]
     return counts
 
 

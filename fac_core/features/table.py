@@ -230,8 +230,10 @@ def _rows(ws: Workspace, space_id: str, columns: _Columns, feature_ids: list[int
 
 def _spark(ws: Workspace, space_id: str, feature_ids: list[int]) -> dict[int, list[int]]:
     bars = {feature: [0] * SPARK_BINS for feature in feature_ids}
-    table = coverage_store.feature_bins(ws.database, space_id, feature_ids, "anchor")
+    table = coverage_store.feature_bins(ws.database, space_id, feature_ids)
     for row in table.to_pylist():
+        if row["role"] != "anchor":
+            continue
         bars[row["feature_id"]][min(SPARK_BINS - 1, row["bin"] // 4)] += row["n"]
     return bars
 

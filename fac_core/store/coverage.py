@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fac_core.store.database import data_version
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,36 +40,34 @@ class GroupedSample(NamedTuple):
     """JSON object."""
 
 
-def counts_above(database: Database, space_id: str, first_bin: int) -> pa.Table:
-    """Samples of each role in bins from `first_bin`: one row per feature that is alive anywhere, a column per role."""
-    columns = ", ".join(
-        f"CAST(coalesce(sum(p.n) FILTER (p.bin >= ? AND d.role = '{role}'), 0) AS BIGINT) AS {role}" for role in ROLES
+def profile_state(database: Database, space_id: str) -> tuple[Any, ...]:
+    """What decides the counts of a space's profiles; equal states have equal counts."""
+    datasets = database.rows(
+        "SELECT d.dataset_id, d.role, t.n_samples, t.n_unread, t.data_version FROM dataset d "
+        "LEFT JOIN profile_total t ON t.space_id = ? AND t.dataset_id = d.dataset_id "
+        "WHERE d.deleted_at IS NULL ORDER BY d.dataset_id",
+        [space_id],
     )
-    return database.arrow(
-        f"SELECT p.feature_id, {columns} FROM profile p JOIN dataset d USING (dataset_id) "
-        "WHERE p.space_id = ? AND d.deleted_at IS NULL GROUP BY p.feature_id",
-        [*[first_bin] * len(ROLES), space_id],
-    )
+    return data_version(database), *datasets
 
 
-def bin_counts(database: Database, space_id: str, roles: Sequence[str]) -> pa.Table:
+def bin_counts(database: Database, space_id: str, roles: Sequence[str] = ROLES) -> pa.Table:
     """Samples by (role, feature_id, bin): n, summed over the datasets of each role."""
     return database.arrow(
-        "SELECT d.role, p.feature_id, p.bin, CAST(sum(p.n) AS BIGINT) AS n FROM profile p "
-        "JOIN dataset d USING (dataset_id) "
-        "WHERE p.space_id = ? AND d.deleted_at IS NULL AND d.role IN (SELECT unnest(?::VARCHAR[])) "
-        "GROUP BY d.role, p.feature_id, p.bin",
+        "SELECT d.role, p.feature_id, p.bin, CAST(sum(p.n) AS INTEGER) AS n FROM profile p "
+        "JOIN dataset d USING (dataset_id) WHERE p.space_id = ? AND d.deleted_at IS NULL "
+        "AND d.role IN (SELECT unnest(?::VARCHAR[])) GROUP BY d.role, p.feature_id, p.bin",
         [space_id, list(roles)],
     )
 
 
-def feature_bins(database: Database, space_id: str, feature_ids: Sequence[int], role: str) -> pa.Table:
-    """Samples of one role by (feature_id, bin): n, for some features."""
+def feature_bins(database: Database, space_id: str, feature_ids: Sequence[int]) -> pa.Table:
+    """Samples by (role, feature_id, bin): n, for some features."""
     return database.arrow(
-        "SELECT p.feature_id, p.bin, CAST(sum(p.n) AS BIGINT) AS n FROM profile p JOIN dataset d USING (dataset_id) "
-        "WHERE p.space_id = ? AND d.deleted_at IS NULL AND d.role = ? "
-        "AND p.feature_id IN (SELECT unnest(?::INTEGER[])) GROUP BY p.feature_id, p.bin",
-        [space_id, role, list(feature_ids)],
+        "SELECT d.role, p.feature_id, p.bin, CAST(sum(p.n) AS BIGINT) AS n FROM profile p "
+        "JOIN dataset d USING (dataset_id) WHERE p.space_id = ? AND d.deleted_at IS NULL "
+        "AND p.feature_id IN (SELECT unnest(?::INTEGER[])) GROUP BY d.role, p.feature_id, p.bin",
+        [space_id, list(feature_ids)],
     )
 
 

@@ -338,12 +338,12 @@ def top_texts(
 ) -> dict[int, tuple[str, int, int]]:
     """Text that activates each feature most in one role: {feature_id: (text, char_start, char_end of the peak)}."""
     found = database.rows(
-        "WITH best AS (SELECT feature_id, content_id, char_start, char_end FROM activation_by_feature "
+        "WITH best AS (SELECT feature_id, arg_max({'id': content_id, 'a': char_start, 'b': char_end}, "
+        "{'value': value, 'id': -content_id}) AS top FROM activation_by_feature "
         "WHERE space_id = ? AND feature_id IN (SELECT unnest(?::INTEGER[])) AND content_id IN "
         "(SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) "
-        "WHERE d.role = ? AND d.deleted_at IS NULL) "
-        "QUALIFY row_number() OVER (PARTITION BY feature_id ORDER BY value DESC, content_id) = 1) "
-        "SELECT feature_id, c.text, char_start, char_end FROM best JOIN content c USING (content_id)",
+        "WHERE d.role = ? AND d.deleted_at IS NULL) GROUP BY feature_id) "
+        "SELECT feature_id, c.text, top.a, top.b FROM best JOIN content c ON c.content_id = top.id",
         [space_id, list(feature_ids), role],
     )
     return {int(feature): (str(text), int(start), int(end)) for feature, text, start, end in found}

@@ -24,12 +24,8 @@ def _plain_greedy(active: dict[int, dict[int, float]]) -> list[int]:
     missing = {feature for features in active.values() for feature in features}
     picked = []
     while missing:
-
-        def key(content: int) -> tuple[int, float, int]:
-            values = [value for feature, value in active[content].items() if feature in missing]
-            return -len(values), -sum(values), content
-
-        best = min(active, key=key)
+        open_values = {c: [v for f, v in features.items() if f in missing] for c, features in active.items()}
+        best = min((-len(values), -sum(values), content) for content, values in open_values.items())[2]
         picked.append(best)
         missing -= active[best].keys()
     return picked

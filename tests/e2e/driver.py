@@ -204,11 +204,15 @@ class Person:
         return found.locator('[data-testid="stMetricValue"]').inner_text()
 
     def wait_for_jobs(self, seconds: float = 540) -> None:
-        """Wait until no job runs any more."""
+        """Wait until a job has begun and none runs any more."""
+        running = self.page.locator('[data-testid="stSidebar"] [data-testid="stProgress"]')
+        running.first.wait_for()
         until = time.monotonic() + seconds
-        while self.page.locator('[data-testid="stSidebar"] [data-testid="stProgress"]').count():
-            assert time.monotonic() < until, "the job did not end"
-            self.page.wait_for_timeout(1000)
+        quiet = 0
+        while quiet < 5:  # one job may start the next
+            assert time.monotonic() < until, f"the job did not end:\n{self.text}"
+            self.page.wait_for_timeout(600)
+            quiet = 0 if running.count() else quiet + 1
         self.calm()
 
     def asked_elsewhere(self) -> list[str]:
