@@ -14,6 +14,7 @@ import numpy as np
 from fac_core.coverage.states import MISSING, GapStates, gap_states
 from fac_core.features.counts import Array
 from fac_core.features.keywords import UNCLEAR
+from fac_core.store import feature_samples as samples
 from fac_core.store import features as store
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def describe_gaps(ws: Workspace, space_id: str, found: GapStates, chosen: Array,
         lines.setdefault(int(facts.family[feature]) if collapse else feature, []).append(feature)
     heads = [members[0] for members in lines.values()]
     names = store.names_of(ws.database, space_id, heads)
-    texts = store.top_texts(ws.database, space_id, heads, "anchor")
+    texts = samples.top_texts(ws.database, space_id, heads, "anchor")
     effects = store.effects(ws.database, space_id, heads)
     covered_families = set(facts.family[facts.in_anchor & (counts.current > 0)].tolist())
     result = []

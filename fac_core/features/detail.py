@@ -12,6 +12,7 @@ from fac_core.features.naming import NameEvent, history
 from fac_core.features.relevance import OverruleEvent, check_feature, judgements
 from fac_core.features.table import FeatureRow, feature_row
 from fac_core.store import coverage as coverage_store
+from fac_core.store import feature_weights as weights
 from fac_core.store import features as store
 from fac_core.store.activations import LAST_BIN
 
@@ -62,7 +63,7 @@ def feature_detail(ws: Workspace, space_id: str, feature_id: int, delta: float) 
     """
     check_feature(ws, space_id, feature_id)
     facts = load_facts(ws, space_id, delta)
-    near = store.neighbours(ws.database, space_id, feature_id)
+    near = weights.neighbours(ws.database, space_id, feature_id)
     members = [int(i) for i in np.flatnonzero(facts.family == facts.family[feature_id]) if i != feature_id]
     names = store.names_of(ws.database, space_id, [*(other for other, _ in near), *members])
     return FeatureDetail(
@@ -70,7 +71,7 @@ def feature_detail(ws: Workspace, space_id: str, feature_id: int, delta: float) 
         history=history(ws, space_id, feature_id),
         histogram=_histogram(ws, space_id, feature_id),
         neighbours=[(other, names.get(other, ""), cosine) for other, cosine in near],
-        tokens=store.tokens(ws.database, space_id, feature_id),
+        tokens=weights.tokens(ws.database, space_id, feature_id),
         relevance=_tests(ws, space_id, feature_id),
         judgements=judgements(ws, space_id, feature_id),
         family=[(member, names.get(member, "")) for member in members],

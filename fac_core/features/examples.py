@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from fac_core.store import feature_samples as samples
 from fac_core.store import features as store
-from fac_core.store.features import ExampleRow
+from fac_core.store.feature_samples import ExampleRow
 
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
@@ -54,7 +55,7 @@ def examples(ws: Workspace, space_id: str, feature_id: int, delta: float, n: int
         MIDDLE: [ids[place] for place in around] if len(ids) >= MIN_FOR_BANDS else [],
     }
     wanted = {content for order in orders.values() for content in order[: n * _LOOK_AHEAD]}
-    found = store.example_rows(ws.database, space_id, feature_id, sorted(wanted))
+    found = samples.example_rows(ws.database, space_id, feature_id, sorted(wanted))
     shown: set[str] = set()
     bands = {}
     for band, order in orders.items():

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fac_core.features.counts import Array
 from fac_core.features.facts import load_facts
+from fac_core.store import feature_weights as weights
 from fac_core.store import features as store
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def feature_map(ws: Workspace, space_id: str, delta: float, only_relevant: bool 
         InputError: unknown space, or δ is no step of the profiles.
     """
     facts = load_facts(ws, space_id, delta)
-    table = store.coordinates(ws.database, space_id)
+    table = weights.coordinates(ws.database, space_id)
     columns = {name: table.column(name).to_numpy(zero_copy_only=False) for name in table.column_names}
     ids = columns["feature_id"].astype(np.int64)
     places = {

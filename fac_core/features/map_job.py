@@ -16,7 +16,7 @@ from fac_core.feature_space.spaces import space
 from fac_core.features.refresh import refresh
 from fac_core.jobs import owner
 from fac_core.jobs.folder import JobFolder
-from fac_core.store import features as store
+from fac_core.store import feature_weights as weights
 from fac_core.store.spaces import replace_statics
 from fac_core.workspace import Workspace
 
@@ -43,7 +43,7 @@ def start_map(ws: Workspace, space_id: str) -> str:
     spec = {
         "space_id": space_id,
         "space": json.loads(chosen.spec.to_json()),
-        "facts": not store.has_static(ws.database, space_id),
+        "facts": not weights.has_static(ws.database, space_id),
     }
     return owner.start(ws, KIND, "Map of the features", spec)
 
@@ -79,7 +79,7 @@ def ingest(
 ) -> None:
     """Store facts, or places on the map."""
     if "layout" in tables:
-        store.set_layout(cursor, spec["space_id"], tables["layout"])
+        weights.set_layout(cursor, spec["space_id"], tables["layout"])
     else:
         replace_statics(cursor, spec["space_id"], tables, "computed here")
 

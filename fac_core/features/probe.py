@@ -13,6 +13,7 @@ from fac_core.feature_space.spaces import space
 from fac_core.features.relevance import check_feature
 from fac_core.samples.content import normalise
 from fac_core.store import coverage as coverage_store
+from fac_core.store import feature_samples as samples
 from fac_core.store import features as store
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def probe(ws: Workspace, space_id: str, text: str) -> Probe:
     pairs = list(zip(read.features.tolist(), read.values.tolist(), strict=True))
     names = store.names_of(ws.database, space_id, [feature for feature, _ in pairs])
     n_anchor = max(1, coverage_store.samples_read(ws.database, space_id)["anchor"])
-    stronger = store.at_or_above(ws.database, space_id, pairs, "anchor")
+    stronger = samples.at_or_above(ws.database, space_id, pairs, "anchor")
     features = [
         Active(feature, names.get(feature, ""), value, 1 - stronger.get(feature, 0) / n_anchor)
         for feature, value in pairs

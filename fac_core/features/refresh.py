@@ -11,7 +11,8 @@ from fac_core.features import describe_job
 from fac_core.features.describe import Inputs
 from fac_core.features.families import MIN_COSINE
 from fac_core.jobs import owner
-from fac_core.store import features as store
+from fac_core.store import feature_samples as samples
+from fac_core.store import feature_weights as weights
 from fac_core.store.database import data_version
 from fac_core.tasks import load_task
 
@@ -52,12 +53,12 @@ def refresh(ws: Workspace, space_id: str, wait: bool = False) -> str | None:
 def _inputs(ws: Workspace, space_id: str) -> Inputs:
     import pyarrow as pa
 
-    contents = store.described_contents(ws.database, space_id, MAX_CONTENTS)
-    items = store.anchor_items(ws.database, space_id)
+    contents = samples.described_contents(ws.database, space_id, MAX_CONTENTS)
+    items = samples.anchor_items(ws.database, space_id)
     task = load_task(ws.task)
     positive = pa.array([task.polarity(label) for label in items.column("label").to_pylist()], pa.bool_())
     items = items.drop_columns(["label"]).append_column("positive", positive)
     wanted = [contents.column("content_id"), items.column("content_id"), items.column("contrast_id").drop_null()]
     ids = np.unique(np.concatenate([column.to_numpy() for column in wanted]))
-    activation = store.activations_of(ws.database, space_id, pa.table({"content_id": ids}))
-    return Inputs(contents, activation, items, store.close_pairs(ws.database, space_id, MIN_COSINE))
+    activation = samples.activations_of(ws.database, space_id, pa.table({"content_id": ids}))
+    return Inputs(contents, activation, items, weights.close_pairs(ws.database, space_id, MIN_COSINE))

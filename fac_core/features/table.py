@@ -16,6 +16,7 @@ from fac_core.errors import InputError
 from fac_core.features.counts import Array, Mask
 from fac_core.features.facts import Facts, load_facts
 from fac_core.store import coverage as coverage_store
+from fac_core.store import feature_samples as samples
 from fac_core.store import features as store
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _columns(ws: Workspace, space_id: str, facts: Facts) -> _Columns:
     d_sae = facts.d_sae
     named = store.names(ws.database, space_id)
     tests = store.relevance_rows(ws.database, space_id)
-    top = store.max_values(ws.database, space_id)
+    top = samples.max_values(ws.database, space_id)
     overruled, in_list = np.zeros(d_sae, bool), np.zeros(d_sae, bool)
     overruled[list(store.overrules(ws.database, space_id))] = True
     in_list[[row.feature_id for row in coverage_store.worklist_rows(ws.database, space_id)]] = True

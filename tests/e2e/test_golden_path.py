@@ -61,7 +61,7 @@ def test_from_import_to_export(browser: Browser, address: str, brought: Path, tm
     person.page.get_by_text("pool", exact=True).first.click()
     person.sees("Pool: ")
     person.press("Import")
-    person.sees(f"{N_BAD} rows could not be used")
+    person.sees(f"{N_BAD} of {N_POOL + N_BAD} rows cannot be used")
     person.sees(f"{N_POOL} samples came in as pool set")
 
     # read them

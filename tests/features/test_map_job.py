@@ -11,7 +11,7 @@ from fac_core.feature_space.statics import directions
 from fac_core.features import map_job
 from fac_core.features.map import feature_map
 from fac_core.jobs.folder import JobFolder
-from fac_core.store import features as store
+from fac_core.store import feature_weights as weights
 from fac_core.workspace import Workspace
 
 
@@ -43,7 +43,7 @@ def test_the_job_fills_the_map_and_runs_again_only_for_what_is_missing(
     map_job.finalise(ws, folder.job_id, folder.spec, result)
     found = feature_map(ws, space, 0.0, only_relevant=False)
     assert found.method == "umap" and np.isfinite(found.x).all() and described == [space]
-    assert len(store.neighbours(ws.database, space, 0)) == 10 and store.tokens(ws.database, space, 0)
+    assert len(weights.neighbours(ws.database, space, 0)) == 10 and weights.tokens(ws.database, space, 0)
     assert map_job.run(folder) == result and len(folder.shards()) == 2
     table = folder.shard_tables(shards["layout"])["layout"]
     again = map_job.layout_table(directions(map_job_extractor(tiny_spec)))

@@ -12,7 +12,7 @@ from fac_core.features.map import feature_map
 from fac_core.features.naming import rename
 from fac_core.features.relevance import choose_mode, judgements, overrule
 from fac_core.features.table import SORTS, feature_page
-from fac_core.store.features import set_layout
+from fac_core.store.feature_weights import set_layout
 from fac_core.workspace import Workspace
 from tests.planted import Planted, family, keywords, plant, relevant_by_label
 
