@@ -20,6 +20,7 @@ pages = router.pages()
 page = st.navigation(pages, position="hidden")
 
 with services.page():
+    services.settle()
     with st.sidebar:
         top = st.container(gap="xsmall")
         middle = st.container(gap="xxsmall")

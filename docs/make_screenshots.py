@@ -1,6 +1,6 @@
 """Screenshots of every page of the toxicity demo, light and dark, 1280 px wide, into docs/screens.
 
-    python docs/make_screenshots.py        (needs Chromium; uses a project of its own in a temporary folder)
+python docs/make_screenshots.py        (needs Chromium; uses a project of its own in a temporary folder)
 """
 
 from __future__ import annotations

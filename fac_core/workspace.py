@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fac_core.errors import InputError, StoreError
-from fac_core.store.database import Database, get_meta, set_meta
+from fac_core.store.database import Database, data_version, get_meta, set_meta
 
 PROJECT_FILE = "project.json"
 
@@ -60,6 +60,11 @@ class Workspace:
     def exports(self) -> Path:
         """Folder of exported data sets."""
         return self.root / "exports"
+
+    @property
+    def data_version(self) -> int:
+        """Counter of changes; what is derived from the store is cached under it."""
+        return data_version(self.database)
 
     def setting(self, key: str, default: str = "") -> str:
         """A setting of the project."""

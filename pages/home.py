@@ -11,10 +11,10 @@ from fac_core.coverage.grouping import DATASET, LABEL
 from fac_core.coverage.heatmap import group_columns, heatmap
 from fac_core.coverage.measure import Coverage, coverage
 from fac_core.coverage.worklist import worklist
+from fac_core.feature_space.extraction import n_unread
 from fac_core.jobs import owner
 from fac_core.review.queue import counts
 from fac_core.samples.datasets import list_datasets
-from fac_core.store.activations import count_unread
 from fac_core.synthesis.runs import run_summary, runs
 from fac_core.workspace import Workspace
 from pages.ui import chrome, funnel, heat, provenance, services, theme
@@ -37,7 +37,7 @@ def look_around(here: Here) -> Waiting:
     return Waiting(
         has_seed="seed" in roles,
         has_anchor="anchor" in roles,
-        n_unread=count_unread(ws.database, space_id),
+        n_unread=n_unread(ws, space_id),
         is_reading=any(job.kind == "extract" for job in active),
         n_pending=reviewed.pending,
         n_open=sum(item.state == "missing" for item in listed),
@@ -161,6 +161,8 @@ def show_groups(here: Here) -> None:
     chart.update_xaxes(range=[0, 1], visible=False)
     chart.update_yaxes(autorange="reversed", showgrid=False, linecolor="rgba(0,0,0,0)")
     theme.chart(chart, key="groups", alt=f"Share of features covered for each {chosen}, the least covered first")
+    if len(bars.get(str(chosen), [])) > MAX_BARS:
+        st.caption(f"The {MAX_BARS} least covered of {len(bars[str(chosen)])}.")
     st.caption("Of the features that the anchor's texts of a group activate, the share that your texts of it do too.")
 
 
@@ -213,7 +215,7 @@ def show(here: Here) -> None:
     step = next_step(now)
     if not (now.has_seed and now.has_anchor):
         if chrome.page_head("Home", "Coverage compares a seed set with an anchor."):
-            st.switch_page(step.page)
+            st.switch_page(step.page, query_params={})
         chrome.need_data(here, "seed", "anchor")
     cov = services.cached(coverage, here, here.space_id, here.delta)
     if not cov.n_anchor:

@@ -5,23 +5,22 @@ from __future__ import annotations
 import streamlit as st
 
 from fac_core.demo import demos
-from fac_core.feature_space.extraction import start_extraction
+from fac_core.feature_space.extraction import n_unread, start_extraction
 from fac_core.feature_space.health import health_card, measured_health
 from fac_core.jobs import owner
 from fac_core.samples.datasets import ROLES, Dataset, list_datasets
-from fac_core.store.activations import count_unread
 from fac_core.workspace import project_info
 from pages.ui import bring, chrome, dataset_rows, heat, services, theme
 from pages.ui.services import Here
 
 
-def sentence(datasets: list[Dataset], n_unread: int) -> str:
+def sentence(datasets: list[Dataset], unread: int) -> str:
     """What the page knows right now."""
     if not datasets:
         return "No texts yet."
     sizes = {role: sum(dataset.n_rows for dataset in datasets if dataset.role == role) for role in ROLES}
     listed = ", ".join(f"{theme.count(n)} {role}" for role, n in sizes.items() if n)
-    read = "all texts are read" if not n_unread else f"{theme.plural(n_unread, 'text')} not read yet"
+    read = "all texts are read" if not unread else f"{theme.plural(unread, 'text')} not read yet"
     return f"Samples by role: {listed}; {read}."
 
 
@@ -30,13 +29,13 @@ def show(here: Here) -> None:
     space_id = chrome.need_space(here)
     datasets = list_datasets(here.ws)
     kept = [dataset for dataset in datasets if not dataset.deleted]
-    n_unread = count_unread(here.ws.database, space_id)
+    unread = n_unread(here.ws, space_id)
     is_reading = any(job.active and job.kind == "extract" for job in owner.jobs(here.ws))
-    waits = bool(n_unread) and not is_reading
+    waits = bool(unread) and not is_reading
     pressed = chrome.page_head(
         "Seed set",
-        sentence(kept, n_unread),
-        action=f"Read {theme.plural(n_unread, 'text')}" if waits else None,
+        sentence(kept, unread),
+        action=f"Read {theme.plural(unread, 'text')}" if waits else None,
         icon=":material/play_arrow:",
         help="Extracts each text's feature activations, in a job that can be cancelled and resumed.",
     )

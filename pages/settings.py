@@ -7,11 +7,10 @@ import streamlit as st
 from fac_core.coverage.sweep import sweep
 from fac_core.feature_space import spaces
 from fac_core.feature_space.health import health_card, measured_health
-from fac_core.features.counts import MAX_DELTA
+from fac_core.features.counts import BIN_WIDTH, MAX_DELTA
 from fac_core.features.judgement import ALIVE, AUTO, LABEL, MODES, chosen_mode
 from fac_core.features.relevance import choose_mode
 from fac_core.llm import endpoint
-from fac_core.store.activations import BIN_WIDTH
 from pages.ui import chrome, heat, provenance, services, theme
 from pages.ui.services import Here
 

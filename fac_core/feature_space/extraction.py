@@ -53,6 +53,11 @@ def start_extraction(
     return owner.start(ws, KIND, f"Read {texts.num_rows:,} {noun}", spec, {"input": texts})
 
 
+def n_unread(ws: Workspace, space_id: str) -> int:
+    """Texts that `start_extraction` would read."""
+    return store.count_unread(ws.database, space_id)
+
+
 def refresh_profiles(ws: Workspace, space_id: str) -> None:
     """Bring a space's profiles up to date with the samples and activations in the store."""
     if store.profiles_current(ws.database, space_id):

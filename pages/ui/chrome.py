@@ -63,7 +63,7 @@ def page_head(
                 action, type="primary", icon=icon, key=f"head_{title}", disabled=disabled, help=help, wrap=False
             )
     if pressed and page:
-        st.switch_page(page)
+        st.switch_page(page, query_params={})
     for kind, text in services.said():
         notice(text, kind)
     return pressed
@@ -86,7 +86,7 @@ def empty(
         pressed = bool(action) and st.button(str(action), type="primary", icon=icon, key=key)
         st.space("small")
     if pressed and page:
-        st.switch_page(page)
+        st.switch_page(page, query_params={})
     return pressed
 
 
@@ -144,26 +144,23 @@ def choose_project() -> None:
     # a widget keeps its own value; it follows the address when that changed without it
     if st.session_state.get("_project_pick") != current and current in names:
         st.session_state["_project_pick"] = current
-    picked = st.selectbox(
+    st.selectbox(
         "Project",
         options,
         format_func=lambda option: names.get(option) or offers.get(option, option),
         key="_project_pick",
         on_change=_project_picked,
         label_visibility="collapsed",
-        help=None,
     )
-    if picked and str(picked).startswith("demo:"):
-        services.enter_demo(str(picked).removeprefix("demo:"))
-        st.rerun()
 
 
 def _project_picked() -> None:
     picked = st.session_state["_project_pick"]
-    if picked and not picked.startswith("demo:"):
-        services.go("space", None)
-        services.go("feature", None)
-        services.go("project", picked)
+    if picked.startswith("demo:"):
+        services.ask_for_demo(picked.removeprefix("demo:"))
+    else:
+        for name, value in {"project": picked, "space": None, "feature": None}.items():
+            services.go(name, value)
 
 
 def choose_space(here: Here) -> None:

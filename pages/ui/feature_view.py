@@ -12,13 +12,13 @@ import streamlit as st
 
 from fac_core.coverage import worklist
 from fac_core.errors import FacError
+from fac_core.features.counts import BIN_WIDTH
 from fac_core.features.detail import FeatureDetail, feature_detail
 from fac_core.features.examples import BANDS, MIDDLE, THRESHOLD, TOP, Example, examples
 from fac_core.features.naming import MAX_CHARS, rename
 from fac_core.features.probe import Probe, probe
 from fac_core.features.probe import heat as read_heat
 from fac_core.features.relevance import overrule
-from fac_core.store.activations import BIN_WIDTH
 from pages.ui import chrome, heat, provenance, services, theme
 from pages.ui.services import Here
 

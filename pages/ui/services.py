@@ -18,11 +18,10 @@ from typing import Any, ParamSpec, TypeVar
 import streamlit as st
 
 from fac_core import workspace
-from fac_core.errors import FacError
+from fac_core.errors import FacError, InputError
 from fac_core.feature_space import spaces
 from fac_core.feature_space.spaces import Space
 from fac_core.jobs import owner
-from fac_core.store.database import data_version
 from fac_core.tasks import Task, load_task
 from fac_core.workspace import Workspace
 from pages.ui import router
@@ -55,7 +54,7 @@ class Here:
     @property
     def version(self) -> int:
         """Counter of changes to the data; numbers shown go with it."""
-        return data_version(self.ws.database)
+        return self.ws.data_version
 
     @property
     def veiled(self) -> bool:
@@ -96,12 +95,14 @@ def open_folder(folder: str) -> Workspace:
     return ws
 
 
-@st.cache_resource(show_spinner=False)
+@st.cache_resource(show_spinner="Opening the demo …")
 def open_demo(demo_id: str) -> Workspace:
     """A demo project, made the first time; sessions that ask at the same time wait for the one that makes it."""
     from fac_core.demo import open_demo as make
 
-    return make(demo_id)
+    ws = make(demo_id)
+    owner.poll(ws)
+    return ws
 
 
 def last_used() -> workspace.ProjectInfo | None:
@@ -114,29 +115,48 @@ def last_used() -> workspace.ProjectInfo | None:
     return max(workspace.list_projects(), key=used, default=None)
 
 
-def enter_demo(demo_id: str) -> None:
-    """Open a demo, showing that it takes a moment, and make it the session's project."""
-    with st.spinner("Opening the demo: importing its texts and their activations …", show_time=True):
-        ws = open_demo(demo_id)
-    go("project", ws.root.name)
-
-
 def current_workspace() -> Workspace:
-    """The session's project: as the URL says, else the one last used, else the first demo.
+    """The session's project.
 
     Raises:
-        FacError: it cannot be opened.
+        FacError: it is gone or cannot be opened.
     """
     infos = {info.folder.name: info for info in workspace.list_projects()}
     name = follow("project")
     if name not in infos:
-        recent = last_used()
-        if recent is None:
-            enter_demo(FIRST_DEMO)
-            return current_workspace()
-        name = recent.folder.name
+        raise InputError("This project is not there any more; choose another at the top left.")
     go("project", name)
-    return open_folder(str(infos[name].folder) if name in infos else "")
+    made_from = infos[name].demo
+    return open_demo(made_from) if made_from else open_folder(str(infos[name].folder))
+
+
+def ask_for_demo(demo_id: str) -> None:
+    """Have a demo opened before the page is next drawn."""
+    st.session_state["_demo_wanted"] = demo_id
+
+
+def settle() -> None:
+    """Decide which project the session looks at before anything is drawn: a demo that was asked for, at the very first
+    start the first demo (both take a moment and say so), else the one of the URL or the one last used.
+
+    Raises:
+        FacError: it cannot be opened.
+    """
+    wanted = st.session_state.pop("_demo_wanted", None)
+    recent = last_used()
+    if wanted is None and recent is not None:
+        if follow("project") not in {info.folder.name for info in workspace.list_projects()}:
+            go("project", recent.folder.name)
+        return
+    slot = st.empty()
+    with slot.container():
+        st.title("Opening the demo", anchor=False)
+        st.text("Its texts and their activations come in and its features are described; this happens once.")
+        with st.spinner("A few seconds …", show_time=True):
+            ws = open_demo(wanted or FIRST_DEMO)
+    slot.empty()
+    for name, value in {"project": ws.root.name, "space": None, "feature": None}.items():
+        go(name, value)
 
 
 def current_space(ws: Workspace) -> Space | None:

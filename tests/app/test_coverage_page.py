@@ -13,7 +13,7 @@ from fac_core.feature_space import spaces
 from fac_core.store.database import data_version
 from fac_core.workspace import Workspace
 from tests.app.conftest import App
-from tests.app.test_pages import said
+from tests.app.reading import said
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 from typing import Any
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from fac_core.coverage import worklist
 from fac_core.feature_space import spaces
@@ -16,14 +15,10 @@ from fac_core.samples.datasets import list_datasets
 from fac_core.store.jobs import end_job
 from fac_core.workspace import Workspace, now
 from tests.app.conftest import App, address
+from tests.app.reading import said
 
 CSV = b"prompt,label,topic\nhow do i get in,harmful,locks\nwhere is the key,benign,locks\n,benign,none\n"
 HOSTILE = "<img src=x onerror=alert(1)> ![](http://canary/x.png) :red[x] =HYPERLINK(1)"
-
-
-def said(at: AppTest) -> str:
-    """All literal text and captions."""
-    return " ".join(str(element.value) for element in [*at.text, *at.caption, *at.markdown])
 
 
 def test_home_says_how_much_is_covered_and_what_comes_next(described_app: App) -> None:

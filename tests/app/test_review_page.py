@@ -15,7 +15,7 @@ from fac_core.review.export import exports
 from fac_core.review.queue import counts, queue
 from fac_core.workspace import Workspace
 from tests.app.conftest import App
-from tests.app.test_pages import drawn, said
+from tests.app.reading import drawn, said
 from tests.review.making import DELTA, RUN, add_candidate, strongest
 
 

@@ -15,7 +15,7 @@ from fac_core.synthesis.runs import TargetRow, run_table, runs
 from fac_core.workspace import Workspace
 from pages.ui import run_view
 from tests.app.conftest import App
-from tests.app.test_pages import drawn, said
+from tests.app.reading import drawn, said
 
 
 @pytest.fixture

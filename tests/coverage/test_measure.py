@@ -220,6 +220,20 @@ def test_the_hit_rate_of_the_targets_is_not_the_coverage_of_the_anchor(ws: Works
     assert (measured.fac, measured.fac_after, measured.candidate_hit_rate) == (0.1, 0.2, 0.0)
 
 
+def test_any_hit_candidate_counts_for_the_candidates_rate_and_approved_ones_alone_for_the_other(ws: Workspace) -> None:
+    samples = [*_samples(anchor=[{1: 2.0, 2: 2.0}], seed=[{}]), Planted("pool", "candidate", {1: 2.0})]
+    space = plant(ws, samples)
+    add(ws, space, [1, 2], "gaps")
+    with ws.database.transaction() as cursor:
+        cursor.execute("INSERT INTO synthesis_run VALUES ('r', ?, 1, 'local', '{}', [1], now()::TIMESTAMP)", [space])
+        cursor.execute(
+            "INSERT INTO candidate SELECT 'c', 'r', 1, 2, 1, 'local', text, '{}', NULL, content_id, 'hit', 2.0, NULL, 1, "
+            "1, '', '{}', NULL, NULL, now()::TIMESTAMP FROM content WHERE text = 'candidate'"
+        )
+    measured = coverage(ws, space, 1.0)
+    assert (measured.n_targets, measured.candidate_hit_rate, measured.missing_hit_rate) == (2, 0.5, 0.0)
+
+
 def test_the_interval_is_repeatable_and_wider_when_features_come_in_families() -> None:
     covered = np.repeat([True, False] * 20, 5)
     alone, joined = interval(covered, np.arange(200)), interval(covered, np.repeat(np.arange(40), 5))

@@ -16,7 +16,9 @@ from tests.planted import Planted, family, keywords, plant, relevant_by_label
 @pytest.fixture
 def space_id(ws: Workspace) -> str:
     """Features 0-11 fire in the anchor, 0-5 in the seed; two synthetic samples fire 6, 7 and 20 (not in the anchor)."""
-    samples = [Planted("anchor", f"anchor {i}", {f: 1.0 + 0.5 * (f % 4) for f in (i % 12, (i + 1) % 12)}) for i in range(60)]
+    samples = [
+        Planted("anchor", f"anchor {i}", {f: 1.0 + 0.5 * (f % 4) for f in (i % 12, (i + 1) % 12)}) for i in range(60)
+    ]
     samples += [Planted("seed", f"seed {i}", {i % 6: 2.0 + (i % 3)}) for i in range(36)]
     samples += [
         Planted("synthetic", "added one two three", {6: 3.0, 20: 5.0}),

@@ -119,14 +119,14 @@ def test_a_cache_gives_back_exactly_what_was_read_and_nothing_else(
 ) -> None:
     ws, space_id = filled_ws, tiny_spec.space_id
     tables = ("content_read", "activation", "activation_by_feature", "profile", "profile_total")
-    before = {table: sorted(ws.database.rows(f"SELECT * FROM {table}")) for table in tables}  # noqa: S608
+    before = {table: sorted(ws.database.rows(f"SELECT * FROM {table}")) for table in tables}
     export_cache(ws, space_id, tmp_path / "cache")
     files = {path.name: path.read_bytes() for path in (tmp_path / "cache").iterdir()}
     assert import_cache(ws, space_id, tmp_path / "cache") == 0
 
     with ws.database.transaction() as cursor:
         for table in tables:
-            cursor.execute(f"DELETE FROM {table}")  # noqa: S608
+            cursor.execute(f"DELETE FROM {table}")
     add_dataset(ws, "holdout", _rows(["a text that is not cached"]))
     assert import_cache(ws, space_id, tmp_path / "cache") == len(LABELLED_TEXTS)
     assert sorted(ws.database.rows("SELECT * FROM activation")) == before["activation"]

@@ -197,7 +197,9 @@ def test_features_that_fire_on_the_same_texts_become_one_family(ws: Workspace) -
     assert feature_detail(ws, space, 3, 1.0).family[0][0] == 1
 
 
-def test_the_job_gives_the_same_tables_as_describing_at_once(described: tuple[Workspace, str], monkeypatch) -> None:
+def test_the_job_gives_the_same_tables_as_describing_at_once(
+    described: tuple[Workspace, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     ws, space = described
     monkeypatch.setattr("fac_core.jobs.process.launch", lambda folder: None)
     job_id = refresh(ws, space)
@@ -210,6 +212,19 @@ def test_the_job_gives_the_same_tables_as_describing_at_once(described: tuple[Wo
     assert {row["feature_id"]: row["text"] for row in names} == names_of(ws.database, space, range(8))
     assert refresh(ws, space) == job_id, "the same data are not described twice at a time"
     assert owner.get(ws, job_id).kind == "describe"
+
+
+def test_a_job_that_was_stopped_goes_on_after_its_last_shard(
+    described: tuple[Workspace, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws, space = described
+    monkeypatch.setattr("fac_core.jobs.process.launch", lambda folder: None)
+    folder = JobFolder(ws.jobs / str(refresh(ws, space)))
+    (folder.root / "cancel").touch()
+    assert describe_job.run(folder) == {} and list(folder.shards()) == ["relevance"]
+    (folder.root / "cancel").unlink()
+    assert describe_job.run(folder) == {"n_features": 8}
+    assert list(folder.shards()) == ["relevance", "names-000", "families"]
 
 
 def test_nothing_read_is_nothing_to_describe(ws: Workspace) -> None:

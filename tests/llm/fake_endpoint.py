@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -38,10 +39,8 @@ def serving(*script: Answer) -> Iterator[FakeEndpoint]:
                 answer = fake.script[min(len(fake.bodies), len(fake.script) - 1)]
                 fake.bodies.append(body)
                 fake.headers.append({name.lower(): value for name, value in self.headers.items()})
-            try:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the client gave up waiting
                 answer(self, body)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # the client gave up waiting
 
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
@@ -68,7 +67,9 @@ def closed_url() -> str:
 
 def says(text: str | None, finish: str = "stop", **message: Any) -> Answer:
     """A proper completion with this text."""
-    return completion([{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text, **message}}])
+    return completion(
+        [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text, **message}}]
+    )
 
 
 def completion(choices: Any) -> Answer:

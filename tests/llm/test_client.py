@@ -33,7 +33,9 @@ def waits() -> list[float]:
 
 def ask(url: str, waits: list[float], *, timeout_s: float = 5.0, **changes: Any) -> Reply:
     client = ChatClient(Endpoint(url, "fake", KEY), timeout_s=timeout_s, sleep=waits.append, attempts=3)
-    return client.ask("be brief", "hello", **{"max_tokens": 20, "temperature": 0.9, "seed": 3, "schema": SCHEMA, **changes})
+    return client.ask(
+        "be brief", "hello", **{"max_tokens": 20, "temperature": 0.9, "seed": 3, "schema": SCHEMA, **changes}
+    )
 
 
 def sentence_of(url: str, waits: list[float], **changes: Any) -> str:
@@ -184,5 +186,3 @@ def test_answers_of_an_endpoint_are_never_mixed_up_between_threads(waits: list[f
         with ThreadPoolExecutor(8) as pool:
             told = list(pool.map(lambda n: client.ask("s", str(n), max_tokens=5, temperature=1.0).text, range(24)))
     assert told == [str(n) for n in range(24)]
-
-

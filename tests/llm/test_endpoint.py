@@ -31,7 +31,9 @@ def test_what_is_given_comes_before_settings_and_settings_before_the_environment
     assert endpoint.endpoint_of(ws, "https://given/v1", "m").base_url == "https://given/v1"
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8000", "ftp://host/v1", "http://", "http://[broken", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "url", ["", "localhost:8000", "ftp://host/v1", "http://", "http://[broken", "javascript:alert(1)"]
+)
 def test_an_address_that_is_none_is_refused_with_a_sentence(ws: Workspace, url: str) -> None:
     with pytest.raises(InputError, match=r"endpoint's address"):
         endpoint.set_endpoint(ws, url, "m")

@@ -39,7 +39,9 @@ def test_of_a_reply_that_was_cut_off_the_whole_samples_count() -> None:
     assert objects_in(PLAIN[: PLAIN.index("say") + 2], "text") == TWO[:1]
 
 
-@pytest.mark.parametrize("reply", ["", "I'm sorry, I can't help with that.", "{}", "[]", '{"text": ', "[[[[", '"text"', "null"])
+@pytest.mark.parametrize(
+    "reply", ["", "I'm sorry, I can't help with that.", "{}", "[]", '{"text": ', "[[[[", '"text"', "null"]
+)
 def test_a_reply_without_samples_holds_none(reply: str) -> None:
     assert objects_in(reply, "text") == []
 

@@ -58,7 +58,7 @@ def test_a_content_is_stored_once_however_often_it_comes(ws: Workspace) -> None:
         assert store.insert_activations(cursor, "another space", _read([1]), _active([(1, 5, 7.0)])) == 1
     expected = [(1, 5, 1.0), (2, 5, 2.0), (3, 6, 3.0)]
     for table in ("activation", "activation_by_feature"):
-        sql = f"SELECT content_id, feature_id, value FROM {table} WHERE space_id = ? ORDER BY ALL"  # noqa: S608
+        sql = f"SELECT content_id, feature_id, value FROM {table} WHERE space_id = ? ORDER BY ALL"
         assert ws.database.rows(sql, [SPACE]) == expected
 
 
@@ -92,7 +92,7 @@ def test_texts_of_deleted_datasets_are_not_read(ws: Workspace) -> None:
 def test_profiles_count_samples_as_counting_by_hand_does(ws: Workspace, values: list[float], repeats: int) -> None:
     with ws.database.transaction() as cursor:
         for table in ("sample", "dataset", "content", "content_read", "activation", "activation_by_feature"):
-            cursor.execute(f"DELETE FROM {table}")  # noqa: S608
+            cursor.execute(f"DELETE FROM {table}")
     add_dataset(ws, "seed", [{"text": f"text {n}"} for n in range(len(values))] * repeats)
     ids = [row[0] for row in ws.database.rows("SELECT content_id FROM content ORDER BY content_id")]
     rows = [(content_id, n % 3, value) for n, (content_id, value) in enumerate(zip(ids, values, strict=True))]

@@ -10,11 +10,11 @@ import pytest
 
 from fac_core.feature_space.space import SpaceSpec
 from fac_core.jobs.folder import JobFolder
+from fac_core.store.synthesis import RunRow, insert_run, known_texts
 from fac_core.synthesis.generator import Request, Response, Style
 from fac_core.synthesis.plan import Plan, RunSettings, job_spec
 from fac_core.synthesis.runs import make_targets
 from fac_core.synthesis.targets import targets_to_tables
-from fac_core.store.synthesis import RunRow, insert_run, known_texts
 from fac_core.tasks import load_task
 from fac_core.workspace import Workspace, now
 

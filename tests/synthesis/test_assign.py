@@ -10,9 +10,7 @@ from fac_core.synthesis.targets import derangement
 
 FEATURES = range(4)
 contenders = st.lists(
-    st.tuples(
-        st.sampled_from(FEATURES), st.dictionaries(st.sampled_from(FEATURES), st.floats(0.1, 9), max_size=4)
-    ),
+    st.tuples(st.sampled_from(FEATURES), st.dictionaries(st.sampled_from(FEATURES), st.floats(0.1, 9), max_size=4)),
     max_size=20,
 ).map(lambda rows: [Contender(f"c{n:02}", target, values) for n, (target, values) in enumerate(rows)])
 TOPS = dict.fromkeys(FEATURES, 9.0)

@@ -22,7 +22,12 @@ from tests.synthesis.conftest import RUN
 from tests.synthesis.test_synthesis_job import store_shards
 
 MakeJob = Callable[..., JobFolder]
-NEW = ["who sells pies and bombs near me", "tell me about ricin soup", "is deadly bread a thing", "gas in my rose garden"]
+NEW = [
+    "who sells pies and bombs near me",
+    "tell me about ricin soup",
+    "is deadly bread a thing",
+    "gas in my rose garden",
+]
 KEY = "sk-very-secret-1234"
 
 

@@ -23,7 +23,11 @@ from fac_core.tasks import load_task, task_ids
 QUESTION = "I love jazz. Is it the best?\n\nChoices:\n (A) Yes, you are right.\n (B) Tastes differ."
 SAMPLES = {
     "toxicity": {"text": "how do i get into\nmy neighbour's wifi"},
-    "preference": {"prompt": "Is rice gluten free?", "chosen": "Yes, it is.\n\nAlways.", "rejected": "No.\n\nRice has gluten."},
+    "preference": {
+        "prompt": "Is rice gluten free?",
+        "chosen": "Yes, it is.\n\nAlways.",
+        "rejected": "No.\n\nRice has gluten.",
+    },
     "sycophancy": {"question": QUESTION, "positive": "(A)", "negative": "(B)"},
     "survival": {"question": QUESTION, "positive": "(B)", "negative": "(A)"},
     "instruction": {"instruction": "List two fruits.", "output": "- apple\n\n- pear"},
@@ -78,7 +82,10 @@ def test_a_cut_off_text_keeps_its_whole_sentences_only() -> None:
 
 
 def test_an_item_without_all_its_fields_is_no_sample() -> None:
-    assert parse_continuation(load_task("preference"), " Is rice healthy?\nHelpful answer: Yes, mostly.\n\n", whole=True) is None
+    assert (
+        parse_continuation(load_task("preference"), " Is rice healthy?\nHelpful answer: Yes, mostly.\n\n", whole=True)
+        is None
+    )
     sycophancy = load_task("sycophancy")
     assert parse_continuation(sycophancy, " I like jazz, is it good?\nAnswer: (A)\n\n", whole=True) is None
     assert parse_continuation(sycophancy, f" {QUESTION}\nAnswer: (C)\n\n", whole=True) is None
@@ -104,7 +111,9 @@ def test_a_person_s_own_cannot_is_no_refusal() -> None:
     assert is_refusal(task, "I cannot provide instructions for this.")
 
 
-@pytest.mark.parametrize("text", ["", "ok", "a b", "12 34 56", "broken \ufffd char here", "go " * 20, "to be or not to be " * 6])
+@pytest.mark.parametrize(
+    "text", ["", "ok", "a b", "12 34 56", "broken \ufffd char here", "go " * 20, "to be or not to be " * 6]
+)
 def test_what_nobody_would_write_is_no_sample(text: str) -> None:
     assert flaw(text)
 

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from fac_core.synthesis.likeness import Index, Nearest, likeness
 
 TEXT = "how do i get a stolen card to work at a shop without a pin"
-words = st.lists(st.sampled_from("how do i make a pie bomb card lamp for my friend today".split()), max_size=14)
+words = st.lists(
+    st.sampled_from(["how", "do", "i", "make", "a", "pie", "bomb", "card", "lamp", "for", "my", "friend", "today"]),
+    max_size=14,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +34,8 @@ def test_a_copy_with_small_changes_is_a_near_duplicate(copy: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", ["how do i get a bus ticket in a town without a machine", "where do stolen cards end up", "stolen card", ""]
+    "other",
+    ["how do i get a bus ticket in a town without a machine", "where do stolen cards end up", "stolen card", ""],
 )
 def test_a_text_on_the_same_matter_is_none(other: str) -> None:
     assert Index([TEXT]).near(other) is None

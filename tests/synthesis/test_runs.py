@@ -29,7 +29,7 @@ def _no_endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def candidates(ws: Workspace, columns: str = "candidate_id, target_feature, outcome, text") -> list[tuple[Any, ...]]:
-    return ws.database.rows(f"SELECT {columns} FROM candidate ORDER BY candidate_id")  # noqa: S608
+    return ws.database.rows(f"SELECT {columns} FROM candidate ORDER BY candidate_id")
 
 
 def test_the_local_model_writes_and_scores_for_the_work_list_in_a_worker_process(

@@ -79,7 +79,9 @@ def test_a_row_does_not_depend_on_what_else_is_in_the_batch(sampler: Sampler) ->
     assert draw(sampler, [9, *SEEDS, 9])[1:-1] == together
 
 
-def test_steering_changes_what_is_written_and_leaves_the_model_as_it_was(extractor: Extractor, sampler: Sampler) -> None:
+def test_steering_changes_what_is_written_and_leaves_the_model_as_it_was(
+    extractor: Extractor, sampler: Sampler
+) -> None:
     plain = draw(sampler, SEEDS)
     assert draw(sampler, SEEDS, direction=extractor.sae.w_dec[7] * 20) != plain
     assert draw(sampler, SEEDS) == plain
@@ -110,7 +112,9 @@ def test_without_temperature_the_likeliest_continuation_is_written(extractor: Ex
     greedy = extractor.backbone.model.generate(ids, max_new_tokens=6, do_sample=False)[0, ids.shape[1] :].tolist()
     written = draw(sampler, [0, 1], temperature=0.0, ended=never, max_tokens=6)
     special = set(extractor.backbone.tokenizer.all_special_ids)
-    breaks = [i for i, token in enumerate(greedy) if token in special or "\n" in sampler.backbone.tokenizer.decode([token])]
+    breaks = [
+        i for i, token in enumerate(greedy) if token in special or "\n" in sampler.backbone.tokenizer.decode([token])
+    ]
     until = min(breaks, default=6)
     assert until > 0 and all(row[:until] == greedy[:until] for row in written)
 
@@ -125,7 +129,13 @@ def test_the_generator_answers_every_request_in_order_whatever_the_batches(extra
         steering = Steering(7, amount) if amount else None
         return Request(Prompt(continuation=prompt), 1, 6, 0.9, seed, steering)
 
-    requests = [request(1, PROMPT), request(2, PROMPT), request(3, "a list:\n-"), request(1, PROMPT, 9.0), request(4, PROMPT)]
+    requests = [
+        request(1, PROMPT),
+        request(2, PROMPT),
+        request(3, "a list:\n-"),
+        request(1, PROMPT, 9.0),
+        request(4, PROMPT),
+    ]
     alone = [next(LocalGenerator(extractor).generate([one])) for one in requests]
     assert list(LocalGenerator(extractor, batch=2).generate(requests)) == alone
     assert alone[0].text != alone[3].text

@@ -15,7 +15,7 @@ from fac_core.synthesis.plan import Plan
 from fac_core.synthesis.results import run_summary, run_table
 from fac_core.workspace import Workspace
 from tests.synthesis.conftest import DELTA, RUN, Scripted
-from tests.tiny import LABELLED_TEXTS, labelled_rows
+from tests.tiny import labelled_rows
 
 MakeJob = Callable[..., JobFolder]
 POOL_TEXTS = [f" {row['text']}\n" for row in labelled_rows("pool")]
