@@ -56,7 +56,7 @@ class Candidates(NamedTuple):
 
 
 class _Pairs(NamedTuple):
-    """Phrases by feature; rows [first, first + n_firings) of `row` and `near` are the firings near which each stands."""
+    """Phrases by feature; rows [first, first + n_firings) of `row` and `near` are where each stands."""
 
     owner: Ints
     phrase: Ints

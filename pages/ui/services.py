@@ -251,4 +251,4 @@ def upload_to_file(content: bytes) -> Path:
 def open_feature(feature_id: int) -> None:
     """Lead to a feature's page."""
     go("feature", str(feature_id))
-    st.switch_page("pages/features.py")
+    st.switch_page("pages/features.py", query_params={"feature": str(feature_id)})

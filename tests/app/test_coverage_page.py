@@ -128,3 +128,13 @@ def test_texts_that_were_not_read_are_asked_for(empty_app: App, ws_with_space: W
         add_dataset(ws_with_space, role)
     at = empty_app("coverage")
     assert "have not been read" in said(at)
+
+
+def test_the_next_step_can_be_taken_from_a_view_that_lives_in_the_address(
+    app: App, filled_ws: Workspace, space_id: str
+) -> None:
+    worklist.add(filled_ws, space_id, [1], "test")
+    at = app("coverage", view="List", delta="1.0")
+    at.button(key="head_Coverage").click().run()
+    assert not at.exception
+    assert at.title[0].value == "Synthesis"

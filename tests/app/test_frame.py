@@ -63,6 +63,34 @@ def test_a_project_of_a_newer_version_is_one_sentence(ws: Workspace, monkeypatch
     assert any("newer FAC Explorer" in text.value for text in at.text)
 
 
+def test_the_first_start_opens_the_first_demo_and_the_sidebar_offers_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from streamlit.testing.v1 import AppTest
+
+    asked: list[str] = []
+
+    def open_demo(demo_id: str) -> Workspace:
+        asked.append(demo_id)
+        made = {info.demo: info.folder for info in workspace.list_projects()}
+        if demo_id in made:
+            return workspace.open_project(made[demo_id])
+        return workspace.create(f"Demo {demo_id}", "toxicity", demo=demo_id)
+
+    monkeypatch.setenv("FAC_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr("fac_core.demo.open_demo", open_demo)
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    assert not at.exception
+    assert asked == ["toxicity"]
+    assert address(at)["project"] == "demo-toxicity"
+    at.selectbox(key="_project_pick").select("demo:preference").run()
+    assert not at.exception
+    assert asked == ["toxicity", "preference"]
+    assert address(at)["project"] == "demo-preference"
+    assert at.selectbox(key="_project_pick").value == "demo-preference"
+
+
 def test_a_new_project_is_made_from_the_dialog(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     at = app()
     new = next(button for button in at.button if button.label == "New project")
