@@ -5,12 +5,15 @@ BIN := $(VENV)/bin
 export OMP_WAIT_POLICY := PASSIVE
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: app test e2e lint clean
+.PHONY: app test coverage e2e lint clean
 
 app: $(VENV)/.app
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/.dev
+	$(BIN)/pytest -m "not e2e" --durations=15
+
+coverage: $(VENV)/.dev
 	$(BIN)/pytest -m "not e2e" --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 e2e: $(VENV)/.dev

@@ -18,6 +18,7 @@ st.set_page_config(page_title="FAC Explorer", page_icon=str(ICON), layout="wide"
 st.logo(str(ICON), size="large")
 pages = router.pages()
 page = st.navigation(pages, position="hidden")
+services.arrive(page.url_path)
 
 with services.page():
     services.settle()

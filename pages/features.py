@@ -187,7 +187,7 @@ def pages(found: FeaturePage, number: int, *, narrow: bool) -> None:
 
 def opened_feature(here: Here) -> int:
     """The feature named in the URL, or NO_FEATURE."""
-    said = services.follow("feature")
+    said = services.follow("feature", keep=False)
     d_sae = here.space.d_sae if here.space else 0
     if said and said.isdecimal() and len(said) < 9 and int(said) < d_sae:
         services.go("feature", said)

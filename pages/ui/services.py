@@ -70,12 +70,22 @@ class Here:
 # --- where the session is ---
 
 
-def follow(name: str, default: str | None = None) -> str | None:
-    """The session's value of an address part: what the URL says when a person changed it, else what we last wrote."""
+def arrive(page_name: str) -> None:
+    """Note which page is drawn; a link to another page drops the parts of the address, going back does too."""
+    st.session_state["_arrived"] = st.session_state.get("_page") != page_name
+    st.session_state["_page"] = page_name
+
+
+def follow(name: str, *, keep: bool = True) -> str | None:
+    """The session's value of an address part: what the URL says when a person changed it, else what we last wrote.
+
+    With `keep` off, a part that vanished from the URL while its page stayed is gone: the person went back.
+    """
     said = st.query_params.get(name)
-    if said is not None and said != st.session_state.get(f"_at_{name}"):
+    if said is not None or not (keep or st.session_state.get("_arrived", True)):
         st.session_state[f"_at_{name}"] = said
-    return st.session_state.get(f"_at_{name}") or default
+    value: str | None = st.session_state.get(f"_at_{name}")
+    return value
 
 
 def go(name: str, value: str | None) -> None:

@@ -82,7 +82,7 @@ def test_from_import_to_export(browser: Browser, address: str, brought: Path, tm
     assert person.title == "Synthesis"
     person.press("Find texts for")
     for label in ("Step 1", "Step 2"):
-        person.page.get_by_label(label).fill("4")
+        person.page.get_by_role("spinbutton", name=label).fill("4")
         person.page.keyboard.press("Enter")
         person.calm()
     person.press("Write samples for")

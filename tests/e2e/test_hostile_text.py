@@ -12,7 +12,7 @@ from tests.e2e.canary import Canary, canary
 from tests.e2e.driver import PAGES, Person, serving
 from tests.e2e.hostile import make_hostile_project
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 VIEWS = [
     *PAGES,
