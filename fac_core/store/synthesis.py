@@ -83,6 +83,8 @@ class CandidateRow(NamedTuple):
     assigned_feature: int | None
     rank: int | None
     content_id: int | None
+    fluency: float | None
+    """Mean log-probability of its tokens; None if it was not scored."""
 
 
 class PoolRow(NamedTuple):
@@ -189,7 +191,8 @@ def candidates_of(cursor: duckdb.DuckDBPyConnection, run_id: str) -> list[Candid
     """A run's candidates, in the order they were written."""
     found = cursor.execute(
         "SELECT candidate_id, target_feature, origin, outcome, text, target_value, control_hit, assigned_feature, "
-        "rank, content_id FROM candidate WHERE run_id = ? ORDER BY target_feature, step, attempt, candidate_id",
+        "rank, content_id, CAST(json_extract_string(generation, '$.fluency') AS DOUBLE) "
+        "FROM candidate WHERE run_id = ? ORDER BY target_feature, step, attempt, candidate_id",
         [run_id],
     ).fetchall()
     return [CandidateRow(*row) for row in found]

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 MAX_RANK = 3
 """Candidates of a feature that go to review."""
+FLUENCY = 0.25
+"""Share of the feature's top activation that a text may lack for each nat a token by which it is likelier."""
 
 
 class Contender(NamedTuple):
@@ -21,6 +23,8 @@ class Contender(NamedTuple):
     target: int
     values: Mapping[int, float]
     """Activation above δ by feature."""
+    fluency: float = 0.0
+    """Mean log-probability of its tokens."""
 
 
 class Place(NamedTuple):
@@ -34,11 +38,13 @@ def assign(contenders: Sequence[Contender], top_values: Mapping[int, float]) -> 
     """Places of all candidates that fire a target; the others are left out.
 
     Own hits stay with their target. A target without any is open: it takes up to `MAX_RANK` from the hits of other
-    targets and from own hits that no reviewer would get to, the largest activation relative to its top first.
+    targets and from own hits that no reviewer would get to. A high activation (beyond the feature's top in the anchor
+    more of it counts for nothing) and a likely text come first.
     """
 
     def strength(contender: Contender, feature: int) -> float:
-        return contender.values[feature] / max(top_values.get(feature, 0.0), 1e-9)
+        top = max(top_values.get(feature, 0.0), 1e-9)
+        return min(1.0, contender.values[feature] / top) + FLUENCY * contender.fluency
 
     served: dict[int, list[Contender]] = defaultdict(list)
     spare: list[Contender] = []
@@ -64,9 +70,7 @@ def assign(contenders: Sequence[Contender], top_values: Mapping[int, float]) -> 
     return {
         contender.candidate_id: Place(feature, rank)
         for feature, ranked in served.items()
-        for rank, contender in enumerate(sorted(ranked, key=lambda c: _order(c, feature)), start=1)
+        for rank, contender in enumerate(
+            sorted(ranked, key=lambda c: (c.target != feature, -strength(c, feature), c.candidate_id)), start=1
+        )
     }
-
-
-def _order(contender: Contender, feature: int) -> tuple[bool, float, str]:
-    return contender.target != feature, -contender.values[feature], contender.candidate_id

@@ -18,10 +18,12 @@ Style = Literal["continuation", "chat"]
 class Prompt:
     """What a generator is given; the parts that its style does not use are empty."""
 
-    continuation: str = ""
-    """A list whose next item the model writes; ends where that item begins."""
+    heading: str = ""
+    """Heads the list of items that a model continues."""
+    items: tuple[str, ...] = ()
+    """Texts that activate the feature, as the task's items; the model writes the next one."""
     item_template: str = "{text}"
-    """The task's item, by which a generator knows that an item has ended."""
+    """The task's item, by which a generator knows that one has ended."""
     system: str = ""
     user: str = ""
     schema: dict[str, Any] = field(default_factory=dict)
@@ -29,7 +31,7 @@ class Prompt:
 
     def as_text(self) -> str:
         """The prompt as it is kept with a candidate."""
-        return self.continuation or f"{self.system}\n\n{self.user}"
+        return f"{self.system}\n\n{self.user}" if self.user else "\n\n".join([self.heading, *self.items])
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Request:
     temperature: float
     seed: int
     steering: Steering | None = None
+    favoured: str = ""
+    """A word that the feature peaks on somewhere; a sampling generator may make it likelier until it is written."""
 
 
 @dataclass(frozen=True)

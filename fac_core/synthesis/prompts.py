@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fac_core.synthesis.generator import Prompt
-from fac_core.synthesis.items import is_line, list_item, markers
+from fac_core.synthesis.items import is_line, list_item
 from fac_core.synthesis.likeness import Index
 from fac_core.synthesis.pair import Pair
 from fac_core.synthesis.targets import Example, Target
@@ -27,7 +27,7 @@ LONG_ITEM = 1200
 
 
 def continuation_prompt(task: Task, target: Target, pair: Pair | None = None) -> Prompt:
-    """A list of texts that activate the feature, ending where the next one begins; the strongest stands last.
+    """Texts that activate the feature, of which the model writes the next one; the strongest stands last.
 
     With a pair (step 2) the list holds the pair's good sample last, beside examples that step 1 did not show.
     """
@@ -37,8 +37,8 @@ def continuation_prompt(task: Task, target: Target, pair: Pair | None = None) ->
     else:
         others = choose_examples(target.examples[count:] + target.examples[:count], count - 1)
         chosen = [pair.good, *(excerpt(task, example) for example in others if example.fields != pair.good)]
-    items = [list_item(task, fields) for fields in reversed(chosen)]
-    return Prompt(continuation=_as_list(task, items), item_template=task.generation.item)
+    items = tuple(list_item(task, fields) for fields in reversed(chosen))
+    return Prompt(heading=task.generation.heading, items=items, item_template=task.generation.item)
 
 
 def chat_prompt(task: Task, target: Target, n_items: int, pair: Pair | None = None) -> Prompt:
@@ -84,12 +84,10 @@ def excerpt(task: Task, example: Example) -> dict[str, str]:
     return {task.generation.fields[0]: " ".join(word[0] for word in words[first : first + EXCERPT_WORDS])}
 
 
-def _as_list(task: Task, items: Sequence[str]) -> str:
-    heading = task.generation.heading
-    if is_line(task.generation.item):
-        lines = [f"{number}. {item}" for number, item in enumerate(items, start=1)]
-        return "\n".join([heading, "", *lines, f"{len(lines) + 1}."])
-    return "\n\n".join([heading, *items, markers(task.generation.item)[0]])
+def peak_word(example: Example) -> str:
+    """The word that holds the token on which the feature peaks; empty if that token is no part of a word."""
+    found = re.finditer(r"[^\W_]+(?:['’][^\W_]+)*", example.text)
+    return next((word[0] for word in found if word.start() < example.char_end and word.end() > example.char_start), "")
 
 
 def _shown(task: Task, fields: dict[str, str]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from fac_core.feature_space.extraction import activation_tables
 from fac_core.samples.content import content_hash, normalise
 from fac_core.store.synthesis import candidate_schema
+from fac_core.synthesis.fluency import fluency
 from fac_core.synthesis.likeness import Nearest
 from fac_core.synthesis.outcomes import Draft
 from fac_core.synthesis.plan import Plan
@@ -66,6 +67,7 @@ class Scorer:
             if one.draft.failed is None
         }
         read = dict(zip(texts, self._extractor.read_all(list(texts.values())), strict=True))
+        likely = dict(zip(texts, fluency(self._extractor.backbone, list(texts.values())), strict=True))
         rows = [
             {
                 "candidate_id": f"{plan.run_id}-{target.feature_id}-{step}-{number}",
@@ -78,7 +80,7 @@ class Scorer:
                 "label": target.label if one.draft.fields else None,
                 "outcome": one.draft.failed or "no_activation",
                 "prompt": one.prompt,
-                "generation": json.dumps(one.provenance, ensure_ascii=False),
+                "generation": json.dumps({**one.provenance, "fluency": likely.get(number)}, ensure_ascii=False),
                 **self._score(target, texts.get(number), read.get(number)),
             }
             for number, one in enumerate(written)

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 Tables = dict[str, "pa.Table"]
 STEPS = (1, 2)
+UNLIKELY = -10.0
+"""Fluency of a text whose fluency is not known."""
 
 
 def run(job: JobFolder) -> dict[str, Any]:
@@ -136,7 +138,7 @@ def _place(cursor: duckdb.DuckDBPyConnection, run_id: str, feature_id: int | Non
             if feature == row.target_feature or (feature_id is None and feature not in found)
         }
         if values and row.origin != POOL and feature_id in {None, row.target_feature}:
-            contenders.append(Contender(row.candidate_id, row.target_feature, values))
+            contenders.append(Contender(row.candidate_id, row.target_feature, values, row.fluency or UNLIKELY))
     places = assign(contenders, store.top_values(cursor, run_id))
     table = pa.table(
         {

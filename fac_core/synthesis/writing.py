@@ -15,12 +15,15 @@ from fac_core.synthesis.likeness import Index
 from fac_core.synthesis.outcomes import Draft, drafts, without_duplicates
 from fac_core.synthesis.pair import Pair, Scored
 from fac_core.synthesis.plan import ITEMS_PER_CALL, Plan
-from fac_core.synthesis.prompts import chat_prompt, continuation_prompt
+from fac_core.synthesis.prompts import chat_prompt, choose_examples, continuation_prompt, peak_word
 from fac_core.synthesis.scoring import Written
 from fac_core.synthesis.targets import Target
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+FAVOURED = 6
+"""Examples whose peak words take turns in being favoured."""
 
 
 class Writer:
@@ -58,7 +61,11 @@ class Writer:
             prompt = continuation_prompt(plan.task, target, pair)
             amount = settings.steering * target.top_value
             steering = Steering(target.feature_id, amount) if amount else None
-            return [Request(prompt, 1, plan.max_tokens, settings.temperature, seed, steering) for seed in seeds]
+            words = [peak_word(example) for example in choose_examples(target.examples, FAVOURED)] or [""]
+            return [
+                Request(prompt, 1, plan.max_tokens, settings.temperature, seed, steering, words[number % len(words)])
+                for number, seed in enumerate(seeds)
+            ]
         sizes = [min(ITEMS_PER_CALL, wanted - start) for start in range(0, wanted, ITEMS_PER_CALL)]
         return [
             Request(chat_prompt(plan.task, target, n, pair), n, reply_tokens(plan, n), settings.temperature, seed)

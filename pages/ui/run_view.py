@@ -66,18 +66,19 @@ def bullet(row: TargetRow, scale: float) -> bullets.Bullet:
     """One feature of a run; `scale` is the activation at the full width of the bar."""
     value = row.best_value
     above = value > row.delta
+    tried = bool(row.outcomes or row.best_text)
     colour = theme.state("covered").colour if above else theme.state("missing").colour
     if row.closed:
         state, ink = "● closed", theme.state("covered").colour
     else:
-        state, ink = ("○ open", theme.state("missing").colour) if row.outcomes else ("waits", "")
+        state, ink = ("○ open", theme.state("missing").colour) if tried else ("waits", "")
     return bullets.Bullet(
         name=f"{row.name or 'no name yet'} · {row.feature_id}",
         text=row.best_text,
         attempts=str(row.attempts),
         share=value / scale,
         tick=row.delta / scale,
-        value=f"{value:.2f}, δ = {row.delta:g}" if row.outcomes else "nothing yet",
+        value=f"{value:.2f}, δ = {row.delta:g}" if tried else "nothing yet",
         colour=colour,
         counts=[(OUTCOME_WORDS[name], row.outcomes.get(name, 0)) for name in OUTCOMES if row.outcomes],
         state=state,

@@ -120,6 +120,6 @@ def test_a_bullet_says_closed_open_or_waiting_in_words() -> None:
     closed = run_view.bullet(row(), 8.0)
     assert (closed.state, closed.share, closed.tick) == ("● closed", 0.5, 0.25)
     assert run_view.bullet(row(closed=False, best_value=1.0), 8.0).state == "○ open"
-    waits = run_view.bullet(row(closed=False, best_value=0.0, attempts=0, outcomes={}), 8.0)
+    waits = run_view.bullet(row(closed=False, best_value=0.0, attempts=0, outcomes={}, best_text=""), 8.0)
     assert (waits.state, waits.value, list(waits.counts)) == ("waits", "nothing yet", [])
     assert "no name yet" in waits.name

@@ -21,6 +21,16 @@ def test_own_hits_are_ranked_by_activation_and_the_fourth_stays_behind_them() ->
     assert assign(given_, TOPS) == {"c1": Place(1, 1), "c3": Place(1, 2), "c2": Place(1, 3), "c0": Place(1, 4)}
 
 
+def test_of_two_hits_the_likelier_text_comes_first_unless_the_other_fires_far_more() -> None:
+    def first(*rows: tuple[float, float]) -> str:
+        places = assign([Contender(f"c{n}", 1, {1: value}, likely) for n, (value, likely) in enumerate(rows)], TOPS)
+        return min(places, key=lambda name: places[name].rank)
+
+    assert first((5.0, -4.0), (4.0, -3.0)) == "c1"
+    assert first((8.0, -4.0), (4.0, -3.0)) == "c0"
+    assert first((90.0, -4.0), (9.0, -3.9)) == "c1", "beyond the anchor's top more activation counts for nothing"
+
+
 def test_a_candidate_that_misses_its_target_serves_an_open_one() -> None:
     assert assign([Contender("c", 1, {2: 3.0})], TOPS) == {"c": Place(2, 1)}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.extractor import Extractor
 from fac_core.synthesis.generator import Prompt, Request, Steering
 from fac_core.synthesis.local import LocalGenerator
-from fac_core.synthesis.sampling import MIN_TOKENS, TOP_K, TOP_P, Sampler
+from fac_core.synthesis.sampling import MIN_TOKENS, TOP_K, TOP_P, Row, Sampler
 
 PROMPT = "Queries:\n1. how do i make lentil soup\n2. fake passport steps\n3."
 SEEDS = [3, 1, 4, 15]
@@ -26,9 +27,16 @@ def never(_text: str) -> bool:
     return False
 
 
-def draw(sampler: Sampler, seeds: list[int], **changes: Any) -> list[list[int]]:
+def rows_of(sampler: Sampler, seeds: list[int], favoured: frozenset[int] = frozenset(), **changes: Any) -> list[Row]:
+    ids = sampler.backbone.tokenizer(PROMPT, add_special_tokens=False)["input_ids"]
     settings = {"max_tokens": 12, "temperature": 0.9, "ended": lambda text: bool(text.strip()), **changes}
-    return [row.ids for row in sampler.sample(PROMPT, seeds, **settings)]
+    rows = [Row(seed, favoured) for seed in seeds]
+    sampler.sample(ids, rows, **settings)
+    return rows
+
+
+def draw(sampler: Sampler, seeds: list[int], **changes: Any) -> list[list[int]]:
+    return [row.ids for row in rows_of(sampler, seeds, **changes)]
 
 
 def slowly(backbone: Backbone, seed: int, n: int, direction: torch.Tensor | None) -> list[int]:
@@ -83,28 +91,40 @@ def test_steering_changes_what_is_written_and_leaves_the_model_as_it_was(
     extractor: Extractor, sampler: Sampler
 ) -> None:
     plain = draw(sampler, SEEDS)
+    hooks = dict(extractor.backbone.hooked_module()._forward_hooks)
     assert draw(sampler, SEEDS, direction=extractor.sae.w_dec[7] * 20) != plain
     assert draw(sampler, SEEDS) == plain
-    assert not extractor.backbone.hooked_module()._forward_hooks
+    assert dict(extractor.backbone.hooked_module()._forward_hooks) == hooks
 
 
 def test_a_failure_while_steering_leaves_no_hook_behind(extractor: Extractor, sampler: Sampler) -> None:
+    hooks = dict(extractor.backbone.hooked_module()._forward_hooks)
     with pytest.raises(RuntimeError):
         draw(sampler, SEEDS, direction=torch.ones(5))
-    assert not extractor.backbone.hooked_module()._forward_hooks
+    assert dict(extractor.backbone.hooked_module()._forward_hooks) == hooks
 
 
 def test_a_row_ends_when_told_and_never_before_a_few_tokens(sampler: Sampler) -> None:
-    rows = sampler.sample(PROMPT, range(24), max_tokens=60, temperature=1.5, ended=lambda text: True)
+    rows = rows_of(sampler, list(range(24)), max_tokens=60, temperature=1.5, ended=lambda text: True)
     assert any(row.ended for row in rows)
     for row in rows:
-        assert len(row.ids) >= MIN_TOKENS
-        assert row.ended or len(row.ids) == 60
-        assert "\n" not in sampler.text(row)[:-8].rstrip() or not row.ended
+        assert len(row.ids) >= MIN_TOKENS and (row.ended or len(row.ids) == 60)
+        assert "\n" not in sampler.text(row.ids[:-1])
 
 
 def test_the_token_limit_is_told_apart_from_an_end(sampler: Sampler) -> None:
-    assert not any(row.ended for row in sampler.sample(PROMPT, SEEDS, max_tokens=2, temperature=0.9, ended=never))
+    assert not any(row.ended for row in rows_of(sampler, SEEDS, max_tokens=2, ended=never))
+
+
+def test_a_favoured_token_comes_sooner_and_once_it_is_there_no_more_often(sampler: Sampler) -> None:
+    seeds, settings = list(range(40)), {"max_tokens": 20, "ended": never}
+    plain = draw(sampler, seeds, **settings)
+    token = Counter(token for ids in plain for token in ids).most_common(8)[-1][0]
+    favoured = draw(sampler, seeds, favoured=frozenset({token}), **settings)
+    assert sum(token in ids for ids in favoured) > 1.5 * sum(token in ids for ids in plain)
+    assert draw(sampler, seeds, favoured=frozenset(), **settings) == plain
+    again = draw(sampler, seeds[:3], favoured=frozenset({token}), **settings)
+    assert again == favoured[:3], "whoever else is in the batch"
 
 
 def test_without_temperature_the_likeliest_continuation_is_written(extractor: Extractor, sampler: Sampler) -> None:
@@ -120,14 +140,15 @@ def test_without_temperature_the_likeliest_continuation_is_written(extractor: Ex
 
 
 def test_an_empty_prompt_is_continued_from_the_start_token(sampler: Sampler) -> None:
-    (row,) = sampler.sample("", [1], max_tokens=4, temperature=0.9, ended=never)
+    row = Row(1)
+    sampler.sample([], [row], max_tokens=4, temperature=0.9, ended=never)
     assert row.ids
 
 
 def test_the_generator_answers_every_request_in_order_whatever_the_batches(extractor: Extractor) -> None:
     def request(seed: int, prompt: str, amount: float = 0.0) -> Request:
         steering = Steering(7, amount) if amount else None
-        return Request(Prompt(continuation=prompt), 1, 6, 0.9, seed, steering)
+        return Request(Prompt(items=(prompt,)), 1, 6, 0.9, seed, steering)
 
     requests = [
         request(1, PROMPT),

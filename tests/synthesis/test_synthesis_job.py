@@ -157,7 +157,7 @@ def test_step_2_is_conditioned_on_the_best_sample_of_step_1(
     work(job, extractor, generator)
     first = job.shard_tables(job.shards()[f"f{gap_ids[0]}-s1"])["candidate"].to_pylist()
     best = max(first, key=lambda row: row["target_value"])
-    shown = generator.requests[3].prompt.continuation
+    shown = generator.requests[3].prompt.items
     assert generator.requests[0].prompt != generator.requests[3].prompt
     assert (best["text"] in shown) == (best["target_value"] > DELTA)
     assert len({request.seed for request in generator.requests}) == len(generator.requests)

@@ -1,0 +1,72 @@
+"""A chat model is shown texts where it reads them: as user turns, one after the other, of which it writes the next.
+
+That is also where the extractor reads candidates, so a direction that steers here means the same there. Texts enter as
+plain characters: none can end its own turn. A model without a chat template continues a numbered list instead.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fac_core.feature_space.backbone import Backbone
+from fac_core.synthesis.generator import Prompt
+from fac_core.synthesis.items import is_line, markers
+
+_MARKS = ("\u2402one\u2402", "\u2402two\u2402", "\u2402three\u2402")
+
+
+def prompt_ids(backbone: Backbone, prompt: Prompt) -> list[int]:
+    """Tokens of a prompt, ending where the next item begins."""
+    start = markers(prompt.item_template)[0]
+    between = between_turns(backbone.tokenizer)
+    if between is None:
+        return _plain(backbone.tokenizer, as_list(prompt))
+    ids = list(backbone.prefix_ids)
+    for item in prompt.items:
+        ids += _plain(backbone.tokenizer, item) + _template(backbone.tokenizer, between)
+    return ids + _plain(backbone.tokenizer, start)
+
+
+def between_turns(tokenizer: Any) -> str | None:
+    """What the chat template puts between the end of one turn and the next text of the user; None without a template.
+
+    Found by rendering markers, so it is right for any template that takes a user's second turn.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        return None
+    one, two, three = _MARKS
+    roles = (("user", one), ("assistant", two), ("user", three))
+    rendered = tokenizer.apply_chat_template([{"role": role, "content": text} for role, text in roles], tokenize=False)
+    before, found, after = str(rendered).partition(two)
+    between, found_next, _ = after.partition(three)
+    return between if found and found_next and one in before else None
+
+
+def as_list(prompt: Prompt) -> str:
+    """A prompt as a list under its heading, ending where the next item begins."""
+    if is_line(prompt.item_template):
+        lines = [f"{number}. {item}" for number, item in enumerate(prompt.items, start=1)]
+        return "\n".join([prompt.heading, "", *lines, f"{len(lines) + 1}."])
+    return "\n\n".join([prompt.heading, *prompt.items, markers(prompt.item_template)[0]])
+
+
+def word_tokens(tokenizer: Any, word: str) -> frozenset[int]:
+    """First tokens of a word as it is and capitalised, within a text and at its start.
+
+    A word whose first token is a short piece has none: that piece begins many other words too.
+    """
+    found = set()
+    for form in {word, word.lower(), word.capitalize()} - {""}:
+        for lead in (" ", ""):
+            ids = _plain(tokenizer, lead + form)
+            if ids and (len(ids) == 1 or len(str(tokenizer.decode(ids[:1])).strip()) >= 3):
+                found.add(ids[0])
+    return frozenset(found)
+
+
+def _plain(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False, split_special_tokens=True, verbose=False)["input_ids"])
+
+
+def _template(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
