@@ -5,16 +5,13 @@ BIN := $(VENV)/bin
 export OMP_WAIT_POLICY := PASSIVE
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: app test coverage e2e lint clean
+.PHONY: app test e2e lint clean
 
 app: $(VENV)/.app
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -m "not e2e" --durations=15
-
-coverage: $(VENV)/.dev
-	$(BIN)/pytest -m "not e2e" --cov --cov-report=term:skip-covered --cov-fail-under=85
+	$(BIN)/pytest -n auto -m "not e2e" --durations=15 --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 e2e: $(VENV)/.dev
 	$(BIN)/pytest -m e2e tests/e2e
