@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from fac_core.coverage import worklist
-from fac_core.coverage.gaps import gaps
+from fac_core.coverage.gaps import Gap, gaps
 from fac_core.coverage.measure import SATURATED_FAC, Coverage, coverage
 from fac_core.coverage.states import STATES
 from fac_core.coverage.sweep import SweepPoint, sweep
@@ -20,12 +20,13 @@ VIEWS = {
 }
 
 
-def sentence(cov: Coverage, n_lines: int, n_robust: int) -> str:
+def sentence(cov: Coverage, found: list[Gap]) -> str:
     """What the page knows right now."""
     return (
         f"At δ = {cov.delta:g} the set activates {theme.count(cov.n_after)} of the {theme.count(cov.n_anchor)} "
-        f"task-relevant features of the anchor; {theme.plural(n_lines, 'gap')} can be told from chance, "
-        f"{theme.count(n_robust)} of them robust."
+        f"task-relevant features of the anchor; {theme.plural(len(found), 'gap')}, "
+        f"{theme.count(sum(gap.stands_out for gap in found))} of them beyond chance, "
+        f"{theme.count(sum(gap.robust for gap in found))} at any δ."
     )
 
 
@@ -37,9 +38,9 @@ def saturated(cov: Coverage) -> str:
             "apart. Raise δ to see finer gaps."
         )
     return (
-        f"Only {theme.plural(cov.n_gap_families, 'gap')} can be told from chance at δ = {cov.delta:g}. The other open "
-        "features are too rare in the anchor for a seed set of this size; a larger seed or anchor tells more, or "
-        "another δ."
+        f"Only {theme.plural(cov.n_gap_families, 'gap')} at δ = {cov.delta:g} would have been expected often enough in "
+        "the seed to be called missing. The other open features are too rare in the anchor for a seed set of this "
+        "size; a larger seed or anchor tells more, or another δ."
     )
 
 
@@ -132,7 +133,7 @@ def show(here: Here) -> None:
     with head:
         chrome.page_head(
             "Coverage",
-            sentence(cov, len(found), sum(gap.robust for gap in found)),
+            sentence(cov, found),
             action=f"Close {theme.plural(n_listed, 'feature')}" if n_listed else None,
             icon=":material/science:",
             page="pages/synthesis.py",

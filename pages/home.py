@@ -42,18 +42,18 @@ def look_around(here: Here) -> Waiting:
         n_pending=reviewed.pending,
         n_open=sum(item.state == "missing" for item in listed),
         n_making=sum(job.kind == "synthesise" for job in active),
-        n_robust=sum(gap.robust for gap in free),
+        n_clear=sum(gap.stands_out for gap in free),
         n_gaps=len(free),
     )
 
 
-def sentence(cov: Coverage, n_robust: int) -> str:
+def sentence(cov: Coverage, n_clear: int) -> str:
     """What the page knows right now."""
     n_missing = cov.states.get("missing", 0)
     return (
         f"The seed set activates {theme.count(cov.n_covered)} of the {theme.count(cov.n_anchor)} task-relevant "
-        f"features that the anchor shows; {theme.count(n_missing)} are missing beyond chance, and "
-        f"{theme.plural(n_robust, 'gap')} {'is' if n_robust == 1 else 'are'} robust."
+        f"features that the anchor shows; {theme.count(n_missing)} are missing, "
+        f"{theme.plural(n_clear, 'gap')} beyond chance."
     )
 
 
@@ -222,7 +222,7 @@ def show(here: Here) -> None:
         unmeasured(here, now)
         return
     chrome.page_head(
-        "Home", sentence(cov, now.n_robust), action=step.label, icon=step.icon, page=step.page, help=step.why
+        "Home", sentence(cov, now.n_clear), action=step.label, icon=step.icon, page=step.page, help=step.why
     )
     show_funnel(here, cov)
     left, right = st.columns([2, 3], gap="medium")

@@ -66,7 +66,7 @@ def gaps(
     named: Project = None,
     as_json: Json = False,
 ) -> None:
-    """List what the anchor shows and the set does not: gaps that hold at any threshold first."""
+    """List what the anchor shows and the set does not: gaps beyond chance first."""
     from fac_core.coverage.gaps import gaps as list_gaps
 
     with context.opened(named) as ws:
@@ -79,14 +79,18 @@ def gaps(
                 f"+{len(gap.members) - 1}" if len(gap.members) > 1 else "",
                 f"{gap.n_anchor:,}",
                 f"{gap.expected_seed:.1f}",
+                "–" if gap.chance is None else f"{gap.chance:.1%}",
                 "robust" if gap.robust else "",
                 gap.name,
                 gap.example,
             ]
             for gap in found[:top]
         ]
-        heads = [">feature", "family", ">anchor", ">expected", "", "name", "example"]
-        said = f"{plural(len(found), 'gap')} at δ = {at:g}, {sum(gap.robust for gap in found):,} of them at any δ"
+        heads = [">feature", "family", ">anchor", ">expected", ">by chance", "", "name", "example"]
+        said = (
+            f"{plural(len(found), 'gap')} at δ = {at:g}, {sum(gap.stands_out for gap in found):,} beyond chance, "
+            f"{sum(gap.robust for gap in found):,} at any δ"
+        )
         show(
             {**context.where(ws, space_id, at), "total": len(found), "gaps": found[:top]},
             [*table(heads, rows), said],

@@ -1,6 +1,7 @@
 """One gap is one thing a curator would say is missing: features of one family are one line, expandable to its members.
 
-Order: gaps that hold at any δ first, of those the ones with a clear name, then by the anchor samples that show them.
+Order: gaps that stand out from chance first, of those the ones that hold at any δ, of those the ones with a clear
+name, then by the anchor samples that show them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fac_core.coverage.chance import STANDS_OUT, chance
 from fac_core.coverage.states import MISSING, GapStates, gap_states
 from fac_core.features.counts import Array
 from fac_core.features.keywords import UNCLEAR
@@ -35,6 +37,8 @@ class Gap:
     share_anchor: float
     expected_seed: float
     """Seed samples that would show it at the anchor's rate."""
+    chance: float | None
+    """Expected share of chance misses among the gaps with at least its evidence; None if it is not missing."""
     robust: bool
     """Stays uncovered at δ = 0."""
     state: str
@@ -47,6 +51,11 @@ class Gap:
     example_start: int
     """Place of the peak in that text."""
     example_end: int
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether it can be told from a miss by chance."""
+        return self.chance is not None and self.chance <= STANDS_OUT
 
 
 def gaps(
@@ -73,11 +82,13 @@ def describe_gaps(ws: Workspace, space_id: str, found: GapStates, chosen: Array,
     names = store.names_of(ws.database, space_id, heads)
     texts = samples.top_texts(ws.database, space_id, heads, "anchor")
     effects = store.effects(ws.database, space_id, heads)
+    by_chance = chance(ws, space_id, found) if (facts.state[chosen] == MISSING).any() else None
     covered_families = set(facts.family[facts.in_anchor & (counts.current > 0)].tolist())
     result = []
     for members in lines.values():
         head = members[0]
         text, start, end = texts.get(head, ("", 0, 0))
+        shares = [] if by_chance is None else [float(by_chance[member]) for member in members]
         result.append(
             Gap(
                 feature_id=head,
@@ -87,6 +98,7 @@ def describe_gaps(ws: Workspace, space_id: str, found: GapStates, chosen: Array,
                 n_anchor=int(counts.anchor[head]),
                 share_anchor=float(counts.anchor_rate[head]),
                 expected_seed=float(counts.expected_in_seed[head]),
+                chance=min((share for share in shares if share == share), default=None),
                 robust=all(bool(found.robust[member]) for member in members),
                 state=str(facts.state[head]),
                 family_covered=int(facts.family[head]) in covered_families,
@@ -96,4 +108,13 @@ def describe_gaps(ws: Workspace, space_id: str, found: GapStates, chosen: Array,
                 example_end=end,
             )
         )
-    return sorted(result, key=lambda gap: (not gap.robust, gap.name.endswith(UNCLEAR), -gap.n_anchor, gap.feature_id))
+    return sorted(
+        result,
+        key=lambda gap: (
+            not gap.stands_out,
+            not gap.robust,
+            gap.name.endswith(UNCLEAR),
+            -gap.n_anchor,
+            gap.feature_id,
+        ),
+    )

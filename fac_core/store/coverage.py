@@ -15,6 +15,7 @@ from fac_core.store.database import data_version
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+    from scipy.sparse import csr_array
 
     from fac_core.store.database import Database
 
@@ -138,6 +139,24 @@ def remove_from_worklist(cursor: duckdb.DuckDBPyConnection, space_id: str, featu
         [space_id, list(feature_ids)],
     ).fetchone()
     return int(removed[0]) if removed else 0
+
+
+def activation_matrix(database: Database, space_id: str, role: str, d_sae: int, limit: int) -> csr_array:
+    """Activations of one role's texts, [n_texts, d_sae], at most `limit` texts, the first by content."""
+    import numpy as np
+    from scipy.sparse import csr_array
+
+    found = database.arrow(
+        "WITH text AS (SELECT content_id, row_number() OVER (ORDER BY content_id) - 1 AS place FROM "
+        "(SELECT DISTINCT s.content_id FROM sample s JOIN dataset d USING (dataset_id) "
+        "JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id "
+        "WHERE d.deleted_at IS NULL AND d.role = ? ORDER BY 1 LIMIT ?)) "
+        "SELECT place, feature_id, value FROM activation JOIN text USING (content_id) WHERE space_id = ?",
+        [space_id, role, limit, space_id],
+    )
+    place, feature, value = (found.column(name).to_numpy() for name in ("place", "feature_id", "value"))
+    n_texts = int(place.max()) + 1 if len(place) else 0
+    return csr_array((value.astype(np.float32), (place, feature)), shape=(n_texts, d_sae))
 
 
 def grouped_samples(database: Database, space_id: str, roles: Sequence[str]) -> list[GroupedSample]:

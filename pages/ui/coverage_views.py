@@ -160,13 +160,14 @@ def show_list(here: Here) -> None:
     if not found:
         st.text("No feature is in these states at this δ." if states else "Choose a state.")
         return
-    robust = sum(gap.robust for gap in found)
+    clear, robust = sum(gap.stands_out for gap in found), sum(gap.robust for gap in found)
     ticked = gap_table.draw(here, found, key="gaps")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         gap_table.add_button(here, _members(ticked), "list", key="list_add")
         _take_first(here, found)
         st.caption(
-            f"{theme.plural(len(found), 'line')}, {theme.count(robust)} robust; robust first, then by anchor samples."
+            f"{theme.plural(len(found), 'line')}; {theme.count(clear)} beyond chance, which come first; "
+            f"{theme.count(robust)} robust."
         )
     if ticked:
         _inside(here, ticked[-1])
@@ -182,7 +183,7 @@ def _take_first(here: Here, found: list[Gap]) -> None:
             key="list_first",
             on_click=gap_table.add,
             args=(here, [gap.feature_id for gap in free], "list"),
-            help="Of each line the feature that fires on most anchor samples, robust gaps first.",
+            help="Of each line the feature that fires on most anchor samples; gaps beyond chance first.",
         )
 
 

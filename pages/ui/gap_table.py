@@ -16,7 +16,7 @@ from pages.ui import heat, services, theme
 from pages.ui.services import Here
 
 COMPACT = ("name", "state", "anchor", "robust")
-FULL = ("state", "name", "features", "anchor", "share", "expected", "robust", "listed", "example", "id")
+FULL = ("state", "name", "features", "anchor", "share", "expected", "chance", "robust", "listed", "example", "id")
 
 
 def table(gaps: Sequence[Gap], listed: set[int], *, veiled: bool) -> dict[str, list[Any]]:
@@ -28,6 +28,7 @@ def table(gaps: Sequence[Gap], listed: set[int], *, veiled: bool) -> dict[str, l
         "anchor": [gap.n_anchor for gap in gaps],
         "share": [100 * gap.share_anchor for gap in gaps],
         "expected": [gap.expected_seed for gap in gaps],
+        "chance": [None if gap.chance is None else 100 * gap.chance for gap in gaps],
         "robust": ["✓" if gap.robust else "" for gap in gaps],
         "listed": ["✓" if listed.issuperset(gap.members) else "" for gap in gaps],
         "example": [heat.veil_words(gap.example) if veiled else gap.example for gap in gaps],
@@ -62,6 +63,7 @@ def draw(here: Here, gaps: Sequence[Gap], *, key: str, columns: Sequence[str] = 
             "expected": column.NumberColumn(
                 "expected", format="%.1f", width=74, help="Seed samples that would show it at the anchor's rate."
             ),
+            "chance": column.NumberColumn("by chance", format="%.1f %%", width=84, help=theme.TERMS["chance"]),
             "robust": column.TextColumn("Robust", width=64, help=theme.TERMS["robust"]),
             "listed": column.TextColumn("Listed", width=56, help="Whether it is on the work list."),
             "example": column.TextColumn("Anchor text that shows it most", width="large"),

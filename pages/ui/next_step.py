@@ -23,8 +23,8 @@ class Waiting:
     n_making: int = 0
     """Runs under way."""
     n_approved_unexported: int = 0
-    n_robust: int = 0
-    """Robust gaps not on the work list."""
+    n_clear: int = 0
+    """Gaps not on the work list that stand out from chance."""
     n_gaps: int = 0
 
 
@@ -68,7 +68,7 @@ def next_step(now: Waiting) -> Next:
             "They are on the work list and still missing.",
         )
     if now.n_gaps:
-        why = f"They are missing at this threshold; {now.n_robust} of them at any."
+        why = f"They are missing at this threshold; {now.n_clear} of them beyond chance."
         return Next(f"Pick from {plural(now.n_gaps, 'gap')}", find, ":material/grid_on:", why)
     if now.n_approved_unexported:
         return Next(

@@ -77,6 +77,8 @@ TERMS: dict[str, str] = {
     "relevant": "Features that go together with the task's label, or with the preferred answer, beyond chance.",
     "alive": "A feature is alive if at least one text that was read activates it at all.",
     "family": "Features that fire on nearly the same samples or point nearly the same way count as one family.",
+    "chance": "Of the gaps with at least this much evidence, the share a set that left nothing out would have too. "
+    "Up to 10 % a gap is called beyond chance.",
     "robust": "A gap is robust if the feature is missing at this δ and also at δ = 0.",
     "density": "Share of the anchor's samples that activate the feature above δ.",
     "lift": "How many times more often the feature is active in samples with the task's label than in others.",

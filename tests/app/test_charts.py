@@ -36,7 +36,7 @@ def heatmap(measure: str = SHARE) -> Heatmap:
 def gap(feature_id: int, **changed: Any) -> Gap:
     values: dict[str, Any] = {
         "feature_id": feature_id, "name": f"gap {feature_id}", "family_id": feature_id, "members": [feature_id],
-        "n_anchor": 5, "share_anchor": 0.05, "expected_seed": 3.5, "robust": True, "state": "missing",
+        "n_anchor": 5, "share_anchor": 0.05, "expected_seed": 3.5, "chance": 0.02, "robust": True, "state": "missing",
         "family_covered": False, "effect": 0.6, "example": "an example text", "example_start": 0, "example_end": 2,
     }  # fmt: skip
     return Gap(**{**values, **changed})
@@ -136,6 +136,7 @@ def test_a_gap_table_veils_examples_and_says_what_is_listed() -> None:
     columns = gap_table.table([gap(1), gap(2, robust=False, members=[2, 9])], {1}, veiled=True)
     assert columns["listed"] == ["✓", ""]
     assert columns["robust"] == ["✓", ""]
+    assert columns["chance"] == pytest.approx([2.0, 2.0])
     assert columns["features"] == [1, 2]
     assert columns["example"][0] == "•• ••••••• ••••"
     assert gap_table.table([gap(1)], set(), veiled=False)["example"] == ["an example text"]

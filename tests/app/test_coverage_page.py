@@ -87,7 +87,7 @@ def test_each_view_draws(described_app: App, view: str) -> None:
     at = described_app("coverage", view=view)
     assert not at.exception
     words = said(at)
-    expected = {"Heatmap": "Rows are themes", "Map": "map", "List": "robust first", "Richness": "Endless samples"}
+    expected = {"Heatmap": "Rows are themes", "Map": "map", "List": "beyond chance", "Richness": "Endless samples"}
     assert expected[view] in words or "No feature is in these states" in words
 
 
