@@ -1,4 +1,5 @@
-# make app: set up and open the app. make test: set up and run the tests. Both are cheap the second time.
+# make app: set up and open the app. make test: set up and run the quick tests. Both are cheap the second time.
+# make e2e: the long tests, in Chromium and under kill -9.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -11,10 +12,10 @@ app: $(VENV)/.app
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -n auto -m "not e2e" --durations=15 --cov --cov-report=term:skip-covered --cov-fail-under=85
+	$(BIN)/pytest -n auto -m "not e2e and not slow" --durations=15 --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 e2e: $(VENV)/.dev
-	$(BIN)/pytest -m e2e tests/e2e
+	$(BIN)/pytest -m "e2e or slow" --durations=10
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""An owner to be killed: opens the project, starts the job or goes on with it, polls until it is completed."""
+"""An owner to be killed: opens the project, goes on with its job, or starts one if there is none, until it is done."""
 
 import json
 import sys

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,10 @@ from fac_core.feature_space.extractor import Extractor
 from fac_core.feature_space.space import SpaceSpec
 from fac_core.jobs import kinds, owner, process
 from fac_core.jobs.kinds import KINDS
+from fac_core.synthesis.runs import RunSettings, start_run
 from fac_core.workspace import Workspace
+from tests.llm.fake_endpoint import says, serving, slow
+from tests.synthesis.conftest import DELTA, firing
 from tests.tiny import LABELLED_TEXTS, add_dataset
 
 SPEC = {"n": 40, "rows": 3, "sleep": 0.02}
@@ -62,6 +67,29 @@ def _survive_worker_kills(ws: Workspace, job_id: str, kills: int, longest: float
     return hits
 
 
+def _survive_owner_kills(root: Path, kills: int, longest: float, rng: random.Random) -> int:
+    """Kill the owner, and half of the time its worker too, until the job is done; returns how often it was running."""
+    command = [sys.executable, "-P", str(Path(__file__).with_name("owner_process.py")), str(root), json.dumps(SPEC)]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    hits = 0
+    for number in range(kills + 1):
+        running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        assert running.stdout is not None
+        assert running.stdout.readline() == b"open\n"
+        try:
+            running.wait(timeout=280 if number == kills else rng.uniform(0, longest))
+            break
+        except subprocess.TimeoutExpired:
+            running.send_signal(signal.SIGKILL)
+            running.wait()
+            hits += 1
+            if rng.random() < 0.5:
+                for folder in (root / "jobs").glob("2*"):
+                    _kill_worker(folder)
+    assert running.returncode == 0
+    return hits
+
+
 def test_a_worker_killed_at_random_moments_loses_nothing(ws: Workspace) -> None:
     job_id = owner.start(ws, "count", "Count", SPEC)
     hits = _survive_worker_kills(ws, job_id, 20, 0.45, random.Random(1))
@@ -71,23 +99,9 @@ def test_a_worker_killed_at_random_moments_loses_nothing(ws: Workspace) -> None:
 
 
 def test_an_owner_killed_at_random_moments_loses_nothing(ws: Workspace) -> None:
-    rng, root = random.Random(2), ws.root
+    root = ws.root
     ws.close()
-    command = [sys.executable, "-P", str(Path(__file__).with_name("owner_process.py")), str(root), json.dumps(SPEC)]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    for number in range(8):
-        running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
-        assert running.stdout is not None
-        assert running.stdout.readline() == b"open\n"
-        try:
-            running.wait(timeout=280 if number == 7 else rng.uniform(0, 0.6))
-        except subprocess.TimeoutExpired:
-            running.send_signal(signal.SIGKILL)
-            running.wait()
-            if rng.random() < 0.5:
-                for folder in (root / "jobs").glob("2*"):
-                    _kill_worker(folder)
-    assert running.returncode == 0
+    _survive_owner_kills(root, 7, 0.6, random.Random(2))
     again = workspace.open_project(root)
     completed = [job for job in owner.jobs(again) if job.state == "completed"]
     assert len(completed) == 1
@@ -117,3 +131,60 @@ def test_an_extraction_killed_in_the_middle_gives_what_an_undisturbed_one_gives(
     assert found == sorted(expected)
     assert ws.database.one("SELECT count(*), count(DISTINCT content_id) FROM content_read") == (90, 90)
     assert ws.database.one("SELECT sum(n) FROM profile") == (len(expected),)
+
+
+def _written(ws: Workspace) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """The candidates and the activations that a run has put into the store, without its own id."""
+    candidates = ws.database.rows(
+        "SELECT target_feature, step, attempt, text, outcome, target_value, rank, assigned_feature FROM candidate "
+        "ORDER BY ALL"
+    )
+    stored = ws.database.rows(
+        "SELECT c.text, a.feature_id, a.value FROM activation a JOIN content c USING (content_id) "
+        "WHERE content_id IN (SELECT content_id FROM candidate) ORDER BY ALL"
+    )
+    return candidates, stored
+
+
+def _answer(handler: Any, body: dict[str, Any]) -> None:
+    """Texts that depend on the request alone, after a moment in which one can be killed."""
+    rng = random.Random(json.dumps(body["messages"]) + str(body.get("seed")))
+    words = " ".join(LABELLED_TEXTS).split()
+    texts = [" ".join(rng.choices(words, k=6)) for _ in range(6)]
+    slow(0.2, says(json.dumps({"samples": [{"text": text} for text in texts]})))(handler, body)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_generation_run_killed_anywhere_writes_what_an_undisturbed_one_writes(
+    filled_ws: Workspace, tiny_spec: SpaceSpec, monkeypatch: pytest.MonkeyPatch, kills: int
+) -> None:
+    monkeypatch.setenv("FAC_LLM_API_KEY", "k")
+    ws, space_id = filled_ws, tiny_spec.space_id
+    anchor, seed = (firing(ws, space_id, role) for role in ("anchor", "seed"))
+    targets = sorted(anchor.keys() - seed.keys())[:12]
+    with serving(_answer) as endpoint:
+        settings = RunSettings("openai", n_step1=6, n_step2=6, use_pool=False, base_url=endpoint.url, model="fake")
+        start_run(ws, space_id, DELTA, settings, targets)
+        undisturbed = owner.jobs(ws)[0].job_id
+        assert owner.wait(ws, undisturbed, timeout=280).state == "completed"
+        expected = _written(ws)
+        assert len(expected[0]) == 12 * len(targets) and {row[4] for row in expected[0]} >= {"hit", "no_activation"}
+        with ws.database.transaction() as cursor:
+            for table in ("activation", "activation_by_feature", "content_read"):
+                cursor.execute(f"DELETE FROM {table} WHERE content_id IN (SELECT content_id FROM candidate)")
+            for table in ("candidate", "synthesis_run", "job", "ingested_shard"):
+                cursor.execute(f"DELETE FROM {table}")
+        shutil.rmtree(ws.jobs / undisturbed)
+
+        start_run(ws, space_id, DELTA, settings, targets)
+        job_id = owner.jobs(ws)[0].job_id
+        hits = _survive_worker_kills(ws, job_id, kills // 2, 5, random.Random(4))
+        root = ws.root
+        ws.close()
+        hits += _survive_owner_kills(root, kills // 2, 5, random.Random(5))
+    assert hits >= kills // 2
+    again = workspace.open_project(root)
+    assert owner.wait(again, job_id, timeout=280).state == "completed"
+    assert _written(again) == expected
+    again.close()
