@@ -70,7 +70,7 @@ def health(here: Here) -> None:
         )
         return
     card = health_card(here.space.card, measured)
-    chrome.notice(card.sentence, "done" if card.state == "good" else "warning")
+    chrome.notice(card.sentence, chrome.HEALTH_LOOK[card.state])
     cut = int(measured.get("truncated_texts") or 0)
     more = (
         f" · {theme.plural(cut, 'text')} longer than {here.space.spec.max_length} tokens, read in part" if cut else ""

@@ -7,7 +7,7 @@ import streamlit as st
 from fac_core.coverage.sweep import sweep
 from fac_core.feature_space import spaces
 from fac_core.feature_space.health import health_card, measured_health
-from fac_core.features.counts import BIN_WIDTH, MAX_DELTA
+from fac_core.features.counts import DELTA_STEP, MAX_DELTA
 from fac_core.features.judgement import ALIVE, AUTO, LABEL, MODES, chosen_mode
 from fac_core.features.relevance import choose_mode
 from fac_core.llm import endpoint
@@ -76,7 +76,7 @@ def measuring(here: Here) -> None:
             "Activation threshold δ",
             0.0,
             min(MAX_DELTA, max(8.0, here.delta)),
-            step=BIN_WIDTH,
+            step=DELTA_STEP,
             format="%.2f",
             key="settings_delta",
             on_change=set_delta,
@@ -158,7 +158,7 @@ def space_card(here: Here) -> None:
     measured = measured_health(here.ws, space.space_id)
     if measured and {"fvu", "l0"} <= set(space.card):
         health = health_card(space.card, measured)
-        chrome.notice(health.sentence, "done" if health.state == "good" else "warning")
+        chrome.notice(health.sentence, chrome.HEALTH_LOOK[health.state])
     spec = space.spec
     facts = {
         "Name": space.name,

@@ -13,7 +13,9 @@ from typing import Any
 from fac_core.store.jobs import completed_results
 from fac_core.workspace import Workspace
 
-GOOD, SUSPECT = "good", "suspect"
+GOOD, SUSPECT, UNSURE = "good", "suspect", "unsure"
+MIN_TOKENS = 500
+"""Content tokens below which nothing is said: FVU of a few short texts scatters too much."""
 L0_FACTOR = 2.0
 FVU_FACTOR, FVU_MARGIN = 1.5, 0.1
 
@@ -23,7 +25,7 @@ class HealthCard:
     """How an SAE did on the project's texts, beside what it should do."""
 
     state: str
-    """good or suspect"""
+    """good, suspect or unsure"""
     fvu: float
     l0: float
     declared_fvu: float
@@ -36,7 +38,8 @@ class HealthCard:
 def health_card(card: dict[str, Any], measured: dict[str, Any]) -> HealthCard:
     """Judge a reading: `measured` has fvu, l0 and n_tokens, `card` the declared fvu and l0.
 
-    Suspect when L0 is off by more than twice, or FVU exceeds both 1.5 times the declared value and that plus 0.1.
+    Unsure below `MIN_TOKENS`. Suspect when L0 is off by more than twice, or FVU exceeds both 1.5 times the declared
+    value and that plus 0.1.
     """
     fvu, l0 = _number(measured.get("fvu")), _number(measured.get("l0"))
     declared_fvu, declared_l0 = float(card["fvu"]), float(card["l0"])
@@ -47,13 +50,17 @@ def health_card(card: dict[str, Any], measured: dict[str, Any]) -> HealthCard:
         problems.append("it activates a very different number of features than it was trained to")
     if not fvu <= limit:
         problems.append("it explains these texts much worse than its own")
-    if problems:
+    n_tokens = int(measured.get("n_tokens") or 0)
+    if n_tokens < MIN_TOKENS:
+        state = UNSURE
+        sentence = f"Too few tokens were read to judge the SAE on these texts: {said}."
+    elif problems:
         state = SUSPECT
         sentence = f"The SAE may not fit this model, layer or kind of text: {' and '.join(problems)}. {said}."
     else:
         state = GOOD
         sentence = f"The SAE reads these texts as well as its card says: {said}."
-    return HealthCard(state, fvu, l0, declared_fvu, declared_l0, int(measured.get("n_tokens") or 0), sentence)
+    return HealthCard(state, fvu, l0, declared_fvu, declared_l0, n_tokens, sentence)
 
 
 def measured_health(ws: Workspace, space_id: str) -> dict[str, Any] | None:

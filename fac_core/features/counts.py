@@ -19,7 +19,9 @@ from fac_core.store.activations import BIN_WIDTH, LAST_BIN
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
 
-MAX_DELTA = BIN_WIDTH * LAST_BIN
+DELTA_STEP = BIN_WIDTH
+"""Step in which δ moves."""
+MAX_DELTA = DELTA_STEP * LAST_BIN
 Array = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 

@@ -67,7 +67,8 @@ MIGRATIONS: list[str] = [
         space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, rank SMALLINT NOT NULL, token VARCHAR NOT NULL,
         logit FLOAT NOT NULL);
 
-    -- names of features: append-only, the newest row by event_id counts; method 'keywords' or 'human'
+    -- names of features: append-only, the newest row by event_id counts; method 'keywords',
+    -- 'theme' (feature_id is a theme's id) or 'human'
     CREATE TABLE explanation (
         event_id BIGINT PRIMARY KEY, space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, method VARCHAR NOT NULL,
         author VARCHAR NOT NULL, text VARCHAR NOT NULL, created_at TIMESTAMP NOT NULL);
@@ -80,6 +81,7 @@ MIGRATIONS: list[str] = [
         event_id BIGINT PRIMARY KEY, space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, relevant BOOLEAN,
         author VARCHAR NOT NULL, created_at TIMESTAMP NOT NULL);
 
+    -- joined_by 'firing', 'decoder' or 'both' for near-copies, 'theme' for the coarser sets
     CREATE TABLE family (
         space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, family_id INTEGER NOT NULL, joined_by VARCHAR NOT NULL);
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from fac_core.coverage.heatmap import DIFFERENCE, Heatmap
 from pages.ui import theme
@@ -144,9 +145,9 @@ def _ink(found: Heatmap, f: int, g: int, dark: bool) -> str:
 
 
 def feature_map(
-    ids: Sequence[int],
-    x: Sequence[float],
-    y: Sequence[float],
+    ids: Sequence[int] | NDArray[np.int64],
+    x: Sequence[float] | NDArray[np.float64],
+    y: Sequence[float] | NDArray[np.float64],
     state: Sequence[str],
     names: Sequence[str],
     palette: Mapping[str, str],
@@ -174,8 +175,8 @@ def feature_map(
                     "opacity": opacity,
                     "line": {"width": 2 if name == "missing" else 0, "color": colour},
                 },
-                customdata=[int(ids[i]) for i in where],
-                text=[f"{ids[i]} · {literal(names[i] or 'no name yet', 60)}" for i in where],
+                customdata=[int(ids[i]) for i in where.tolist()],
+                text=[f"{ids[i]} · {literal(names[i] or 'no name yet', 60)}" for i in where.tolist()],
                 hovertemplate="%{text}<br>" + look.word + "<extra></extra>",
             )
         )

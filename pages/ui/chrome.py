@@ -69,6 +69,10 @@ def page_head(
     return pressed
 
 
+HEALTH_LOOK = {"good": "done", "suspect": "warning", "unsure": "note"}
+"""Kind of notice for each state of a health card."""
+
+
 def notice(text: str, kind: str = "note") -> None:
     """One sentence with a mark, shown literally: kind 'done', 'note', 'warning' or 'error'."""
     with st.container(border=True, horizontal=True, gap="small", vertical_alignment="center", wrap=False):

@@ -41,7 +41,7 @@ def show_heatmap(here: Here) -> None:
             MEASURES,
             default=SHARE,
             required=True,
-            format_func=_MEASURE_WORDS.get,
+            format_func=_MEASURE_WORDS.__getitem__,
             key="measure",
             bind="query-params",
         )

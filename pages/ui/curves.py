@@ -56,10 +56,10 @@ def sweep(
         chart.add_vline(x=chosen, line={"color": palette["text"], "width": 1.5}, row=1, col=column)
     shared = [point for point in points if abs(point.delta - chosen) < 1e-9]
     for point in shared:
-        for column, y in ((1, point.fac), (2, point.n_missing)):
+        for column, height in ((1, point.fac), (2, point.n_missing)):
             chart.add_scatter(
                 x=[chosen],
-                y=[y],
+                y=[height],
                 row=1,
                 col=column,
                 mode="markers",

@@ -12,7 +12,7 @@ import streamlit as st
 
 from fac_core.coverage import worklist
 from fac_core.errors import FacError
-from fac_core.features.counts import BIN_WIDTH
+from fac_core.features.counts import DELTA_STEP
 from fac_core.features.detail import FeatureDetail, feature_detail
 from fac_core.features.examples import BANDS, MIDDLE, THRESHOLD, TOP, Example, examples
 from fac_core.features.naming import MAX_CHARS, rename
@@ -324,20 +324,20 @@ def histogram(here: Here, detail: FeatureDetail, own: Probe | None) -> None:
     st.subheader("How strongly it fires", anchor=False)
     mine = next((a.value for a in own.features if a.feature_id == detail.row.feature_id), None) if own else None
     last = max(max(b for b, n in enumerate(bins) if n) for bins in roles.values())
-    last = max(last, int((mine or 0) / BIN_WIDTH), int(here.delta / BIN_WIDTH)) + 1
+    last = max(last, int((mine or 0) / DELTA_STEP), int(here.delta / DELTA_STEP)) + 1
     figure = go.Figure()
     for role, bins in roles.items():
         figure.add_bar(
-            x=[(b + 0.5) * BIN_WIDTH for b in range(last)],
+            x=[(b + 0.5) * DELTA_STEP for b in range(last)],
             y=bins[:last],
             name=role,
-            width=BIN_WIDTH,
+            width=DELTA_STEP,
             marker={"color": theme.ROLE_COLOURS[role], "line": {"width": 0}},
             opacity=0.75,
             hovertemplate=f"{role}: %{{y}} samples around %{{x:.2f}}<extra></extra>",
         )
     theme.figure(figure, height=210, barmode="overlay", bargap=0.05)
-    figure.update_xaxes(title="highest activation in the sample", range=[0, (last + 1) * BIN_WIDTH])
+    figure.update_xaxes(title="highest activation in the sample", range=[0, (last + 1) * DELTA_STEP])
     figure.update_yaxes(title="samples")
     text = theme.palette()["text"]
     figure.add_vline(

@@ -5,6 +5,8 @@ A second press of the same key on the same card is the same event; the store kee
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from fac_core.errors import ModelError
@@ -182,9 +184,9 @@ def hero(here: Here, card: ReviewCard) -> None:
     if card.state != "pending":
         head.append(heat.Piece(card.state, kind="strong"))
     peak = [(span.start, span.end, span.value) for span in card.spans[:1]]
-    look = {"veiled": veiled(here, card), "look": "big", "head": head}
+    draw = partial(heat.sample_text, card.text, veiled=veiled(here, card), look="big", head=head)
     with slot:
-        heat.sample_text(card.text, peak, key=f"hero_peak_{card.candidate_id}_{card.revision}", **look)
+        draw(peak, key=f"hero_peak_{card.candidate_id}_{card.revision}")
     try:
         marks = services.cached(_heat, here, here.space_id, card.target_feature, card.text)
     except ModelError:
@@ -192,7 +194,7 @@ def hero(here: Here, card: ReviewCard) -> None:
     top = max((value for *_, value in marks), default=0.0)
     if top > 0:
         with slot:
-            heat.sample_text(card.text, marks, key=f"hero_{card.candidate_id}_{card.revision}", **look)
+            draw(marks, key=f"hero_{card.candidate_id}_{card.revision}")
 
 
 def _heat(ws: Workspace, space_id: str, feature_id: int, text: str) -> list[tuple[int, int, float]]:

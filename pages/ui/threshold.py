@@ -12,7 +12,7 @@ import streamlit as st
 
 from fac_core.coverage.sweep import SweepPoint
 from fac_core.feature_space import spaces
-from fac_core.features.counts import BIN_WIDTH
+from fac_core.features.counts import DELTA_STEP
 from pages.ui import services, theme
 from pages.ui.services import Here
 
@@ -22,12 +22,12 @@ KEY = "delta"
 def top_of(points: Sequence[SweepPoint], default: float) -> float:
     """End of the slider: twice the calibrated δ, at least 6, no further than the anchor shows something."""
     last = max((point.delta for point in points), default=0.0)
-    return max(BIN_WIDTH, default, min(last, max(6.0, 2 * default)))
+    return max(DELTA_STEP, default, min(last, max(6.0, 2 * default)))
 
 
 def step(value: float, top: float) -> float:
     """The nearest δ that the profiles can answer."""
-    return min(top, max(0.0, round(value / BIN_WIDTH) * BIN_WIDTH))
+    return min(top, max(0.0, round(value / DELTA_STEP) * DELTA_STEP))
 
 
 def slider(here: Here, points: Sequence[SweepPoint]) -> Here:
@@ -41,7 +41,7 @@ def slider(here: Here, points: Sequence[SweepPoint]) -> Here:
         "Activation threshold δ",
         0.0,
         top,
-        step=BIN_WIDTH,
+        step=DELTA_STEP,
         format="%.2f",
         key=KEY,
         bind="query-params",

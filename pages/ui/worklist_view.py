@@ -39,8 +39,8 @@ def tickets(here: Here, items: Sequence[WorkItem]) -> None:
                 type="tertiary",
                 icon=":material/done_all:",
                 key="take_off_done",
-                on_click=services.guarded(worklist.remove),
-                args=(here.ws, here.space_id, done),
+                on_click=_take_off,
+                args=(here, done),
                 help="Features that are covered by now, or that no sample is looked for.",
             )
     pages = -(-len(items) // TICKETS)
@@ -67,8 +67,8 @@ def _ticket(here: Here, item: WorkItem) -> None:
                 icon=":material/close:",
                 type="tertiary",
                 key=f"off_{item.feature_id}",
-                on_click=services.guarded(worklist.remove),
-                args=(here.ws, here.space_id, [item.feature_id]),
+                on_click=_take_off,
+                args=(here, [item.feature_id]),
                 help="Take it off the work list",
             )
         heat.words(
@@ -114,6 +114,10 @@ def find_first(here: Here, items: Sequence[WorkItem]) -> None:
             st.rerun()
 
 
+def _take_off(here: Here, feature_ids: Sequence[int]) -> None:
+    services.guarded(worklist.remove)(here.ws, here.space_id, feature_ids)
+
+
 # --- make ---
 
 
@@ -126,7 +130,7 @@ def make(here: Here, items: Sequence[WorkItem], busy: Job | None, *, next_step: 
         list(GENERATOR_WORDS),
         default="local",
         required=True,
-        format_func=GENERATOR_WORDS.get,
+        format_func=GENERATOR_WORDS.__getitem__,
         key="generator",
         persist_state="session",
     )

@@ -167,14 +167,15 @@ def test_profiles_follow_samples_that_need_no_reading(filled_ws: Workspace, tiny
 
 def test_the_health_card_says_when_an_sae_does_not_fit() -> None:
     card = {"fvu": 0.2, "l0": 16.0}
-    good = health_card(card, {"fvu": 0.29, "l0": 9.0, "n_tokens": 10})
-    assert (good.state, good.n_tokens) == ("good", 10)
+    good = health_card(card, {"fvu": 0.29, "l0": 9.0, "n_tokens": 900})
+    assert (good.state, good.n_tokens) == ("good", 900)
     for measured in (
         {"fvu": 0.31, "l0": 16.0},
         {"fvu": 0.2, "l0": 7.9},
         {"fvu": 0.2, "l0": 32.1},
         {"fvu": None, "l0": 16},
     ):
-        judged = health_card(card, {**measured, "n_tokens": 10})
+        judged = health_card(card, {**measured, "n_tokens": 900})
         assert judged.state == "suspect", measured
         assert judged.sentence.startswith("The SAE may not fit")
+        assert health_card(card, {**measured, "n_tokens": 60}).state == "unsure", "a few tokens say nothing"
