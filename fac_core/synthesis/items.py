@@ -31,6 +31,16 @@ def is_line(template: str) -> bool:
     return markers(template) == [""]
 
 
+def split_item(template: str, item: str) -> list[str]:
+    """The text after each marker of an item; shorter if a marker is missing."""
+    found = []
+    rest = item
+    for marker, following in zip(markers(template), [*markers(template)[1:], None], strict=True):
+        rest = rest.partition(marker)[2] if marker in rest else ""
+        found.append(rest.partition(following)[0] if following else rest)
+    return found
+
+
 def list_item(task: Task, fields: Mapping[str, str]) -> str:
     """A sample as it stands on a list: on one line, or without the blank line that would end it."""
     if is_line(task.generation.item):

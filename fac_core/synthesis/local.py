@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from fac_core.synthesis.generator import Finish, Request, Response, Style
 from fac_core.synthesis.items import item_ended
 from fac_core.synthesis.sampling import Row, Sampler
-from fac_core.synthesis.turns import prompt_ids, word_tokens
+from fac_core.synthesis.turns import prompt_ids, sections_of, word_tokens
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,6 +51,7 @@ class LocalGenerator:
             max_tokens=first.max_tokens,
             temperature=first.temperature,
             ended=lambda text: item_ended(first.prompt.item_template, text),
+            sections=sections_of(tokenizer, first.prompt),
             direction=self._direction(first),
         )
         for request, row in zip(requests, rows, strict=True):

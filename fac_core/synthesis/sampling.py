@@ -21,9 +21,19 @@ if TYPE_CHECKING:
 TOP_K = 64
 TOP_P = 0.9
 MIN_TOKENS = 3
-"""An item cannot end before this many tokens: the next item of a list is never empty."""
+"""A field cannot end before this many tokens: the next item of a list is never empty."""
 FAVOUR = 4.0
 """Added to the logits of favoured tokens: makes them about fifty times likelier, where they fit at all."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One field of an item."""
+
+    lead: tuple[int, ...] = ()
+    """Tokens that begin it; given, not drawn. Empty for the first field, which the prompt has begun."""
+    breaks: int = 0
+    """Line breaks it may hold."""
 
 
 @dataclass
@@ -36,6 +46,12 @@ class Row:
     ids: list[int] = field(default_factory=list)
     ended: bool = False
     """False if the token limit came first."""
+    section: int = 0
+    """The field being written."""
+    start: int = 0
+    """Where in `ids` its text begins."""
+    lead: list[int] = field(default_factory=list)
+    """Tokens of its lead that are still to come."""
 
 
 class Sampler:
@@ -59,12 +75,14 @@ class Sampler:
         max_tokens: int,
         temperature: float,
         ended: Callable[[str], bool],
+        sections: Sequence[Section] = (),
         direction: Tensor | None = None,
     ) -> None:
         """Write the continuation of each row into it.
 
-        A row ends at a special token, or after a token with a line break if `ended` says so of its text so far.
-        `direction` [d_model] is added at the hooked block for new positions.
+        A row ends at a special token, or after a token with a line break if `ended` says so of its text so far. With
+        sections, each field ends there or with its share of the tokens, the next one's lead follows, and the row ends
+        with the last. `direction` [d_model] is added at the hooked block for new positions.
         """
         import torch
 
@@ -82,7 +100,9 @@ class Sampler:
                         input_ids=current, past_key_values=cache, use_cache=True, logits_to_keep=1
                     ).logits[:, -1]
                     picked = _pick(self._adjusted(logits, live), temperature, [dice[id(row)] for row in live])
-                    going = [at for at, row in enumerate(live) if self._goes_on(row, picked[at], ended)]
+                    for at, row in enumerate(live):
+                        picked[at] = self._write(row, picked[at], ended, sections, max_tokens)
+                    going = [at for at, row in enumerate(live) if not row.ended]
                     if not going:
                         break
                     if len(going) < len(live):
@@ -97,21 +117,46 @@ class Sampler:
     def _adjusted(self, logits: Tensor, rows: list[Row]) -> Tensor:
         """Logits without early ends, favoured tokens raised where none has been written yet."""
         logits = logits.float().clone()
-        if len(rows[0].ids) < MIN_TOKENS:
-            logits.masked_fill_(self._breaks | self._special, float("-inf"))
         for at, row in enumerate(rows):
+            if len(row.ids) - row.start < MIN_TOKENS:
+                logits[at].masked_fill_(self._breaks | self._special, float("-inf"))
             if row.favoured and row.favoured.isdisjoint(row.ids):
                 logits[at, sorted(row.favoured)] += FAVOUR
         return logits
 
-    def _goes_on(self, row: Row, token: int, ended: Callable[[str], bool]) -> bool:
-        """Add a token to a row; False if the row has ended with it."""
-        if self._special[token]:
+    def _write(
+        self, row: Row, token: int, ended: Callable[[str], bool], sections: Sequence[Section], max_tokens: int
+    ) -> int:
+        """Add the drawn token, or one of a lead in its place, or end the row; returns what was added."""
+        if row.lead:
+            token = row.lead.pop(0)
+            row.ids.append(token)
+            row.start = len(row.ids)
+        elif sections and self._field_ends(row, token, sections, max_tokens):
+            row.section += 1
+            row.ended = row.section == len(sections)
+            if not row.ended:
+                row.lead = list(sections[row.section].lead)
+                return self._write(row, token, ended, sections, max_tokens)
+        elif self._special[token]:
             row.ended = True
-            return False
-        row.ids.append(token)
-        row.ended = bool(self._breaks[token]) and ended(self.text(row.ids))
-        return not row.ended
+        else:
+            row.ids.append(token)
+            row.ended = not sections and bool(self._breaks[token]) and ended(self.text(row.ids))
+        return token
+
+    def _field_ends(self, row: Row, token: int, sections: Sequence[Section], max_tokens: int) -> bool:
+        """Whether the field ends before the drawn token."""
+        written = row.ids[row.start :]
+        if self._special[token]:
+            return True
+        if self._breaks[token]:
+            return self.text([*written, token]).strip(" ").count("\n") > sections[row.section].breaks
+        if row.section == len(sections) - 1:
+            return False  # the last field may take what is left
+        share = max_tokens // len(sections)
+        at_end = len(written) > share // 2 and self.text(written).rstrip().endswith((".", "!", "?"))
+        return at_end or len(written) > 3 * share // 2
 
     def _read(self, ids: list[int]) -> Any:
         """KV cache of the prompt without its last token, for one row."""

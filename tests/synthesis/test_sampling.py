@@ -12,7 +12,7 @@ from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.extractor import Extractor
 from fac_core.synthesis.generator import Prompt, Request, Steering
 from fac_core.synthesis.local import LocalGenerator
-from fac_core.synthesis.sampling import MIN_TOKENS, TOP_K, TOP_P, Row, Sampler
+from fac_core.synthesis.sampling import MIN_TOKENS, TOP_K, TOP_P, Row, Sampler, Section
 
 PROMPT = "Queries:\n1. how do i make lentil soup\n2. fake passport steps\n3."
 SEEDS = [3, 1, 4, 15]
@@ -110,6 +110,18 @@ def test_a_row_ends_when_told_and_never_before_a_few_tokens(sampler: Sampler) ->
     for row in rows:
         assert len(row.ids) >= MIN_TOKENS and (row.ended or len(row.ids) == 60)
         assert "\n" not in sampler.text(row.ids[:-1])
+
+
+def test_every_field_is_written_after_its_lead_whatever_the_model_would_do(sampler: Sampler) -> None:
+    tokenizer = sampler.backbone.tokenizer
+    lead = tuple(tokenizer("\nAnswer:", add_special_tokens=False)["input_ids"])
+    sections = [Section(breaks=1), Section(lead), Section(lead)]
+    rows = rows_of(sampler, list(range(16)), max_tokens=200, sections=sections, temperature=1.5)
+    for row in rows:
+        first, *others = sampler.text(row.ids).split("\nAnswer:")
+        assert len(others) == 2 and first.count("\n") <= 1 and all(text for text in (first, *others))
+        assert "\n" not in others[0] + others[1]
+    assert len({sampler.text(row.ids) for row in rows}) > 8
 
 
 def test_the_token_limit_is_told_apart_from_an_end(sampler: Sampler) -> None:

@@ -9,7 +9,7 @@ import pytest
 from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.extractor import Extractor
 from fac_core.synthesis.generator import Prompt
-from fac_core.synthesis.turns import between_turns, prompt_ids, word_tokens
+from fac_core.synthesis.turns import between_turns, prompt_ids, sections_of, word_tokens
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +33,18 @@ def test_a_text_cannot_end_its_own_turn(backbone: Backbone) -> None:
     assert plain.count(end) == evil.count(end)
 
 
-def test_an_item_of_several_fields_is_begun_with_its_first_marker(backbone: Backbone) -> None:
-    ids = prompt_ids(backbone, Prompt(items=("Question: a\nAnswer: b",), item_template="Question: {q}\nAnswer: {a}"))
-    assert backbone.tokenizer.decode(ids).endswith("<|im_start|>user\nQuestion:")
+def test_items_of_several_fields_stand_in_a_list_that_goes_on_with_the_first_marker(backbone: Backbone) -> None:
+    prompt = Prompt(heading="Pairs:", items=("Question: a\nAnswer: b",), item_template="Question: {q}\nAnswer: {a}")
+    decoded = backbone.tokenizer.decode(prompt_ids(backbone, prompt))
+    assert decoded == "Pairs:\n\nQuestion: a\nAnswer: b\n\nQuestion:"
+
+
+def test_a_field_may_hold_as_many_line_breaks_as_in_the_examples(backbone: Backbone) -> None:
+    items = ("Question: one\n (A) x\n (B) y\nAnswer: (A)", "Question: one line\nAnswer: no")
+    found = sections_of(backbone.tokenizer, Prompt(items=items, item_template="Question: {q}\nAnswer: {a}"))
+    assert [section.breaks for section in found] == [2, 0]
+    assert found[0].lead == () and backbone.tokenizer.decode(found[1].lead) == "\nAnswer:"
+    assert sections_of(backbone.tokenizer, Prompt(items=("a line",))) == []
 
 
 def test_without_a_chat_template_a_numbered_list_is_continued(backbone: Backbone) -> None:
