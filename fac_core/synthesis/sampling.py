@@ -156,7 +156,7 @@ class Sampler:
             return False  # the last field may take what is left
         share = max_tokens // len(sections)
         at_end = len(written) > share // 2 and self.text(written).rstrip().endswith((".", "!", "?"))
-        return at_end or len(written) > 3 * share // 2
+        return at_end or len(written) + len(sections[row.section + 1].lead) >= share
 
     def _read(self, ids: list[int]) -> Any:
         """KV cache of the prompt without its last token, for one row."""
