@@ -1,6 +1,9 @@
 """Does the gap list find a hole that was put there? One table over δ, made with the product's own verbs.
 
 For each topic of the toxicity demo a seed is drawn from the anchor (half of it), without the topic, several times.
+With --texts any labelled texts take the demo's place; a topic is one combination of the values of the --topic columns
+with at least --at-least rows, and rows without one are left out.
+
 Reported, averaged over topics and draws:
 
 * topic gaps: of the top 20 gap families that stand out from chance, the share whose anchor activations come mainly
@@ -12,11 +15,13 @@ Reported, averaged over topics and draws:
   stands out from chance.
 
     python benchmarks/planted_holes.py [--deltas 0 1 2 3 4] [--draws 3] [--json FILE]
+    python benchmarks/planted_holes.py --texts FILE.jsonl.gz --topic source category --at-least 15
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import itertools
 import json
 import os
@@ -49,11 +54,20 @@ def main() -> None:
     parser.add_argument("--deltas", type=float, nargs="+", default=[0, 1, 2, 2.5, 3, 3.5, 4, 5])
     parser.add_argument("--draws", type=int, default=3, help="seeds drawn for each topic")
     parser.add_argument("--mode", default="", help="relevance mode: which features count (default: the product's)")
+    parser.add_argument("--texts", type=Path, help="labelled texts (JSONL, .gz too) instead of the toxicity demo")
+    parser.add_argument("--task", default="toxicity", help="task of --texts")
+    parser.add_argument("--topic", nargs="+", default=["topic"], help="columns of --texts that make a topic")
+    parser.add_argument("--at-least", type=int, default=15, help="rows a topic of --texts must have")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FAC_HOME"] = folder
-        table = measure(options.deltas, options.mode, options.draws)
+        trial = _labelled(options.texts, options.task, options.topic, options.at_least) if options.texts else _demo()
+        if options.mode:
+            trial.ws.set_setting("relevance_mode", options.mode)
+        n_topics = len({row["topic"] for row in trial.rows})
+        print(f"{n_topics} topics, {len(trial.rows)} texts, {options.draws} seeds a topic")
+        table = measure(trial, options.deltas, options.draws)
     heads = (
         "δ",
         "topic gaps",
@@ -72,6 +86,56 @@ def main() -> None:
         print(f"{row['delta']:12g}" + "".join(f"{value:12.4f}" for value in list(row.values())[1:]))
     if options.json:
         options.json.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+
+
+class Trial(NamedTuple):
+    """A project whose anchor is read and described, without other sets."""
+
+    ws: Workspace
+    space_id: str
+    rows: list[dict[str, Any]]
+    """The anchor's rows as they were imported, each with its ``topic``."""
+
+
+def _demo() -> Trial:
+    """The toxicity demo, its anchor only."""
+    from fac_core.demo import open_demo
+    from fac_core.feature_space.spaces import spaces
+    from fac_core.samples.datasets import delete_dataset, list_datasets
+
+    ws = open_demo("toxicity")
+    for dataset in list_datasets(ws):
+        if dataset.role != "anchor":
+            delete_dataset(ws, dataset.dataset_id)
+    rows = [json.loads(line) for line in (DEMO / "anchor.jsonl").read_text(encoding="utf-8").splitlines()]
+    return Trial(ws, spaces(ws)[0].space_id, rows)
+
+
+def _labelled(path: Path, task: str, columns: list[str], at_least: int) -> Trial:
+    """A new project with the texts that belong to a topic of at least so many rows as its anchor, read now."""
+    from fac_core import workspace
+    from fac_core.cli.waiting import settle
+    from fac_core.feature_space.extraction import start_extraction
+    from fac_core.feature_space.spaces import ensure_embedded
+    from fac_core.samples.importing import import_dataset
+
+    with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    rows = [
+        {**row, "topic": " · ".join(str(row[column]) for column in columns)}
+        for row in rows
+        if all(row.get(column) for column in columns)
+    ]
+    n = Counter(row["topic"] for row in rows)
+    rows = [row for row in rows if n[row["topic"]] >= at_least]
+    ws = workspace.create("Planted holes", task)
+    anchor = ws.root / "anchor.jsonl"
+    anchor.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    import_dataset(ws, anchor, anchor.name, "anchor")
+    space_id = ensure_embedded(ws)
+    start_extraction(ws, space_id)
+    settle(ws)
+    return Trial(ws, space_id, rows)
 
 
 def _topics_by_content(ws: Workspace, rows: list[dict[str, Any]]) -> dict[int, str]:
@@ -118,22 +182,12 @@ def _powered(ws: Workspace, space_id: str, delta: float) -> Powered:
     return Powered(missing, clear, int(covered.sum()) + len(missing))
 
 
-def measure(deltas: list[float], mode: str, draws: int) -> list[dict[str, Any]]:
+def measure(trial: Trial, deltas: list[float], draws: int) -> list[dict[str, Any]]:
     """One row for each δ, averaged over topics."""
     from fac_core.coverage.measure import coverage
-    from fac_core.demo import open_demo
-    from fac_core.feature_space.spaces import spaces
-    from fac_core.samples.datasets import delete_dataset, list_datasets
     from fac_core.store.features import firing_values
 
-    ws = open_demo("toxicity")
-    if mode:
-        ws.set_setting("relevance_mode", mode)
-    space_id = spaces(ws)[0].space_id
-    rows = [json.loads(line) for line in (DEMO / "anchor.jsonl").read_text(encoding="utf-8").splitlines()]
-    for dataset in list_datasets(ws):
-        if dataset.role != "anchor":
-            delete_dataset(ws, dataset.dataset_id)
+    ws, space_id, rows = trial
     topics = sorted({row["topic"] for row in rows})
     topic_of = _topics_by_content(ws, rows)
     sums: dict[float, Counter[str]] = {delta: Counter() for delta in deltas}
