@@ -6,13 +6,14 @@ import sys
 
 import streamlit as st
 
-from fac_core.coverage.gaps import gaps
+from fac_core.coverage.gaps import Gap, gaps
 from fac_core.coverage.grouping import DATASET, LABEL
 from fac_core.coverage.heatmap import group_columns, heatmap
 from fac_core.coverage.measure import Coverage, coverage
 from fac_core.coverage.worklist import worklist
 from fac_core.feature_space.extraction import n_unread
 from fac_core.jobs import owner
+from fac_core.review.export import n_unexported
 from fac_core.review.queue import counts
 from fac_core.samples.datasets import list_datasets
 from fac_core.synthesis.runs import run_summary, runs
@@ -41,19 +42,20 @@ def look_around(here: Here) -> Waiting:
         is_reading=any(job.kind == "extract" for job in active),
         n_pending=reviewed.pending,
         n_open=sum(item.state == "missing" for item in listed),
+        n_approved_unexported=n_unexported(ws, space_id),
         n_making=sum(job.kind == "synthesise" for job in active),
         n_clear=sum(gap.stands_out for gap in free),
         n_gaps=len(free),
     )
 
 
-def sentence(cov: Coverage, n_clear: int) -> str:
-    """What the page knows right now."""
-    n_missing = cov.states.get("missing", 0)
+def sentence(cov: Coverage, found: list[Gap]) -> str:
+    """What the page knows right now; the same counts as on the Coverage page."""
+    who = "seed set with the approved samples" if cov.n_after > cov.n_covered else "seed set"
+    n_clear = sum(gap.stands_out for gap in found)
     return (
-        f"The seed set activates {theme.count(cov.n_covered)} of the {theme.count(cov.n_anchor)} task-relevant "
-        f"features that the anchor shows; {theme.count(n_missing)} are missing, "
-        f"{theme.plural(n_clear, 'gap')} beyond chance."
+        f"The {who} activates {theme.count(cov.n_after)} of the {theme.count(cov.n_anchor)} task-relevant features "
+        f"that the anchor shows; {theme.plural(len(found), 'gap')}, {theme.count(n_clear)} of them beyond chance."
     )
 
 
@@ -221,9 +223,8 @@ def show(here: Here) -> None:
     if not cov.n_anchor:
         unmeasured(here, now)
         return
-    chrome.page_head(
-        "Home", sentence(cov, now.n_clear), action=step.label, icon=step.icon, page=step.page, help=step.why
-    )
+    found = services.cached(gaps, here, here.space_id, here.delta)
+    chrome.page_head("Home", sentence(cov, found), action=step.label, icon=step.icon, page=step.page, help=step.why)
     show_funnel(here, cov)
     left, right = st.columns([2, 3], gap="medium")
     with left:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fac_core.errors import InputError, StoreError
+from fac_core.review.candidates import approved
 from fac_core.review.formats import FORMATS, write
 from fac_core.review.manifest import card_of, manifest_of
 from fac_core.review.rows import rows_of
@@ -93,7 +94,7 @@ def export(
             "Free some space or choose another folder."
         ) from error
     with ws.database.transaction() as cursor:
-        store.put_export(cursor, export_id, str(target), manifest, at)
+        store.put_export(cursor, export_id, _kept(ws, target), manifest, at)
     return ExportResult(export_id, target, [*files, SUMS], len(rows.rows), manifest, at)
 
 
@@ -104,7 +105,7 @@ def exports(ws: Workspace) -> list[ExportResult]:
     return [
         ExportResult(
             export_id,
-            Path(folder),
+            ws.root / folder,
             [*(file["name"] for file in manifest["files"]), MANIFEST, SUMS],
             int(manifest["counts"]["exported"]),
             manifest,
@@ -112,6 +113,18 @@ def exports(ws: Workspace) -> list[ExportResult]:
         )
         for export_id, folder, manifest, at in found
     ]
+
+
+def n_unexported(ws: Workspace, space_id: str) -> int:
+    """Approved samples of a space that were approved after its last export."""
+    last = next((each.created_at for each in exports(ws) if each.manifest["space"]["space_id"] == space_id), None)
+    decisions = [found.standing.decision for found in approved(ws, space_id)]
+    return sum(last is None or (decision is not None and decision.created_at > last) for decision in decisions)
+
+
+def _kept(ws: Workspace, folder: Path) -> str:
+    """A folder as it is remembered: one in the project by its place there, so that a project can be moved."""
+    return str(folder.relative_to(ws.root) if folder.is_relative_to(ws.root) else folder)
 
 
 def _file(path: Path, n_rows: int | None) -> dict[str, Any]:

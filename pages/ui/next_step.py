@@ -67,7 +67,7 @@ def next_step(now: Waiting) -> Next:
             ":material/science:",
             "They are on the work list and still missing.",
         )
-    if now.n_gaps:
+    if now.n_clear or (now.n_gaps and not now.n_approved_unexported):
         why = f"They are missing at this threshold; {now.n_clear} of them beyond chance."
         return Next(f"Pick from {plural(now.n_gaps, 'gap')}", find, ":material/grid_on:", why)
     if now.n_approved_unexported:

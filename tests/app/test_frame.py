@@ -109,6 +109,7 @@ def test_the_next_step_follows_the_work() -> None:
     assert step(n_pending=2, n_open=4) == "Review 2 samples"
     assert step(n_open=4, n_gaps=9) == "Find or make samples for 4 features"
     assert step(n_gaps=9, n_clear=2, n_approved_unexported=5) == "Pick from 9 gaps"
+    assert step(n_gaps=9, n_approved_unexported=5) == "Export 5 approved samples"
     assert step(n_approved_unexported=5) == "Export 5 approved samples"
     assert step() == "Look at coverage"
 

@@ -16,11 +16,12 @@ from fac_core.coverage.measure import coverage
 from fac_core.errors import InputError, StoreError
 from fac_core.review import export as export_module
 from fac_core.review.decisions import decide
-from fac_core.review.export import export, exports
+from fac_core.review.export import export, exports, n_unexported
 from fac_core.review.formats import guarded, json_line
 from fac_core.review.manifest import plain, without_secrets
+from fac_core.review.verify import verify
 from fac_core.samples.content import normalise
-from fac_core.workspace import Workspace
+from fac_core.workspace import Workspace, open_project
 from tests.review.making import DELTA, add_candidate, strongest
 
 ODD = normalise('Say "hi",\n=HYPERLINK("http://x") كيف 🧨 e\u0301 \u2028 <b>bold</b>')
@@ -64,6 +65,29 @@ def test_the_manifest_agrees_with_the_project(approved_ws: Workspace, space_id: 
     assert counts["rejected_by_reason"] == {"unnatural": 1}
     assert {each["role"] for each in manifest["datasets"]} == {"seed", "anchor", "pool"}
     assert [each.export_id for each in exports(approved_ws)] == [manifest["export_id"]]
+
+
+def test_what_was_approved_since_the_last_export_is_counted(approved_ws: Workspace, space_id: str) -> None:
+    assert n_unexported(approved_ws, space_id) == 3
+    export(approved_ws, space_id)
+    assert n_unexported(approved_ws, space_id) == 0
+    decide(approved_ws, "c04", "ann", "approve", revision=0)
+    assert n_unexported(approved_ws, space_id) == 1
+
+
+def test_an_export_moves_with_its_project_and_stays_where_else_it_was_written(
+    approved_ws: Workspace, space_id: str, tmp_path: Path
+) -> None:
+    inside, outside = export(approved_ws, space_id), export(approved_ws, space_id, folder=tmp_path / "elsewhere")
+    place = inside.folder.relative_to(approved_ws.root)
+    approved_ws.close()
+    approved_ws.root.rename(tmp_path / "moved")
+    moved = open_project(tmp_path / "moved")
+    try:
+        assert {each.folder for each in exports(moved)} == {moved.root / place, outside.folder}
+        assert all(verify(each.folder).ok for each in exports(moved))
+    finally:
+        moved.close()
 
 
 def test_no_place_on_disk_and_no_secret_leaves(approved_ws: Workspace, space_id: str, tmp_path: Path) -> None:
