@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from hypothesis import given
@@ -60,7 +59,6 @@ def test_no_text_inside_a_sample_can_break_out_of_it(texts: list[str], around: s
 
 
 @pytest.mark.parametrize("nonsense", ["[" * 150_000, '{"a":' * 40_000, '{"' * 90_000, "<think>" * 30_000])
-def test_nonsense_of_any_size_is_done_with_quickly(nonsense: str) -> None:
-    began = time.monotonic()
+@pytest.mark.timeout(60)  # a parser that backtracks would take hours
+def test_nonsense_of_any_size_holds_nothing_and_hangs_nothing(nonsense: str) -> None:
     assert objects_in(nonsense, "text") == []
-    assert time.monotonic() - began < 5
