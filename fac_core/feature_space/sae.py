@@ -1,15 +1,13 @@
-"""What this reader encodes is what SAELens encodes: same support, same values (a test compares them).
+"""What this reader encodes is what the SAE's own definition encodes: same support, same values, same reconstruction.
 
-Reads Top-K SAEs in SAELens format. The input shift by ``b_dec`` is folded into the bias once; activations stay sparse:
-k values and k indices a token. Anything it would have to guess (another architecture, a normalisation that needs data,
-a shape that does not fit) is refused with a sentence.
+One encoder serves every architecture: an input transform, one matrix product, an activation function; activations stay
+sparse from there on. A feature is active on a token iff its activation is above zero. How a file becomes an `Sae` is
+the business of `sae_formats`; whatever would have to be guessed is refused there.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from fac_core.errors import ModelError
@@ -17,29 +15,81 @@ from fac_core.errors import ModelError
 if TYPE_CHECKING:
     from torch import Tensor
 
+NORMALISATIONS = ("none", "constant_norm_rescale", "layer_norm")
+"""What may be done to each token's vector before encoding, and undone after decoding (SAELens' names)."""
+PRE_ELEMENTS = 1 << 26
+"""Pre-activations held at a time: 256 MB in float32."""
+_LN_EPS = 1e-5
+
 
 class Codes(NamedTuple):
-    """Sparse activations of a batch of tokens; a value of zero means that fewer than k features fire."""
+    """Sparse activations of a batch of tokens, token by token."""
 
     values: Tensor
-    """[tokens, k], at least zero."""
+    """[n], at least zero; a zero is a place of a Top-K that nothing fills."""
     features: Tensor
-    """[tokens, k], int64."""
+    """[n], int64"""
+    offsets: Tensor
+    """[tokens + 1], int64: entries of token t are offsets[t] to offsets[t + 1]"""
+
+    def tokens(self) -> Tensor:
+        """[n], the token each entry belongs to, ascending."""
+        import torch
+
+        counts = self.offsets.diff()
+        return torch.repeat_interleave(torch.arange(len(counts), device=counts.device), counts)
 
 
 @dataclass(frozen=True)
-class TopKSae:
-    """A Top-K sparse autoencoder for inference."""
+class TopK:
+    """The k largest pre-activations of each token, then ReLU, so fewer than k may be active (P7)."""
+
+    k: int
+
+
+@dataclass(frozen=True)
+class Relu:
+    """Every positive pre-activation."""
+
+
+@dataclass(frozen=True)
+class JumpRelu:
+    """The pre-activation where it is strictly above the feature's threshold and above zero."""
+
+    threshold: Tensor
+    """[d_sae]"""
+
+
+@dataclass(frozen=True)
+class Gated:
+    """A gate decides whether a feature is active, a rescaled and shifted copy of the same product says how much."""
+
+    r_mag: Tensor
+    """[d_sae], log of the factor of the magnitude path"""
+    b_gate: Tensor
+    """[d_sae], added to the product for the gate"""
+    b_mag: Tensor
+    """[d_sae], added to the rescaled product for the magnitude"""
+
+
+Activation = TopK | Relu | JumpRelu | Gated
+
+
+@dataclass(frozen=True)
+class Sae:
+    """A sparse autoencoder for inference, in float32."""
 
     w_enc: Tensor
     """[d_sae, d_in]"""
     b_enc: Tensor
-    """[d_sae], including the shift by b_dec"""
+    """[d_sae], added to the product"""
     w_dec: Tensor
     """[d_sae, d_in]"""
     b_dec: Tensor
     """[d_in]"""
-    k: int
+    activation: Activation
+    normalise: str = "none"
+    """One of NORMALISATIONS (P5)."""
 
     @property
     def d_in(self) -> int:
@@ -51,69 +101,99 @@ class TopKSae:
         """Number of features."""
         return int(self.w_enc.shape[0])
 
-    @classmethod
-    def load(cls, folder: Path, *, d_model: int | None = None, device: str = "cpu") -> TopKSae:
-        """Load an SAE folder (``cfg.json`` and ``sae_weights.safetensors``) in float32.
+    @property
+    def k(self) -> int:
+        """Most features that are active on a token; 0 where nothing limits them."""
+        return self.activation.k if isinstance(self.activation, TopK) else 0
+
+    def to(self, device: str) -> Sae:
+        """The same on another device."""
+        act = self.activation
+        if isinstance(act, JumpRelu):
+            act = JumpRelu(act.threshold.to(device))
+        elif isinstance(act, Gated):
+            act = Gated(act.r_mag.to(device), act.b_gate.to(device), act.b_mag.to(device))
+        parts = (tensor.to(device) for tensor in (self.w_enc, self.b_enc, self.w_dec, self.b_dec))
+        return Sae(*parts, act, self.normalise)
+
+    def without_topk(self) -> Sae:
+        """The same with every positive pre-activation kept, as the released code of the paper reads (method §1).
 
         Raises:
-            ModelError: missing or damaged file, unsupported architecture or setting, width other than `d_model`.
+            ModelError: it is no Top-K SAE.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        try:
-            config = json.loads((folder / "cfg.json").read_text(encoding="utf-8"))
-            weights = load_file(str(folder / "sae_weights.safetensors"), device=device)
-        except (OSError, ValueError, SafetensorError) as error:
-            raise ModelError(f"The SAE in {folder} cannot be read: {str(error).splitlines()[0]}") from error
-        if not isinstance(config, dict):
-            raise ModelError(f"The file cfg.json of the SAE in {folder} is not a configuration.")
-        if config.get("architecture") != "topk":
-            raise ModelError(
-                f"The SAE in {folder} has the architecture {config.get('architecture')!r}; this version reads 'topk'."
-            )
-        for key, allowed in {"normalize_activations": "none", "reshape_activations": "none"}.items():
-            if config.get(key, allowed) != allowed:
-                raise ModelError(f"The SAE in {folder} asks for {key}={config[key]!r}, which cannot be applied here.")
-        missing = {"W_enc", "W_dec", "b_enc", "b_dec"} - weights.keys()
-        if missing:
-            raise ModelError(f"The SAE in {folder} lacks the tensors {', '.join(sorted(missing))}.")
-        weights = {name: tensor.float() for name, tensor in weights.items()}
-        if weights["W_enc"].ndim != 2:
-            raise ModelError(f"The SAE in {folder} has tensors whose shapes do not fit each other.")
-        d_in, d_sae = weights["W_enc"].shape
-        shapes = {"W_dec": (d_sae, d_in), "b_enc": (d_sae,), "b_dec": (d_in,)}
-        if any(tuple(weights[name].shape) != shape for name, shape in shapes.items()):
-            raise ModelError(f"The SAE in {folder} has tensors whose shapes do not fit each other.")
-        if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
-            raise ModelError(f"The SAE in {folder} holds values that are not numbers, so the file is damaged.")
-        k = config.get("k")
-        if not isinstance(k, int) or not 1 <= k <= d_sae:
-            raise ModelError(f"The SAE in {folder} has k = {k!r}; it must be a whole number from 1 to {d_sae}.")
-        if d_model is not None and d_in != d_model:
-            raise ModelError(
-                f"The SAE in {folder} reads vectors of width {d_in}, but the model's residual stream has {d_model}; "
-                "choose the SAE that was trained on this model."
-            )
-        w_enc, w_dec = weights["W_enc"].T.contiguous(), weights["W_dec"].contiguous()
-        if config.get("rescale_acts_by_decoder_norm", False):
-            norms = w_dec.norm(dim=1, keepdim=True)
-            w_enc, w_dec = w_enc * norms, w_dec / norms
-            weights["b_enc"] = weights["b_enc"] * norms[:, 0]
-        b_enc = weights["b_enc"]
-        if config.get("apply_b_dec_to_input", True):
-            b_enc = b_enc - w_enc @ weights["b_dec"]
-        return cls(w_enc, b_enc, w_dec, weights["b_dec"], k)
+        if not isinstance(self.activation, TopK):
+            raise ModelError("Only a Top-K SAE can be read without its Top-K; leave the setting as it is.")
+        return replace(self, activation=Relu())
 
     def encode(self, x: Tensor) -> Codes:
-        """Codes of residual vectors [tokens, d_in]: the k largest pre-activations of each token, then ReLU (P7)."""
+        """Codes of residual vectors [tokens, d_in]."""
         import torch
 
-        values, features = torch.addmm(self.b_enc, x.float(), self.w_enc.T).topk(self.k, dim=-1, sorted=False)
-        return Codes(values.relu_(), features)
+        x = self._normalised(x.float())[0]
+        step = max(1, PRE_ELEMENTS // self.d_sae)
+        parts = [self._activate(torch.addmm(self.b_enc, part, self.w_enc.T)) for part in x.split(step)]
+        return parts[0] if len(parts) == 1 else _joined(parts)
 
-    def decode(self, codes: Codes) -> Tensor:
-        """Reconstruction [tokens, d_in]."""
+    def decode(self, codes: Codes, x: Tensor) -> Tensor:
+        """Reconstruction [tokens, d_in] of `x`, the vectors that were encoded; they say what normalisation to undo."""
         import torch.nn.functional as F
 
-        return F.embedding_bag(codes.features, self.w_dec, per_sample_weights=codes.values, mode="sum") + self.b_dec
+        out = F.embedding_bag(
+            codes.features,
+            self.w_dec,
+            codes.offsets,
+            per_sample_weights=codes.values,
+            mode="sum",
+            include_last_offset=True,
+        )
+        _, mean, scale = self._normalised(x.float())
+        return (out + self.b_dec) * scale + mean
+
+    def _activate(self, pre: Tensor) -> Codes:
+        """Codes from pre-activations [tokens, d_sae], which may be overwritten."""
+        import torch
+
+        match self.activation:
+            case TopK(k):
+                values, features = pre.topk(k, dim=-1, sorted=False)
+                offsets = torch.arange(0, k * len(pre) + 1, k, device=pre.device)
+                return Codes(values.relu_().flatten(), features.flatten(), offsets)
+            case Relu():
+                active = pre > 0
+            case JumpRelu(threshold):
+                active = (pre > threshold) & (pre > 0)
+            case Gated(r_mag, b_gate, b_mag):
+                gate = pre + b_gate > 0
+                pre = pre * r_mag.exp() + b_mag
+                active = gate & (pre > 0)
+        tokens, features = active.nonzero(as_tuple=True)
+        offsets = torch.zeros(len(pre) + 1, dtype=torch.int64, device=pre.device)
+        offsets[1:] = torch.bincount(tokens, minlength=len(pre)).cumsum(0)
+        return Codes(pre[tokens, features], features, offsets)
+
+    def _normalised(self, x: Tensor) -> tuple[Tensor, Tensor | float, Tensor | float]:
+        """The vectors as the encoder takes them, with the mean and the scale that undo it."""
+        if self.normalise == "constant_norm_rescale":
+            scale = x.norm(dim=-1, keepdim=True) / self.d_in**0.5
+            return x / scale, 0.0, scale
+        if self.normalise == "layer_norm":  # unbiased deviation, eps outside the root, as SAELens trains with it
+            mean = x.mean(dim=-1, keepdim=True)
+            deviation = (x - mean).std(dim=-1, keepdim=True)
+            return (x - mean) / (deviation + _LN_EPS), mean, deviation
+        return x, 0.0, 1.0
+
+
+def _joined(parts: list[Codes]) -> Codes:
+    import torch
+
+    starts = [0]
+    for part in parts:
+        starts.append(starts[-1] + len(part.values))
+    offsets = [part.offsets[:-1] + start for part, start in zip(parts, starts, strict=False)]
+    last = parts[0].offsets.new_tensor([starts[-1]])
+    return Codes(
+        torch.cat([part.values for part in parts]),
+        torch.cat([part.features for part in parts]),
+        torch.cat([*offsets, last]),
+    )
