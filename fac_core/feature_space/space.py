@@ -132,10 +132,10 @@ def sae_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def backbone_location(spec: SpaceSpec) -> Path | str:
-    """Folder (or hub id) the backbone of a space is loaded from."""
+def backbone_location(spec: SpaceSpec) -> Path:
+    """Folder the backbone of a space is loaded from."""
     if spec.backbone == EMBEDDED:
         from fac_core.feature_space import embedded
 
         return embedded.backbone_folder()
-    return spec.backbone
+    return Path(spec.backbone)
