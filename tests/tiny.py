@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from fac_core.feature_space.backbone import folder_digest
+from fac_core.feature_space.model_files import folder_digest
 from fac_core.feature_space.space import SpaceSpec, sae_digest
 from fac_core.samples.content import content_hash, normalise
 from fac_core.workspace import Workspace, now

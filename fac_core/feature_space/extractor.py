@@ -17,8 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.errors import InputError, ModelError
-from fac_core.feature_space.backbone import Backbone, ContentTokens, folder_digest
+from fac_core.feature_space import embedded
+from fac_core.feature_space.backbone import Backbone, ContentTokens
 from fac_core.feature_space.batching import length_sorted
+from fac_core.feature_space.model_files import folder_digest
 from fac_core.feature_space.sae import TopKSae
 from fac_core.feature_space.space import EMBEDDED, SpaceSpec, backbone_location, sae_digest
 
@@ -265,11 +267,23 @@ def default_device() -> str:
 
 def _load(spec: SpaceSpec, device: str) -> Extractor:
     _same(f"SAE in {spec.sae}", sae_digest(Path(spec.sae)), spec.sae_digest)
-    location = backbone_location(spec)
-    if spec.backbone != EMBEDDED and Path(location).is_dir():
-        _same(f"model in {location}", folder_digest(Path(location)), spec.backbone_digest)
-    backbone = Backbone.load(location, spec.block, dtype=spec.dtype, device=device)
+    backbone = _load_backbone(spec, device)
     return Extractor(spec, backbone, TopKSae.load(Path(spec.sae), d_model=backbone.d_model, device=device))
+
+
+def _load_backbone(spec: SpaceSpec, device: str) -> Backbone:
+    folder = backbone_location(spec)
+    if spec.backbone != EMBEDDED:
+        _same(f"model in {folder}", folder_digest(folder), spec.backbone_digest)
+        return Backbone.load(folder, spec.block, dtype=spec.dtype, device=device)
+    try:
+        return Backbone.load(folder, spec.block, dtype=spec.dtype, device=device)
+    except ModelError:
+        folder = embedded.remade_folder()  # such as one that another version of transformers wrote
+    try:
+        return Backbone.load(folder, spec.block, dtype=spec.dtype, device=device)
+    except ModelError as error:
+        raise ModelError(f"{str(error).rstrip('.')}; run: {embedded.REPAIR_COMMAND}") from error
 
 
 def _same(what: str, found: str, expected: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from typing import Any
 from fac_core.errors import ModelError
 
 EMBEDDED = "embedded"
-CARD_KEYS = {"block", "n_blocks", "d_sae", "k", "fvu", "l0", "alive_share"}
+CARD_KEYS = {"block": int, "n_blocks": int, "d_sae": int, "k": int, "fvu": float, "l0": float, "alive_share": float}
+"""What every card says."""
+_MEND = "mend it, or reinstall FAC Explorer if it came with it"
 DATA = Path(__file__).resolve().parents[2] / "data"
 # where a thing lies, and how it is called, does not change what it computes
 _NOT_IDENTITY = {"backbone", "sae", "name"}
@@ -93,12 +96,12 @@ def embedded_space() -> SpaceSpec:
         name="Embedded (SmolLM2-135M-Instruct)",
         backbone=EMBEDDED,
         backbone_digest=embedded.GGUF_SHA256,
-        block=int(card["block"]),
-        n_blocks=int(card["n_blocks"]),
+        block=card["block"],
+        n_blocks=card["n_blocks"],
         sae=str(folder),
         sae_digest=sae_digest(folder),
-        d_sae=int(card["d_sae"]),
-        k=int(card["k"]),
+        d_sae=card["d_sae"],
+        k=card["k"],
     )
 
 
@@ -106,15 +109,31 @@ def read_card(folder: Path) -> dict[str, Any]:
     """The card of an SAE: what went in and what was measured (``card.json``).
 
     Raises:
-        ModelError: missing or unreadable.
+        ModelError: missing, unreadable, or an entry of `CARD_KEYS` is not a number of its kind.
     """
     try:
-        card: dict[str, Any] = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"The SAE in {folder} has no readable card.json; reinstall FAC Explorer.") from error
-    if missing := CARD_KEYS - card.keys():
-        raise ModelError(f"The card of the SAE in {folder} does not say {sorted(missing)[0]}; reinstall FAC Explorer.")
+        raise ModelError(f"The SAE in {folder} has no readable card.json; {_MEND}.") from error
+    if not isinstance(card, dict):
+        raise ModelError(f"The file card.json of the SAE in {folder} is not a card; {_MEND}.")
+    for key, kind in CARD_KEYS.items():
+        if key not in card:
+            raise ModelError(f"The card of the SAE in {folder} does not say {key}; {_MEND}.")
+        if not _is_number(card[key], kind):
+            raise ModelError(f"The card of the SAE in {folder} says {key} is {str(card[key])[:40]!r}; {_MEND}.")
+    if not _is_number(card.get("default_delta", 0.0), float):
+        raise ModelError(
+            f"The card of the SAE in {folder} says default_delta is {str(card['default_delta'])[:40]!r}; {_MEND}."
+        )
     return card
+
+
+def _is_number(value: Any, kind: type) -> bool:
+    """Whether a card's entry is a finite number of at least zero, whole where `kind` is int."""
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        return False
+    return math.isfinite(value) and value >= 0
 
 
 def sae_digest(folder: Path) -> str:
@@ -132,10 +151,10 @@ def sae_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def backbone_location(spec: SpaceSpec) -> Path | str:
-    """Folder (or hub id) the backbone of a space is loaded from."""
+def backbone_location(spec: SpaceSpec) -> Path:
+    """Folder the backbone of a space is loaded from."""
     if spec.backbone == EMBEDDED:
         from fac_core.feature_space import embedded
 
         return embedded.backbone_folder()
-    return spec.backbone
+    return Path(spec.backbone)

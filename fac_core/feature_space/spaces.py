@@ -122,5 +122,5 @@ def _read(path: Path) -> pa.Table:
 
     try:
         return parquet.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise ModelError(f"The file {path} is damaged; reinstall FAC Explorer.") from error

@@ -41,8 +41,8 @@ def neighbours(extractor: Extractor) -> pa.Table:
         rows = torch.arange(len(similarity))
         similarity[rows, rows + begin] = -2.0
         top = similarity.topk(min(N_NEIGHBOURS, len(unit) - 1), dim=1)
-        cosines.append(top.values.numpy())
-        others.append(top.indices.numpy().astype(np.int32))
+        cosines.append(top.values.cpu().numpy())
+        others.append(top.indices.cpu().numpy().astype(np.int32))
     cosine, other = np.concatenate(cosines), np.concatenate(others)
     n, k = cosine.shape
     return pa.table(
@@ -66,8 +66,8 @@ def boosted_tokens(extractor: Extractor) -> pa.Table:
     values, ids = [], []
     for begin in range(0, len(unit), CHUNK):
         top = (unit[begin : begin + CHUNK] @ unembed.T).topk(min(N_TOKENS, len(unembed)), dim=1)
-        values.append(top.values.numpy())
-        ids.append(top.indices.numpy())
+        values.append(top.values.cpu().numpy())
+        ids.append(top.indices.cpu().numpy())
     value, token = np.concatenate(values), np.concatenate(ids)
     n, k = value.shape
     tokenizer = extractor.backbone.tokenizer
@@ -105,7 +105,7 @@ def feature_static(extractor: Extractor) -> pa.Table:
     """Rows of the store's `feature_static`, without space_id and with UMAP coordinates still missing."""
     import pyarrow as pa
 
-    place = pca_2d(extractor).numpy().astype(np.float32)
+    place = pca_2d(extractor).cpu().numpy().astype(np.float32)
     template = template_features(extractor)
     n = len(place)
     return pa.table(

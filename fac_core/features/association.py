@@ -1,10 +1,13 @@
 """A feature is called relevant only where chance, over all features tested, would rarely say so: false discoveries
 among the relevant ones are kept at a tenth on average (Benjamini-Hochberg).
 
-*label*: activation in positive against negative anchor samples; effect = AUROC. *contrast*: activation in an item's
-content against its contrast; effect = the same for pairs, P(higher) + ½ P(equal). Features active in few samples are
-tested exactly on firing alone, where ranks would lean on a normal approximation that does not hold; features active in
-fewer than five cannot become significant and are left out, so that they cost the others no power.
+*label*: activation in positive against negative anchor samples, by ranks (Mann-Whitney). *contrast*: activation in an
+item's content against its contrast, by ranks of the differences (Wilcoxon). Features active in few samples are tested
+exactly on firing alone (Fisher, sign test), where ranks would lean on a normal approximation that does not hold;
+features active in fewer than five cannot become significant and are left out, so that they cost the others no power.
+
+Effect and p come from one statistic, so a feature cannot be called relevant for evidence against it. For a label the
+effect is the AUROC of what was tested; for pairs it is the weight of evidence on the task's side, equal pairs at ½.
 """
 
 from __future__ import annotations
@@ -58,12 +61,13 @@ def with_label(feature: Ints, sample: Ints, value: Floats, positive: NDArray[np.
     zero_rank = (n - n_active + 1) / 2
     rank_sum = np.bincount(inverse, ranks * positive[sample], minlength=len(ids)) + zero_rank * (n_pos - hits)
     u = rank_sum - n_pos * (n_pos + 1) / 2
+    few = n_active < FEW
     with np.errstate(invalid="ignore", divide="ignore"):
-        effect = u / (n_pos * n_neg)
+        by_firing = 0.5 + (hits / n_pos - (n_active - hits) / n_neg) / 2
+        effect = np.where(few, by_firing, u / (n_pos * n_neg))
         lift = ((hits + 0.5) / (n_pos + 0.5)) / ((n_active - hits + 0.5) / (n_neg + 0.5))
         spread = np.sqrt(n_pos * n_neg / 12 * (n + 1 - ties / (n * (n - 1))))
     by_rank = _two_sided(np.maximum(0, np.abs(u - n_pos * n_neg / 2) - 0.5) / np.maximum(spread, 1e-12))
-    few = np.minimum(n_active, n - n_active) < FEW
     p = np.where(few, _fisher(hits.astype(np.int64), n_active, n_pos, n), by_rank)
     return _result(ids, effect, lift, p, n_active, tested)
 
@@ -79,17 +83,18 @@ def with_contrast(feature: Ints, pair: Ints, value: Floats, contrast_value: Floa
     differs = difference != 0
     n_active = np.bincount(inverse[differs], minlength=m)
     up = np.bincount(inverse[difference > 0], minlength=m)
-    down = n_active - up
     owner, size = inverse[differs], np.abs(difference[differs])
     ranks, ties = _ranks(owner, size, n_active.max(initial=0), n_active, from_one=True)
     w = np.bincount(owner, ranks * (difference[differs] > 0), minlength=m)
     mean = n_active * (n_active + 1) / 4
     spread = np.sqrt(np.maximum(0, n_active * (n_active + 1) * (2 * n_active + 1) / 24 - ties / 48))
     by_rank = _two_sided(np.maximum(0, np.abs(w - mean) - 0.5) / np.maximum(spread, 1e-12))
-    p = np.where(n_active < FEW, _sign_test(up, n_active), by_rank)
+    few = n_active < FEW
+    p = np.where(few, _sign_test(up, n_active), by_rank)
     fires = np.bincount(inverse[value > 0], minlength=m)
     contrast_fires = np.bincount(inverse[contrast_value > 0], minlength=m)
-    effect = 0.5 + (up - down) / (2 * max(1, n_pairs))
+    above = np.where(few, up - n_active / 2, (w - mean) / np.maximum(1, n_active + 1) * 2)
+    effect = 0.5 + above / max(1, n_pairs)
     return _result(ids, effect, (fires + 0.5) / (contrast_fires + 0.5), p, n_active, n_active >= MIN_ACTIVE)
 
 

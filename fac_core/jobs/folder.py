@@ -206,5 +206,5 @@ def _read_parquet(path: Path) -> pa.Table:
 
     try:
         return parquet.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise StoreError(f"The file {path} is missing or damaged; delete the job and start it again.") from error

@@ -85,12 +85,13 @@ class ChatClient:
         calls = failures = 0
         while True:
             calls += 1
+            settings = self._settings(wanted)  # of this call: others may drop a setting while it is under way
             try:
-                return _read(self._call(messages, wanted), calls)
+                return _read(self._call(messages, settings), calls)
             except _errors() as error:
                 if is_content_filter(error):
                     return Reply("", "refusal", {"calls": calls})
-                setting = dropped_setting(error, set(self._sent(wanted)))
+                setting = dropped_setting(error, set(settings))
                 if setting is not None:
                     self._dropped.add(setting)
                     continue
@@ -100,14 +101,16 @@ class ChatClient:
                     raise EndpointError(verdict(error, self.endpoint, failures)) from None
                 self._sleep(wait + random.uniform(0, 0.25))
 
-    def _call(self, messages: Any, wanted: dict[str, Any]) -> Any:
-        settings = self._sent(wanted)
-        if "max_tokens" in self._dropped:
-            settings["max_completion_tokens"] = wanted["max_tokens"]
+    def _call(self, messages: Any, settings: dict[str, Any]) -> Any:
         return self._openai().chat.completions.create(model=self.endpoint.model, messages=messages, **settings)
 
-    def _sent(self, wanted: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in wanted.items() if value is not None and name not in self._dropped}
+    def _settings(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        """What is sent of what is wanted, as far as is known of this server."""
+        dropped = frozenset(self._dropped)
+        settings = {name: value for name, value in wanted.items() if value is not None and name not in dropped}
+        if "max_tokens" in dropped:
+            settings["max_completion_tokens"] = wanted["max_tokens"]
+        return settings
 
     def _openai(self) -> OpenAI:
         with self._lock:

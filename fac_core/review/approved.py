@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fac_core.review.candidates import Candidate, load
-from fac_core.review.state import APPROVED
 from fac_core.store import approved as store
+from fac_core.synthesis.standing import APPROVED
 from fac_core.tasks import Task, load_task
 
 if TYPE_CHECKING:

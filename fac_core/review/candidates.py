@@ -7,17 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fac_core.errors import InputError
-from fac_core.review.state import APPROVED, Standing, fold
 from fac_core.store import review as store
+from fac_core.synthesis.assign import MAX_RANK
+from fac_core.synthesis.standing import APPROVED, Standing, fold
 from fac_core.tasks import Task, load_task
 
 if TYPE_CHECKING:
     import duckdb
 
     from fac_core.workspace import Workspace
-
-MAX_RANK = 3
-"""Candidates of a feature that go to review (the paper keeps the best of each feature, method §6)."""
 
 
 @dataclass(frozen=True)

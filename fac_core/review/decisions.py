@@ -14,9 +14,9 @@ from fac_core.errors import InputError
 from fac_core.review.approved import bring_in_line
 from fac_core.review.candidates import Candidate, load_one
 from fac_core.review.editing import Edited, read_edit, store_edit
-from fac_core.review.state import fold, taken_back
 from fac_core.samples.content import normalise
 from fac_core.store import review as store
+from fac_core.synthesis.standing import fold, taken_back
 from fac_core.tasks import load_task
 from fac_core.workspace import now
 

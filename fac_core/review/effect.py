@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from fac_core.features.facts import Facts, load_facts
 from fac_core.review.candidates import Candidate
-from fac_core.review.state import APPROVED
 from fac_core.store import review as store
+from fac_core.synthesis.standing import APPROVED
 
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace

@@ -14,8 +14,8 @@ from fac_core.feature_space.spaces import delta as delta_of
 from fac_core.feature_space.spaces import space
 from fac_core.review.candidates import candidates
 from fac_core.review.rows import Rows
-from fac_core.review.state import REJECTED, STATES
 from fac_core.store import exports as store
+from fac_core.synthesis.standing import REJECTED, STATES
 from fac_core.tasks import load_task
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from fac_core.feature_space.spaces import delta as delta_of
 from fac_core.review.candidates import Candidate, candidates, load_one
 from fac_core.review.effect import Effects, by_marginal_coverage
 from fac_core.review.nearest import Near, nearest_of, nearest_seed
-from fac_core.review.state import APPROVED, PENDING, REJECTED, SKIPPED
 from fac_core.store import review as store
 from fac_core.store.features import names_of
 from fac_core.store.spaces import space_rows
+from fac_core.synthesis.standing import APPROVED, PENDING, REJECTED, SKIPPED
 from fac_core.tasks import load_task
 
 if TYPE_CHECKING:

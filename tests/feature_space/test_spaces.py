@@ -81,12 +81,20 @@ def test_facts_about_features_are_loaded_once_and_replaced_when_they_change(ws: 
     assert ws.database.rows("SELECT token FROM feature_token") == [("other",)]
 
 
-def test_damaged_facts_are_told_in_a_sentence(ws: Workspace, tmp_path: Path) -> None:
+def test_damaged_facts_are_told_in_a_sentence(ws: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     space_id = spaces.register_space(ws, SPEC, CARD, 3.0)
     path = tmp_path / "feature_token.parquet"
     path.write_bytes(b"nonsense")
     with pytest.raises(ModelError, match=r"feature_token\.parquet is damaged"):
         spaces.load_statics(ws, space_id, tmp_path)
+
+    def unreadable(*_: object, **__: object) -> pa.Table:
+        raise pa.lib.ArrowNotImplementedError("Support for codec 'lzo' not built")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(parquet, "read_table", unreadable)
+        with pytest.raises(ModelError, match=r"feature_token\.parquet is damaged"):
+            spaces.load_statics(ws, space_id, tmp_path)
     parquet.write_table(pa.table({"feature_id": [1], "rank": [1], "token": ["a"]}), path)
     with pytest.raises(StoreError, match="lacks the column logit"):
         spaces.load_statics(ws, space_id, tmp_path)
@@ -113,7 +121,37 @@ def test_a_missing_or_incomplete_card_is_told_in_a_sentence(tmp_path: Path) -> N
     with pytest.raises(ModelError, match=r"no readable card\.json"):
         read_card(tmp_path)
     (tmp_path / "card.json").write_text('{"block": 1}')
-    with pytest.raises(ModelError, match="does not say alive_share"):
+    with pytest.raises(ModelError, match="does not say n_blocks"):
         read_card(tmp_path)
     with pytest.raises(ModelError, match=r"has no cfg\.json"):
         sae_digest(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("block", "fifteen"),
+        ("block", 1.5),
+        ("d_sae", None),
+        ("k", True),
+        ("n_blocks", -1),
+        ("fvu", "small"),
+        ("l0", [16]),
+        ("fvu", float("nan")),
+        ("default_delta", "3"),
+    ],
+)
+def test_a_card_that_says_something_else_than_a_number_is_told_in_a_sentence(
+    tmp_path: Path, tiny_sae_folder: Path, entry: str, value: object
+) -> None:
+    card = read_card(tiny_sae_folder)
+    (tmp_path / "card.json").write_text(json.dumps({**card, entry: value}), encoding="utf-8")
+    with pytest.raises(ModelError, match=f"says {entry} is"):
+        read_card(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "7", '"card"', "null"])
+def test_a_card_that_is_no_card_is_told_in_a_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "card.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ModelError, match="is not a card"):
+        read_card(tmp_path)

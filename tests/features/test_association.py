@@ -53,8 +53,11 @@ def test_pairs_agree_with_the_signed_rank_test_of_scipy() -> None:
     for place in range(12):
         expected = stats.wilcoxon(dense[place], contrast[place], correction=True, method="asymptotic")
         assert found.p[place] == pytest.approx(expected.pvalue, rel=1e-6)
-        higher, equal = (dense[place] > contrast[place]).mean(), (dense[place] == contrast[place]).mean()
-        assert found.effect[place] == pytest.approx(higher + equal / 2)
+        difference = dense[place] - contrast[place]
+        differing = difference[difference != 0]
+        ranks = stats.rankdata(np.abs(differing))
+        above, equal = ranks[differing > 0].sum() / ranks.sum(), 1 - len(differing) / 150
+        assert found.effect[place] == pytest.approx(above * (1 - equal) + equal / 2)
 
 
 def test_few_differing_pairs_are_counted_by_sign() -> None:
@@ -62,6 +65,39 @@ def test_few_differing_pairs_are_counted_by_sign() -> None:
     found = with_contrast(np.zeros(10, np.int64), np.arange(10), value, contrast, 40)
     assert found.p[0] == pytest.approx(stats.binomtest(9, 10).pvalue)
     assert found.effect[0] == pytest.approx(0.5 + 8 / 80)
+
+
+def test_many_pairs_slightly_up_do_not_outweigh_fewer_strongly_down() -> None:
+    value, contrast = np.zeros(200), np.zeros(200)
+    value[:60] = np.linspace(0.1, 0.2, 60)
+    contrast[60:110] = np.linspace(3, 5, 50)
+    rows = np.arange(110)
+    found = with_contrast(np.zeros(110, np.int64), rows, value[rows], contrast[rows], 200)
+    assert found.q[0] <= 0.1, "the difference is significant"
+    assert found.effect[0] < 0.5 and not found.relevant[0], "and it speaks for the other side"
+
+
+def test_a_feature_that_fires_nearly_everywhere_is_tested_on_how_strongly_it_fires() -> None:
+    rng = np.random.default_rng(6)
+    positive = np.arange(400) < 200
+    dense = np.where(positive, rng.uniform(3, 6, 400), rng.uniform(1, 4, 400))[None]
+    dense[0, [5, 390]] = 0.0
+    found = with_label(*_sparse(dense), positive)
+    expected = stats.mannwhitneyu(dense[0, positive], dense[0, ~positive], method="asymptotic")
+    assert found.p[0] == pytest.approx(expected.pvalue, rel=1e-6) and found.relevant[0]
+    assert found.effect[0] == pytest.approx(expected.statistic / 200**2)
+
+
+@given(st.integers(0, 24), st.integers(0, 24), st.integers(0, 2**32 - 1))
+def test_few_firings_speak_for_the_side_that_has_more_of_them(hits: int, others: int, seed: int) -> None:
+    active = hits + others
+    if not MIN_ACTIVE <= active < FEW:
+        return
+    strong = np.random.default_rng(seed).uniform(0.1, 9, active)
+    samples = np.concatenate([np.arange(hits), 60 + np.arange(others)])
+    found = with_label(np.zeros(active, np.int64), samples, strong, np.arange(150) < 60)
+    side = np.sign(np.round(found.effect[0] - 0.5, 12))
+    assert side == np.sign(hits * 90 - others * 60), "however strong each firing is"
 
 
 def test_a_feature_planted_on_the_label_is_relevant_and_shuffled_labels_make_next_to_none_so() -> None:

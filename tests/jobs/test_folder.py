@@ -31,6 +31,17 @@ def test_a_folder_gives_back_what_was_put_in(folder: JobFolder) -> None:
         again.input("other")
 
 
+def test_a_file_that_arrow_cannot_read_is_a_sentence_whatever_its_error(
+    folder: JobFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object, **__: object) -> pa.Table:
+        raise pa.lib.ArrowNotImplementedError("Support for codec 'lzo' not built")
+
+    monkeypatch.setattr("pyarrow.parquet.read_table", unreadable)
+    with pytest.raises(StoreError, match="missing or damaged"):
+        folder.input()
+
+
 def test_a_folder_half_made_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         JobFolder.create(tmp_path / "20260101-000000", "count", {"n": object()}, {})

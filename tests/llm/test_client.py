@@ -158,6 +158,27 @@ def test_a_server_without_structured_output_is_asked_without_it_from_then_on(wai
     assert not waits
 
 
+def test_calls_under_way_together_each_learn_that_a_setting_is_not_taken(waits: list[float]) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+    from threading import Barrier
+
+    both = Barrier(2, timeout=60)
+
+    def strict(handler: Any, body: dict[str, Any]) -> None:
+        if "response_format" in body:
+            both.wait()
+            fails(400, "response_format is not supported")(handler, body)
+        else:
+            says("ok")(handler, body)
+
+    with serving(strict) as fake:
+        client = ChatClient(Endpoint(fake.url, "fake"), sleep=waits.append)
+        with ThreadPoolExecutor(2) as pool:
+            told = pool.map(lambda n: client.ask("s", str(n), max_tokens=5, temperature=1.0, schema=SCHEMA), range(2))
+            assert [reply.text for reply in told] == ["ok", "ok"]
+    assert sorted("response_format" in body for body in fake.bodies) == [False, False, True, True]
+
+
 def test_newer_names_of_settings_are_learnt_from_the_rejection(waits: list[float]) -> None:
     told = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
     with serving(fails(400, told), fails(400, "'temperature' does not support 0.9"), says("ok")) as fake:

@@ -14,9 +14,9 @@ from fac_core.review.approved import rebuild
 from fac_core.review.candidates import approved, candidates
 from fac_core.review.decisions import decide, undo
 from fac_core.review.queue import card
-from fac_core.review.state import fold
 from fac_core.store import review as store
 from fac_core.store.activations import profiles_current, rebuild_profiles
+from fac_core.synthesis.standing import fold
 from fac_core.workspace import Workspace
 from tests.review.making import DELTA
 

@@ -9,7 +9,9 @@ import io
 import json
 import lzma
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fac_core.errors import InputError
-from fac_core.samples import reading_json
+from fac_core.samples import reading_csv, reading_json
 from fac_core.samples import rows as rows_module
 from fac_core.samples import source as source_module
 from fac_core.samples.source import Source, shown_name
@@ -202,6 +204,88 @@ def test_a_quoted_value_may_hold_line_ends_and_keeps_the_number_of_its_first_lin
     path.write_text('text,label\n"two\nlines, and ""quotes""",benign\nnext,harmful\n', encoding="utf-8")
     found = read(path)
     assert [(row.number, row.values["text"]) for row in found] == [(2, 'two\nlines, and "quotes"'), (4, "next")]
+
+
+@pytest.mark.parametrize("line", ["", "a line", "word " * 200])
+def test_a_quoted_text_of_thousands_of_lines_is_one_text(tmp_path: Path, line: str):
+    path = tmp_path / "a.csv"
+    text = "\n".join(["begins", *[line] * 2500, "ends"])
+    path.write_text(f'text\n"{text}"\nok text\n', encoding="utf-8")
+    assert [(row.number, row.problem, row.values) for row in read(path)] == [
+        (2, None, {"text": text}),
+        (2504, None, {"text": "ok text"}),
+    ]
+
+
+def test_a_quoted_value_that_is_too_long_is_one_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reading_csv, "MAX_LINE", 2 << 20)
+    path = tmp_path / "a.csv"
+    path.write_text('text\n"begins\n' + "a line of twenty-odd\n" * 110_000 + 'ends"\nok text\n', encoding="utf-8")
+    assert [(row.number, row.problem) for row in read(path)] == [(2, "is longer than 2 MB"), (110_004, None)]
+
+
+def test_a_quote_without_an_end_in_sight_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(reading_csv, "MAX_AHEAD", 1 << 20)
+    path = tmp_path / "a.csv"
+    path.write_text('text\nfine\n"open\n' + "fine\n" * 10_000, encoding="utf-8")
+    with pytest.raises(InputError, match=r"Row 3 of a\.csv opens a quote that is not closed within 1 MB; close it"):
+        read(path)
+
+
+def test_a_text_with_a_wrong_character_is_one_bad_row_with_all_its_lines(tmp_path: Path):
+    path = tmp_path / "a.csv"
+    path.write_bytes('text,label\n"café\nau lait",benign\nfine,benign\n'.encode("latin-1"))
+    bad, good = read(path)
+    assert "is not valid UTF-8" in str(bad.problem) and bad.raw == '"caf\\xe9\nau lait",benign'
+    assert (good.number, good.problem) == (4, None)
+
+
+def test_no_line_is_searched_again_for_the_end_of_a_quote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    split, seen = reading_csv._split, [0]
+
+    def counted(text: str, mark: str) -> Any:
+        seen[0] += 1
+        return split(text, mark)
+
+    monkeypatch.setattr(reading_csv, "_split", counted)
+    path = tmp_path / "a.csv"
+    # each line opens a quote, and none of the others closes it
+    path.write_text("text,label\n" + 'a",""",benign\n' * 3000, encoding="utf-8")
+    assert [row.problem for row in read(path)] == ["opens a quote that is never closed"] * 3000
+    assert seen[0] < 3 * 3000
+
+
+def slowly(text: str) -> list[tuple[int, list[str], bool]]:
+    """Line, values and whether the row is bad: each record is looked for in all that is left of the file."""
+    found, left = [], list(enumerate(text.split("\n"), start=1))
+    while left:
+        taken: list[int] = []
+
+        def feed(left: list[tuple[int, str]] = left, taken: list[int] = taken) -> Iterator[str]:
+            for number, line in left:
+                taken.append(number)
+                yield line + "\n"
+
+        try:
+            cells = next(csv.reader(feed(), strict=True)) if left[0][1].strip() else []
+        except csv.Error:
+            cells, taken = [], [left[0][0]]
+            found.append((left[0][0], cells, True))
+        else:
+            if left[0][1].strip():
+                found.append((left[0][0], cells, len(cells) != 2))
+            else:
+                taken = [left[0][0]]
+        left = left[len(taken) :]
+    return found
+
+
+@given(st.lists(st.text('",ab \n', max_size=8), max_size=30).map("\n".join))
+def test_quotes_are_told_apart_as_by_reading_on_from_each_line(text: str):
+    with open_table(Source("a.csv", pasted=f"x,y\n1,2\n{text}".encode())) as table:
+        rows = [(row.number, list(row.values.values()), row.problem is not None) for row in table.rows]
+    expected = [(line + 2, [] if bad else cells, bad) for line, cells, bad in slowly(text)]
+    assert rows == [(2, ["1", "2"], False), *expected]
 
 
 def test_a_row_with_too_many_or_too_few_values_is_bad(tmp_path: Path):

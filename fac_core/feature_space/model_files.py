@@ -1,0 +1,60 @@
+"""A model folder's digest covers every file that decides what the model computes, and only safetensors are weights.
+
+Pickled weights can run code when they are opened, and an adapter computes with a base model that lies elsewhere; both
+are refused before anything is parsed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from fac_core.errors import ModelError
+
+READ_SUFFIXES = {".safetensors", ".json", ".jinja", ".model", ".txt", ".tiktoken", ".spm", ".bpe"}
+"""Weights, configuration, chat template and the tokenizers' own formats."""
+_PICKLED = {".bin", ".pt", ".pth", ".ckpt"}
+
+
+def check_model_folder(folder: Path) -> None:
+    """Refuse a folder that holds no model of its own in safetensors.
+
+    Raises:
+        ModelError: no folder, an adapter, or weights in another format or none.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"The backbone {folder} cannot be loaded: there is no such folder.")
+    names = {path.name for path in folder.iterdir()}
+    if adapter := sorted(name for name in names if name.startswith("adapter_")):
+        raise ModelError(
+            f"The backbone {folder} is an adapter ({adapter[0]}); merge it into its base model and save the result."
+        )
+    suffixes = {Path(name).suffix for name in names}
+    if ".safetensors" in suffixes:
+        return
+    if suffixes & _PICKLED:
+        raise ModelError(
+            f"The backbone {folder} has its weights as pickle files, which can run code when opened; save the model "
+            "with transformers' save_pretrained, which writes model.safetensors, and use that folder."
+        )
+    raise ModelError(f"The backbone {folder} cannot be loaded: it has no weights (model.safetensors).")
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over weights, configuration and tokenizer of a local model folder: the identity of what is read.
+
+    Raises:
+        ModelError: not a model in safetensors, or a file cannot be read.
+    """
+    check_model_folder(folder)
+    digest = hashlib.sha256()
+    try:
+        for path in sorted(folder.iterdir()):
+            if path.suffix in READ_SUFFIXES and path.is_file():
+                digest.update(path.name.encode())
+                with path.open("rb") as handle:
+                    while piece := handle.read(1 << 22):
+                        digest.update(piece)
+    except OSError as error:
+        raise ModelError(f"The backbone {folder} cannot be read: {error.strerror or error}.") from error
+    return digest.hexdigest()
