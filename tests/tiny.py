@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from fac_core.feature_space.model_files import folder_digest
-from fac_core.feature_space.space import SpaceSpec, sae_digest
+from fac_core.feature_space.sae_formats import sae_digest
+from fac_core.feature_space.space import SpaceSpec
 from fac_core.samples.content import content_hash, normalise
 from fac_core.workspace import Workspace, now
 
@@ -201,13 +202,21 @@ def tiny_space(backbone_folder: Path, sae_folder: Path) -> SpaceSpec:
     )
 
 
+def dense(codes: Any, d_sae: int) -> Any:
+    """Codes as a matrix [tokens, d_sae]."""
+    import torch
+
+    n = len(codes.offsets) - 1
+    return torch.zeros(n, d_sae).index_put_((codes.tokens(), codes.features), codes.values, accumulate=True)
+
+
 def _measured_card(sae_folder: Path, backbone_folder: Path) -> dict[str, Any]:
     from fac_core.feature_space.backbone import Backbone
     from fac_core.feature_space.extractor import Extractor
-    from fac_core.feature_space.sae import TopKSae
+    from fac_core.feature_space.sae_formats import load_sae
 
     spec = tiny_space(backbone_folder, sae_folder)
-    extractor = Extractor(spec, Backbone.load(backbone_folder, BLOCK), TopKSae.load(sae_folder))
+    extractor = Extractor(spec, Backbone.load(backbone_folder, BLOCK), load_sae(sae_folder).sae)
     read = extractor.read_all(LABELLED_TEXTS)
     alive = {int(feature) for text in read for feature in text.features}
     return {

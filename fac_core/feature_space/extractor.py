@@ -21,8 +21,9 @@ from fac_core.feature_space import embedded
 from fac_core.feature_space.backbone import Backbone, ContentTokens
 from fac_core.feature_space.batching import length_sorted
 from fac_core.feature_space.model_files import folder_digest
-from fac_core.feature_space.sae import TopKSae
-from fac_core.feature_space.space import EMBEDDED, SpaceSpec, backbone_location, sae_digest
+from fac_core.feature_space.sae import Sae
+from fac_core.feature_space.sae_formats import load_sae, sae_digest
+from fac_core.feature_space.space import EMBEDDED, SpaceSpec, backbone_location
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,15 +53,19 @@ class TokenActivations(NamedTuple):
     """Activations of one text token by token, for token heat."""
 
     tokens: ContentTokens
+    positions: NDArray[np.int32]
+    """[n], token of each activation"""
     features: NDArray[np.int32]
-    """[n_tokens, k]"""
+    """[n]"""
     values: NDArray[np.float32]
-    """[n_tokens, k]"""
+    """[n]"""
 
     def of_feature(self, feature_id: int) -> list[float]:
         """Activation of one feature at each content token."""
-        heat: list[float] = (self.values * (self.features == feature_id)).max(axis=1, initial=0.0).tolist()
-        return heat
+        heat = np.zeros(len(self.tokens.ids), np.float32)
+        own = self.features == feature_id
+        heat[self.positions[own]] = self.values[own]
+        return [float(value) for value in heat]
 
 
 @dataclass
@@ -113,11 +118,9 @@ class Health:
 class Extractor:
     """Texts → activations in one space."""
 
-    def __init__(self, spec: SpaceSpec, backbone: Backbone, sae: TopKSae, token_budget: int | None = None) -> None:
-        if not spec.apply_topk or spec.pooling != "max":
-            raise ModelError(
-                "This version reads with Top-K and takes the maximum over tokens; the space asks otherwise."
-            )
+    def __init__(self, spec: SpaceSpec, backbone: Backbone, sae: Sae, token_budget: int | None = None) -> None:
+        if spec.pooling != "max":
+            raise ModelError("This version takes the maximum over tokens; the space asks otherwise.")
         if (sae.d_sae, sae.k) != (spec.d_sae, spec.k):
             raise ModelError(
                 f"The SAE has {sae.d_sae} features and k = {sae.k}, but the space was made for {spec.d_sae} and "
@@ -130,7 +133,7 @@ class Extractor:
             )
         self.spec = spec
         self.backbone = backbone
-        self.sae = sae
+        self.sae = sae if spec.apply_topk else sae.without_topk()
         self.token_budget = token_budget or TOKEN_BUDGET.get(backbone.device.split(":")[0], TOKEN_BUDGET["cpu"])
         self.health = Health()
         self._lock = threading.Lock()
@@ -178,9 +181,8 @@ class Extractor:
             raise InputError("The text has no tokens to read.")
         with self._lock:
             codes = self.sae.encode(self.backbone.residuals([content.ids])[0])
-        return TokenActivations(
-            content, codes.features.cpu().numpy().astype(np.int32), codes.values.cpu().numpy().astype(np.float32)
-        )
+        tokens, features, values = (part.cpu().numpy() for part in (codes.tokens(), codes.features, codes.values))
+        return TokenActivations(content, tokens.astype(np.int32), features.astype(np.int32), values)
 
     def _read_batch(self, batch: list[int], tokens: list[ContentTokens]) -> Iterator[tuple[int, TextActivations]]:
         import torch
@@ -194,12 +196,13 @@ class Extractor:
                 raise ModelError("The model produced an activation that is not a number; check model and dtype.")
             codes = self.sae.encode(x)
             active = codes.values > 0
-            self.health.add(x, self.sae.decode(codes), int(active.sum()))
-            rows, positions = (part.cpu() for part in inside.nonzero(as_tuple=True))
-            pooled = _max_pool(
-                codes.values.cpu().numpy(), codes.features.cpu().numpy(), rows.numpy(), positions.numpy()
+            self.health.add(x, self.sae.decode(codes, x), int(active.sum()))
+            rows, positions = (part.cpu().numpy() for part in inside.nonzero(as_tuple=True))
+            token, values, features = (
+                part[active].cpu().numpy() for part in (codes.tokens(), codes.values, codes.features)
             )
-        fired = np.bincount(rows.numpy(), weights=active.sum(1).cpu().numpy(), minlength=len(batch))
+        pooled = _max_pool(values, features, rows[token], positions[token])
+        fired = np.bincount(rows[token], minlength=len(batch))
         for row, index in enumerate(batch):
             features, values, where = pooled.get(row, _NOTHING)
             content = tokens[index]
@@ -213,14 +216,9 @@ _NOTHING: _Pooled = (np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0,
 
 
 def _max_pool(
-    values: NDArray[np.float32], features: NDArray[np.int64], rows: NDArray[np.int64], positions: NDArray[np.int64]
+    value: NDArray[np.float32], feature: NDArray[np.int64], row: NDArray[np.int64], position: NDArray[np.int64]
 ) -> dict[int, _Pooled]:
-    """Maximum of each (text, feature) and its first position, from codes [tokens, k]; sparse throughout."""
-    k = values.shape[1]
-    flat = values.ravel()
-    keep = np.flatnonzero(flat > 0)
-    row, feature = np.repeat(rows, k)[keep], features.ravel()[keep]
-    position, value = np.repeat(positions, k)[keep], flat[keep]
+    """Maximum of each (text, feature) and its first position, from one entry for each activation of a token, [n]."""
     order = np.lexsort((position, -value, feature, row))
     row, feature, position, value = row[order], feature[order], position[order], value[order]
     first = np.ones(len(row), bool)
@@ -268,7 +266,7 @@ def default_device() -> str:
 def _load(spec: SpaceSpec, device: str) -> Extractor:
     _same(f"SAE in {spec.sae}", sae_digest(Path(spec.sae)), spec.sae_digest)
     backbone = _load_backbone(spec, device)
-    return Extractor(spec, backbone, TopKSae.load(Path(spec.sae), d_model=backbone.d_model, device=device))
+    return Extractor(spec, backbone, load_sae(Path(spec.sae), d_model=backbone.d_model, device=device).sae)
 
 
 def _load_backbone(spec: SpaceSpec, device: str) -> Backbone:

@@ -113,8 +113,8 @@ class Sae:
             act = JumpRelu(act.threshold.to(device))
         elif isinstance(act, Gated):
             act = Gated(act.r_mag.to(device), act.b_gate.to(device), act.b_mag.to(device))
-        parts = (tensor.to(device) for tensor in (self.w_enc, self.b_enc, self.w_dec, self.b_dec))
-        return Sae(*parts, act, self.normalise)
+        w_enc, b_enc, w_dec, b_dec = (part.to(device) for part in (self.w_enc, self.b_enc, self.w_dec, self.b_dec))
+        return Sae(w_enc, b_enc, w_dec, b_dec, act, self.normalise)
 
     def without_topk(self) -> Sae:
         """The same with every positive pre-activation kept, as the released code of the paper reads (method §1).

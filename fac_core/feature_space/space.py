@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fac_core.errors import ModelError
+from fac_core.feature_space.sae_formats import sae_digest
 
 EMBEDDED = "embedded"
 CARD_KEYS = {"block": int, "n_blocks": int, "d_sae": int, "k": int, "fvu": float, "l0": float, "alive_share": float}
@@ -37,7 +38,7 @@ class SpaceSpec:
     """Output of this block, counted from 1."""
     n_blocks: int
     sae: str
-    """Folder of the SAE in SAELens format."""
+    """Folder or file of the SAE, in any format of `sae_formats`."""
     sae_digest: str
     d_sae: int
     k: int
@@ -134,21 +135,6 @@ def _is_number(value: Any, kind: type) -> bool:
     if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
         return False
     return math.isfinite(value) and value >= 0
-
-
-def sae_digest(folder: Path) -> str:
-    """SHA-256 over configuration and weights of an SAE folder in SAELens format.
-
-    Raises:
-        ModelError: a file is missing.
-    """
-    digest = hashlib.sha256()
-    for name in ("cfg.json", "sae_weights.safetensors"):
-        try:
-            digest.update((folder / name).read_bytes())
-        except OSError as error:
-            raise ModelError(f"The SAE folder {folder} has no {name}.") from error
-    return digest.hexdigest()
 
 
 def backbone_location(spec: SpaceSpec) -> Path:

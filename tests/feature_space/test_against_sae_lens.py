@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from fac_core.feature_space.extractor import Extractor
-from fac_core.feature_space.sae import TopKSae
-from tests.tiny import BLOCK, D_SAE, LABELLED_TEXTS, ODD_TEXTS, WIDTH
+from fac_core.feature_space.sae_formats import load_sae
+from tests.tiny import BLOCK, D_SAE, LABELLED_TEXTS, ODD_TEXTS, WIDTH, dense
 
 MARK = "§"
 ATOL = 2e-5
@@ -92,16 +92,16 @@ def test_codes_and_reconstruction_are_those_of_sae_lens(
     tmp_path: Path, sae_lens_class: Any, shift: bool, rescale: bool
 ) -> None:
     folder = _random_sae(tmp_path, apply_b_dec_to_input=shift, rescale_acts_by_decoder_norm=rescale)
-    theirs, ours = sae_lens_class.load_from_disk(str(folder), device="cpu"), TopKSae.load(folder)
+    theirs, ours = sae_lens_class.load_from_disk(str(folder), device="cpu"), load_sae(folder).sae
     x = torch.randn(200, WIDTH, generator=torch.Generator().manual_seed(6))
     with torch.no_grad():
-        dense = theirs.encode(x)
-        reconstruction = theirs.decode(dense)
+        expected = theirs.encode(x)
+        reconstruction = theirs.decode(expected)
     codes = ours.encode(x)
-    sparse = torch.zeros(200, D_SAE).scatter_(1, codes.features, codes.values)
-    assert torch.equal(sparse > 0, dense > 0)
-    np.testing.assert_allclose(sparse, dense, rtol=1e-5, atol=ATOL)
-    np.testing.assert_allclose(ours.decode(codes), reconstruction, atol=1e-4)
+    found = dense(codes, D_SAE)
+    assert torch.equal(found > 0, expected > 0)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=ATOL)
+    np.testing.assert_allclose(ours.decode(codes, x), reconstruction, atol=1e-4)
 
 
 def test_the_shipped_sae_is_read_by_sae_lens_with_equal_output(sae_lens_class: Any) -> None:
@@ -110,10 +110,8 @@ def test_the_shipped_sae_is_read_by_sae_lens_with_equal_output(sae_lens_class: A
     folder = embedded_folder()
     if not (folder / "cfg.json").is_file():
         pytest.skip("the shipped SAE has not been made yet")
-    theirs, ours = sae_lens_class.load_from_disk(str(folder), device="cpu", dtype="float32"), TopKSae.load(folder)
+    theirs, ours = sae_lens_class.load_from_disk(str(folder), device="cpu", dtype="float32"), load_sae(folder).sae
     x = 6.0 * torch.randn(64, ours.d_in, generator=torch.Generator().manual_seed(7))
     with torch.no_grad():
-        dense = theirs.encode(x)
-    codes = ours.encode(x)
-    sparse = torch.zeros_like(dense).scatter_(1, codes.features, codes.values)
-    np.testing.assert_allclose(sparse, dense, atol=1e-3)
+        expected = theirs.encode(x)
+    np.testing.assert_allclose(dense(ours.encode(x), ours.d_sae), expected, atol=1e-3)

@@ -16,7 +16,7 @@ from fac_core.errors import InputError, ModelError
 from fac_core.feature_space.backbone import Backbone, template_prefix
 from fac_core.feature_space.batching import length_sorted
 from fac_core.feature_space.extractor import Extractor, Health, TextActivations, load_extractor
-from fac_core.feature_space.sae import TopKSae
+from fac_core.feature_space.sae_formats import load_sae
 from fac_core.feature_space.space import SpaceSpec
 from tests.tiny import BLOCK, D_SAE, LABELLED_TEXTS, ODD_TEXTS, WIDTH, make_tiny_sae
 
@@ -134,7 +134,7 @@ def test_health_follows_from_the_residuals_and_adds_up(extractor: Extractor) -> 
     x = torch.cat(
         [extractor.backbone.residuals([extractor.backbone.tokenize(text, 48).ids])[0] for text in TEXTS]
     ).double()
-    error = x - extractor.sae.decode(extractor.sae.encode(x)).double()
+    error = x - extractor.sae.decode(extractor.sae.encode(x), x).double()
     assert both.fvu == pytest.approx(float(error.square().sum() / (x - x.mean(0)).square().sum()))
     assert np.isnan(Health().fvu)
     assert np.isnan(Health().l0)
@@ -149,14 +149,26 @@ def test_a_model_that_gives_no_numbers_is_an_error(extractor: Extractor, monkeyp
 def test_an_sae_that_does_not_fit_the_space_or_the_model_is_refused(
     extractor: Extractor, tiny_spec: SpaceSpec, tiny_backbone_folder: Path, tmp_path: Path
 ) -> None:
-    wide = TopKSae.load(make_tiny_sae(tmp_path, tiny_backbone_folder, d_in=40))
+    wide = load_sae(make_tiny_sae(tmp_path, tiny_backbone_folder, d_in=40)).sae
     with pytest.raises(ModelError, match="width 40, but the model's residual stream has 32"):
         Extractor(tiny_spec, extractor.backbone, wide)
     with pytest.raises(ModelError, match="made for 64 and 5"):
         Extractor(replace(tiny_spec, k=5), extractor.backbone, extractor.sae)
-    for other in (replace(tiny_spec, apply_topk=False), replace(tiny_spec, pooling="mean")):
-        with pytest.raises(ModelError, match="the space asks otherwise"):
-            Extractor(other, extractor.backbone, extractor.sae)
+    with pytest.raises(ModelError, match="the space asks otherwise"):
+        Extractor(replace(tiny_spec, pooling="mean"), extractor.backbone, extractor.sae)
+
+
+def test_p7_without_topk_every_positive_pre_activation_counts(extractor: Extractor, tiny_spec: SpaceSpec) -> None:
+    parity = Extractor(replace(tiny_spec, apply_topk=False), extractor.backbone, extractor.sae)
+    text = ODD_TEXTS[1]
+    x = extractor.backbone.residuals([extractor.backbone.tokenize(text, 48).ids])[0]
+    pre = torch.relu(x @ extractor.sae.w_enc.T + extractor.sae.b_enc)
+    expected = pre.max(dim=0).values
+    read = parity.read_one(text)
+    assert read.features.tolist() == expected.nonzero()[:, 0].tolist()
+    np.testing.assert_allclose(read.values, expected[expected > 0], atol=2e-5)
+    assert len(read.features) > len(extractor.read_one(text).features)
+    assert parity.spec.space_id != extractor.spec.space_id
 
 
 def test_a_space_is_loaded_once_and_only_with_the_files_it_was_made_with(tiny_spec: SpaceSpec) -> None:

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fac_core.errors import ModelError
-from fac_core.feature_space.sae import TopKSae
+from fac_core.feature_space.sae_formats import load_sae
 from tests.tiny import D_SAE, WIDTH, K
 
 
@@ -34,28 +34,37 @@ def _reweigh(folder: Path, **changes: torch.Tensor | None) -> None:
 
 
 def test_width_and_number_of_features_come_from_the_weights(folder: Path) -> None:
-    sae = TopKSae.load(folder, d_model=WIDTH)
+    sae = load_sae(folder, d_model=WIDTH).sae
     assert (sae.d_in, sae.d_sae, sae.k) == (WIDTH, D_SAE, K)
 
 
 def test_half_precision_weights_are_computed_with_in_full(folder: Path) -> None:
     _reweigh(folder, **{k: v.half() for k, v in load_file(folder / "sae_weights.safetensors").items()})
-    assert TopKSae.load(folder).w_enc.dtype == torch.float32
+    assert load_sae(folder).sae.w_enc.dtype == torch.float32
 
 
 def test_a_token_with_fewer_than_k_positive_features_has_zeros(folder: Path) -> None:
     _reweigh(folder, b_enc=torch.full((D_SAE,), -100.0))
-    codes = TopKSae.load(folder).encode(torch.zeros(3, WIDTH))
-    assert codes.values.shape == (3, K)
+    codes = load_sae(folder).sae.encode(torch.zeros(3, WIDTH))
+    assert (len(codes.values), codes.tokens().tolist()) == (3 * K, [0] * K + [1] * K + [2] * K)
     assert float(codes.values.abs().max()) == 0.0
 
 
 @pytest.mark.parametrize(
     ("config", "sentence"),
     [
-        ({"architecture": "jumprelu"}, "has the architecture 'jumprelu'; this version reads 'topk'"),
-        ({"normalize_activations": "layer_norm"}, "asks for normalize_activations='layer_norm'"),
-        ({"reshape_activations": "hook_z"}, "asks for reshape_activations='hook_z'"),
+        ({"architecture": "temporal"}, "has the architecture 'temporal'; those read here are"),
+        ({"architecture": "batchtopk"}, "has to be saved for inference first"),
+        ({"architecture": "standard", "activation_fn": "tanh-relu"}, "has the architecture 'tanh-relu'"),
+        ({"architecture": "jumprelu"}, "lacks the tensors threshold"),
+        ({"architecture": "gated"}, "lacks the tensors b_gate, b_mag, r_mag"),
+        ({"normalize_activations": "expected_average_only_in"}, "an average norm that its file does not hold"),
+        ({"normalize_activations": True}, "an average norm that its file does not hold"),
+        ({"normalize_activations": "covariance_whitening"}, "normalised by 'covariance_whitening'"),
+        ({"reshape_activations": "hook_z"}, "reads attention heads"),
+        ({"metadata": {"hook_name": "blocks.1.attn.hook_z"}}, "reads attention heads"),
+        ({"finetuning_scaling_factor": True}, "has a finetuning_scaling_factor"),
+        ({"activation_fn_kwargs": {"k": 4, "temperature": 2}}, "activation settings that are not known"),
         ({"k": 0}, "has k = 0; it must be a whole number from 1 to 64"),
         ({"k": None}, "has k = None"),
         ({"k": 65}, "has k = 65"),
@@ -64,7 +73,7 @@ def test_a_token_with_fewer_than_k_positive_features_has_zeros(folder: Path) -> 
 def test_settings_that_cannot_be_honoured_are_refused(folder: Path, config: dict[str, Any], sentence: str) -> None:
     _configure(folder, **config)
     with pytest.raises(ModelError) as refused:
-        TopKSae.load(folder)
+        load_sae(folder)
     assert sentence in str(refused.value)
 
 
@@ -81,23 +90,23 @@ def test_settings_that_cannot_be_honoured_are_refused(folder: Path, config: dict
 def test_damaged_weights_are_refused(folder: Path, weights: dict[str, torch.Tensor], sentence: str) -> None:
     _reweigh(folder, **weights)
     with pytest.raises(ModelError, match=sentence):
-        TopKSae.load(folder)
+        load_sae(folder)
 
 
 def test_a_width_that_does_not_fit_the_model_is_told_with_both_numbers(folder: Path) -> None:
     with pytest.raises(ModelError, match="reads vectors of width 32, but the model's residual stream has 576"):
-        TopKSae.load(folder, d_model=576)
+        load_sae(folder, d_model=576)
 
 
 def test_missing_and_broken_files_are_told_in_a_sentence(folder: Path) -> None:
     (folder / "cfg.json").write_text("[]")
     with pytest.raises(ModelError, match="is not a configuration"):
-        TopKSae.load(folder)
+        load_sae(folder)
     (folder / "cfg.json").write_text("{")
     with pytest.raises(ModelError, match="cannot be read"):
-        TopKSae.load(folder)
+        load_sae(folder)
     (folder / "sae_weights.safetensors").write_bytes(b"\x08")
     with pytest.raises(ModelError, match="cannot be read"):
-        TopKSae.load(folder)
-    with pytest.raises(ModelError, match="cannot be read"):
-        TopKSae.load(folder / "nowhere")
+        load_sae(folder)
+    with pytest.raises(ModelError, match="There is no SAE at"):
+        load_sae(folder / "nowhere")

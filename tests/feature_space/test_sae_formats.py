@@ -20,8 +20,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from fac_core.errors import ModelError
-from fac_core.feature_space.sae import Codes, Sae, TopK
+from fac_core.feature_space.sae import Sae
 from fac_core.feature_space.sae_formats import format_of, load_sae, sae_digest
+from tests.tiny import dense
 
 D_IN, D_SAE, K = 12, 40, 5
 Reference = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -36,11 +37,6 @@ def randn(*shape: int, seed: int = 0, scale: float = 1.0) -> Tensor:
 def residuals(n: int = 300) -> Tensor:
     """Vectors of very different norms, as a residual stream has them."""
     return randn(n, D_IN, seed=9) * torch.linspace(0.2, 6.0, n)[:, None]
-
-
-def dense(codes: Codes, d_sae: int = D_SAE) -> Tensor:
-    n = len(codes.offsets) - 1
-    return torch.zeros(n, d_sae).index_put_((codes.tokens(), codes.features), codes.values, accumulate=True)
 
 
 def keep_largest(pre: Tensor, k: int = K) -> Tensor:
@@ -301,6 +297,153 @@ def test_p5_p6_p7_codes_and_reconstruction_are_those_of_the_formats_definition(n
     acts, back = reference(x)
     assert loaded.format == expected_format
     assert 0 < int((acts > 0).sum()) < acts.numel()
-    assert torch.equal(dense(codes) > 0, acts > 0)
-    torch.testing.assert_close(dense(codes), acts, atol=2e-5, rtol=1e-4)
+    assert torch.equal(dense(codes, D_SAE) > 0, acts > 0)
+    torch.testing.assert_close(dense(codes, D_SAE), acts, atol=2e-5, rtol=1e-4)
     torch.testing.assert_close(loaded.sae.decode(codes, x), back, atol=2e-4, rtol=1e-4)
+
+
+def test_p7_the_codes_of_a_token_depend_on_no_other_token(tmp_path: Path) -> None:
+    dictionary_learning("BatchTopKSAE")(tmp_path)
+    sae = load_sae(tmp_path).sae
+    x = residuals()
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(dense(sae.encode(x[order]), D_SAE), dense(sae.encode(x), D_SAE)[order])
+    torch.testing.assert_close(dense(sae.encode(x[:1]), D_SAE), dense(sae.encode(x), D_SAE)[:1])
+
+
+@pytest.mark.parametrize("name", ["topk", "gated", "jumprelu"])
+def test_encoding_in_pieces_equals_encoding_at_once(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    CASES[name][1](tmp_path)
+    sae = load_sae(tmp_path).sae
+    x = residuals(50)
+    whole = sae.encode(x)
+    monkeypatch.setattr("fac_core.feature_space.sae.PRE_ELEMENTS", 7 * D_SAE)
+    pieces = sae.encode(x)
+    torch.testing.assert_close(dense(pieces, D_SAE), dense(whole, D_SAE))
+    assert torch.equal(pieces.offsets, whole.offsets)
+    torch.testing.assert_close(sae.decode(pieces, x), sae.decode(whole, x))
+
+
+def test_nothing_active_decodes_to_the_bias(tmp_path: Path) -> None:
+    gemma_scope(tmp_path)
+    sae = load_sae(tmp_path).sae
+    never = Sae(sae.w_enc, sae.b_enc - 1e4, sae.w_dec, sae.b_dec, sae.activation)
+    x = residuals(4)
+    codes = never.encode(x)
+    assert codes.offsets.tolist() == [0, 0, 0, 0, 0]
+    torch.testing.assert_close(never.decode(codes, x), sae.b_dec.expand(4, D_IN))
+
+
+def test_only_a_topk_sae_can_be_read_without_its_topk(tmp_path: Path) -> None:
+    gemma_scope(tmp_path)
+    with pytest.raises(ModelError, match="Only a Top-K SAE"):
+        load_sae(tmp_path).sae.without_topk()
+
+
+class Trap:
+    """Runs code when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (Path("sprung"),))
+
+
+@pytest.mark.parametrize("name", ["the paper's", "dictionary_learning, AutoEncoder"])
+def test_a_pickle_in_a_checkpoint_is_never_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    CASES[name][1](tmp_path)
+    (checkpoint,) = [path for path in tmp_path.iterdir() if path.suffix in {".pt", ".pth"}]
+    for write in (lambda: torch.save({"config": Trap(), "weight": {}}, checkpoint), lambda: _pickle(checkpoint)):
+        write()
+        with pytest.raises(ModelError, match="could run code and is refused"):
+            load_sae(tmp_path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def _pickle(path: Path) -> None:
+    path.write_bytes(pickle.dumps({"config": Trap()}))
+
+
+def test_a_folder_of_no_format_or_of_two_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="No SAE format fits"):
+        format_of(tmp_path)
+    gemma_scope(tmp_path)
+    sparsify(tmp_path)
+    with pytest.raises(ModelError, match="looks like sparsify and Gemma Scope at once"):
+        format_of(tmp_path)
+    with pytest.raises(ModelError, match="There is no SAE at"):
+        format_of(tmp_path / "nowhere")
+    assert format_of(tmp_path / "params.npz").name == "gemma_scope"
+
+
+def test_the_digest_follows_every_file_that_is_read_and_no_other(tmp_path: Path) -> None:
+    CASES["topk"][1](tmp_path)
+    before = sae_digest(tmp_path)
+    (tmp_path / "notes.txt").write_text("read by nobody")
+    assert sae_digest(tmp_path) == before
+    (tmp_path / "cfg.json").write_text((tmp_path / "cfg.json").read_text() + " ")
+    assert sae_digest(tmp_path) != before
+
+
+def edit(name: str, path: str, **changes: Any) -> Case:
+    """A case whose configuration was changed; a change under ``trainer`` for dictionary_learning."""
+
+    def write(folder: Path) -> Reference:
+        reference = CASES[name][1](folder)
+        found = json.loads((folder / path).read_text())
+        found.get("trainer", found).update(changes)
+        (folder / path).write_text(json.dumps(found))
+        return reference
+
+    return write
+
+
+LLAMA, HYPER = "llama scope, jumprelu", "hyperparams.json"
+REFUSED: dict[str, tuple[Case, str]] = {
+    "a transcoder of sparsify": (edit("sparsify", "cfg.json", transcode=True), "is a transcoder"),
+    "a skip connection": (edit("sparsify", "cfg.json", skip_connection=True), "has a skip connection"),
+    "signed codes": (edit("sparsify", "cfg.json", signed=True), "has signed codes"),
+    "another activation of sparsify": (edit("sparsify", "cfg.json", activation="groupmax"), "'groupmax'"),
+    "a k that is no number": (edit("sparsify", "cfg.json", k=None), "has k = None"),
+    "a k beyond the features": (edit("sparsify", "cfg.json", k=D_SAE + 1), f"from 1 to {D_SAE}"),
+    "a transcoder of Llama Scope": (edit(LLAMA, HYPER, hook_point_out="blocks.1.hook_mlp_out"), "is a transcoder"),
+    "a gated linear encoder": (edit(LLAMA, HYPER, use_glu_encoder=True), "gated linear encoder"),
+    "a scale token by token": (edit(LLAMA, HYPER, norm_activation="token-wise"), "normalised token-wise"),
+    "a scale without its number": (edit(LLAMA, HYPER, dataset_average_activation_norm=None), "can be applied"),
+    "another activation of Llama Scope": (edit(LLAMA, HYPER, act_fn="tanh"), "'tanh'"),
+    "another class": (edit("dictionary_learning, AutoEncoder", "config.json", dict_class="CrossCoder"), "'CrossCoder'"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_would_have_to_be_guessed_is_refused_with_a_sentence(what: str, tmp_path: Path) -> None:
+    write, words = REFUSED[what]
+    write(tmp_path)
+    with pytest.raises(ModelError, match=words) as refused:
+        load_sae(tmp_path)
+    assert str(tmp_path) in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name", ["topk", "gemma scope", LLAMA, "sparsify", "the paper's", "dictionary_learning, AutoEncoder"]
+)
+def test_a_truncated_or_foreign_file_is_a_sentence(name: str, tmp_path: Path) -> None:
+    CASES[name][1](tmp_path)
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        whole = path.read_bytes()
+        for damaged in (whole[: len(whole) // 2], b"", b"\x80\x04K\x01."):
+            path.write_bytes(damaged)
+            with pytest.raises(ModelError):
+                load_sae(tmp_path)
+        path.write_bytes(whole)
+    load_sae(tmp_path)
+
+
+def test_tensors_of_a_square_sae_are_told_apart(tmp_path: Path) -> None:
+    w = torch.eye(6)
+    config = {"architecture": "topk", "k": 2, "metadata": {"sae_lens_version": "6.0.0"}}
+    (tmp_path / "cfg.json").write_text(json.dumps(config))
+    for wrong in ("b_enc", "b_dec"):
+        tensors = {"W_enc": w, "W_dec": w.clone(), "b_enc": torch.zeros(6), "b_dec": torch.zeros(6)}
+        save_file({**tensors, wrong: torch.zeros(5)}, tmp_path / "sae_weights.safetensors")
+        with pytest.raises(ModelError, match="do not fit each other"):
+            load_sae(tmp_path)

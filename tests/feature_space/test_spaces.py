@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from fac_core.errors import InputError, ModelError, StoreError
 from fac_core.feature_space import spaces
-from fac_core.feature_space.space import SpaceSpec, read_card, sae_digest
+from fac_core.feature_space.space import SpaceSpec, read_card
 from fac_core.workspace import Workspace
 
 SPEC = SpaceSpec("Name", "model", "b" * 64, 15, 30, "sae", "5" * 64, 128, 8)
@@ -123,8 +123,6 @@ def test_a_missing_or_incomplete_card_is_told_in_a_sentence(tmp_path: Path) -> N
     (tmp_path / "card.json").write_text('{"block": 1}')
     with pytest.raises(ModelError, match="does not say n_blocks"):
         read_card(tmp_path)
-    with pytest.raises(ModelError, match=r"has no cfg\.json"):
-        sae_digest(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from fac_core.cli import app
-from fac_core.feature_space.sae import TopKSae
+from fac_core.feature_space.sae_formats import load_sae
 from fac_core.feature_space.training.recipe import load_recipe
 from tests.tiny import LABELLED_TEXTS
 
@@ -70,7 +70,7 @@ def test_twenty_steps_of_the_shipped_recipe_give_an_sae_with_a_card(recipe: Path
     assert card["steps"] == STEPS and card["samples"] == STEPS * 256
     assert set(card["sources"]) == {source.path for source in load_recipe(recipe).corpus.source}  # type: ignore[call-overload]
     assert 0 < float(str(card["fvu"])) < 1 and float(str(card["l0"])) <= 4 and int(str(card["heldout_tokens"])) > 0
-    sae = TopKSae.load(out)
+    sae = load_sae(out).sae
     assert sae.w_dec.shape == (64, 32)
     norms = sae.w_dec.norm(dim=1)
     assert torch.allclose(norms, norms.mean().expand_as(norms), rtol=1e-2)

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from fac_core.errors import InputError
-from fac_core.feature_space.sae import TopKSae
+from fac_core.feature_space.sae_formats import load_sae
 from fac_core.feature_space.training.export import export_saelens
 from fac_core.feature_space.training.loop import Activations, mean_norm_scale, train
 from fac_core.feature_space.training.measure import measure
 from fac_core.feature_space.training.recipe import Corpus, Recipe, SaePart, SpacePart, TrainingPart
 from fac_core.feature_space.training.topk_trainer import TopKTrainer
+from tests.tiny import dense
 
 
 def recipe(samples: int = 640, **training: float) -> Recipe:
@@ -95,16 +96,14 @@ def test_the_exported_sae_reads_the_unscaled_residual_stream(tmp_path: Path) -> 
         metadata={},
         dtype="float32",
     )
-    sae = TopKSae.load(tmp_path / "sae")
+    sae = load_sae(tmp_path / "sae").sae
     x = torch.from_numpy(residuals()[0].astype(np.float32))
     values, features = ((x * scale - trainer.b_dec) @ trainer.w_enc.T + trainer.b_enc).topk(4)
     expected = torch.zeros(len(x), 40).scatter(1, features, values.relu())
     codes = sae.encode(x)
-    torch.testing.assert_close(
-        torch.zeros(len(x), 40).scatter(1, codes.features, codes.values), expected, atol=1e-4, rtol=1e-4
-    )
+    torch.testing.assert_close(dense(codes, 40), expected, atol=1e-4, rtol=1e-4)
     decoded = (expected @ trainer.w_dec + trainer.b_dec) / scale
-    torch.testing.assert_close(sae.decode(codes), decoded, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(sae.decode(codes, x), decoded, atol=1e-3, rtol=1e-3)
     card = measure(tmp_path / "sae", residuals())
     assert 0 < card.fvu < 1.5
     assert card.tokens == 500

@@ -72,8 +72,8 @@ def _rest(
         return Gated(r_mag, b_gate, b_mag), None, b_dec
     if kind == "AutoEncoderTopK":
         b_enc, b_dec = pick(path, tensors, ["encoder.bias", "b_dec"])
-        k = tensors.get("k", trainer.get("k"))
-        return TopK(whole_k(path, int(k) if hasattr(k, "ndim") else k)), b_enc, b_dec
+        k = int(tensors["k"]) if "k" in tensors else trainer.get("k")
+        return TopK(whole_k(path, k)), b_enc, b_dec
     b_enc, b_dec, threshold = pick(
         path, tensors, ["encoder.bias" if kind == "BatchTopKSAE" else "b_enc", "b_dec", "threshold"]
     )

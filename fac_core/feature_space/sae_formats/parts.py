@@ -81,18 +81,16 @@ def make_sae(
     d_sae, d_in = w_enc.shape
     b_enc = w_enc.new_zeros(d_sae) if b_enc is None else b_enc
     b_dec = w_dec.new_zeros(d_in) if b_dec is None else b_dec
-    given: dict[tuple[int, ...], list[Tensor]] = {(d_sae, d_in): [w_dec], (d_sae,): [b_enc], (d_in,): [b_dec]}
+    given: list[tuple[Tensor, tuple[int, ...]]] = [(w_dec, (d_sae, d_in)), (b_enc, (d_sae,)), (b_dec, (d_in,))]
     if isinstance(activation, JumpRelu):
-        given[(d_sae,)].append(activation.threshold)
+        given.append((activation.threshold, (d_sae,)))
     elif isinstance(activation, Gated):
-        given[(d_sae,)] += [activation.r_mag, activation.b_gate, activation.b_mag]
+        given += [(tensor, (d_sae,)) for tensor in (activation.r_mag, activation.b_gate, activation.b_mag)]
     elif isinstance(activation, TopK) and not 1 <= activation.k <= d_sae:
-        raise ModelError(
-            f"The SAE in {path} has k = {activation.k!r}; it must be a whole number from 1 to {d_sae}."
-        )
-    if any(tuple(tensor.shape) != shape for shape, tensors in given.items() for tensor in tensors):
+        raise ModelError(f"The SAE in {path} has k = {activation.k!r}; it must be a whole number from 1 to {d_sae}.")
+    if any(tuple(tensor.shape) != shape for tensor, shape in given):
         raise ModelError(f"The SAE in {path} has tensors whose shapes do not fit each other.")
-    if not all(bool(tensor.isfinite().all()) for tensor in [w_enc, *sum(given.values(), [])]):
+    if not all(bool(tensor.isfinite().all()) for tensor in [w_enc, *(tensor for tensor, _ in given)]):
         raise ModelError(f"The SAE in {path} holds values that are not numbers, so the file is damaged.")
     if normalise not in NORMALISATIONS:
         raise ModelError(
@@ -140,7 +138,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ModelError: missing, damaged, or no object.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"The file {path} cannot be read: {str(error).splitlines()[0]}") from error
     if not isinstance(found, dict):
@@ -177,7 +175,7 @@ def read_npz(path: Path) -> dict[str, Tensor]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(np.ascontiguousarray(arrays[name])) for name in arrays.files}
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise ModelError(f"The file {path} cannot be read: {str(error).splitlines()[0]}") from error
 
 
@@ -194,9 +192,10 @@ def read_torch(path: Path) -> dict[str, Any]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
         raise ModelError(
-            f"The file {path} cannot be read as tensors and plain values ({str(error).splitlines()[0][:120]}); anything "
-            "else in a checkpoint could run code and is refused."
+            f"The file {path} cannot be read as tensors and plain values ({reason}); anything else in a checkpoint "
+            "could run code and is refused."
         ) from error
     if not isinstance(found, dict):
         raise ModelError(f"The file {path} holds no dictionary of tensors.")

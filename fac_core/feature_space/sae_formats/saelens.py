@@ -1,4 +1,4 @@
-"""SAELens folders, of today and from before version 6: Top-K, standard, JumpReLU, gated; BatchTopK is saved as JumpReLU.
+"""SAELens folders, of today and of before version 6: Top-K, standard, JumpReLU (also BatchTopK when saved), gated.
 
 Defaults that a file leaves out are those SAELens itself fills in (``handle_pre_6_0_config``); what it would only warn
 about, such as a scale of the activations that is not in the file, is refused.

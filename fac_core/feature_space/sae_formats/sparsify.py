@@ -1,4 +1,4 @@
-"""EleutherAI sparsify folders: Top-K on the pre-activations of x minus the decoder bias (a transcoder takes x as it is).
+"""Folders of EleutherAI sparsify: Top-K on the pre-activations of x minus the decoder bias.
 
 SAELens' own reader of this format transposes the decoder and leaves the bias out for unit-norm decoders; the reference
 here is sparsify's definition.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.feature_space.extractor import Health
-from fac_core.feature_space.sae import TopKSae
+from fac_core.feature_space.sae_formats import load_sae
 
 CHUNK = 2048
 
@@ -34,7 +34,7 @@ def measure(folder: Path, heldout: list[NDArray[np.float16]]) -> Measured:
     """Measure the exported SAE of `folder` on held-out residual shards."""
     import torch
 
-    sae = TopKSae.load(folder)
+    sae = load_sae(folder).sae
     health = Health()
     fired = torch.zeros(sae.d_sae)
     sample: list[NDArray[np.float32]] = []
@@ -44,7 +44,7 @@ def measure(folder: Path, heldout: list[NDArray[np.float16]]) -> Measured:
             codes = sae.encode(x)
             active = codes.values > 0
             fired.index_add_(0, codes.features[active], torch.ones(int(active.sum())))
-            health.add(x, sae.decode(codes), int(active.sum()))
+            health.add(x, sae.decode(codes, x), int(active.sum()))
             if len(sample) < 50:
                 sample.append(codes.values[active].numpy())
     values = np.concatenate(sample)
