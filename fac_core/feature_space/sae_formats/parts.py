@@ -138,12 +138,12 @@ def read_json(path: Path) -> dict[str, Any]:
         ModelError: missing, damaged, or no object.
     """
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ModelError(f"The file {path} cannot be read: {str(error).splitlines()[0]}") from error
     if not isinstance(found, dict):
         raise ModelError(f"The file {path} is not a configuration.")
-    return found
+    return dict(found)
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
