@@ -118,8 +118,8 @@ def cached_contents(database: Database, space_id: str) -> pa.Table:
 def cached_activations(database: Database, space_id: str) -> pa.Table:
     """Active features keyed by content: (content_hash, feature_id, value, token_pos, char_start, char_end)."""
     return database.arrow(
-        "SELECT c.content_hash, a.feature_id, a.value, CAST(a.token_pos AS SMALLINT) AS token_pos, a.char_start, "
-        "a.char_end FROM activation a JOIN content c USING (content_id) "
+        "SELECT c.content_hash, a.feature_id, a.value, a.token_pos, a.char_start, a.char_end "
+        "FROM activation a JOIN content c USING (content_id) "
         "WHERE a.space_id = ? ORDER BY c.content_hash, a.feature_id",
         [space_id],
     )
