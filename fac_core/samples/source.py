@@ -108,7 +108,7 @@ def shown_name(filename: str) -> str:
 
 def plain_words(text: str) -> str:
     """Text on one line without characters that cannot be seen."""
-    return "".join(char for char in " ".join(text.split()) if char.isprintable())
+    return " ".join("".join(char for char in text if char.isprintable() or char.isspace()).split())
 
 
 def _unpack(file: IO[bytes], head: bytes) -> IO[bytes]:

@@ -305,8 +305,13 @@ def test_a_name_of_a_file_or_dataset_is_never_a_path(ws: Workspace, tmp_path: Pa
 
     path = jsonl(tmp_path / "a.jsonl", GOOD)
     report = import_dataset(ws, path, "../../<b>evil</b>\x00.jsonl", "seed")
-    assert report.name == "b>evil<" or "/" not in report.name
-    assert not (tmp_path.parent / "evil").exists()
+    assert report.name == "b>"
+    named = import_dataset(ws, path, "..\\..\\set.jsonl", "pool", "../../<b>evil</b>\n\u202e\x00")
+    assert named.name == "../../<b>evil</b>"
+    assert ws.database.rows("SELECT name, source FROM dataset ORDER BY created_at, dataset_id") == [
+        ("b>", "b>.jsonl"),
+        ("../../<b>evil</b>", "set.jsonl"),
+    ]
 
 
 strange = st.dictionaries(
