@@ -9,6 +9,10 @@ from fac_core.coverage.gaps import Gap, gaps
 from fac_core.coverage.measure import SATURATED_FAC, Coverage, coverage
 from fac_core.coverage.states import STATES
 from fac_core.coverage.sweep import SweepPoint, sweep
+from fac_core.features import description
+from fac_core.features.refresh import refresh
+from fac_core.jobs import owner
+from fac_core.workspace import Workspace
 from pages.ui import chrome, coverage_views, curves, provenance, services, theme, threshold
 from pages.ui.services import Here
 
@@ -100,6 +104,44 @@ def show_threshold(here: Here, points: list[SweepPoint]) -> None:
     st.caption("Solid line: the δ in use. Dashed: calibrated for this space. Left end: the paper's δ = 0.")
 
 
+def is_current(ws: Workspace, space_id: str, _delta: float) -> bool:
+    """Whether the features were described from the data and the project's δ as they are."""
+    return description.is_current(ws, space_id)
+
+
+@services.guarded
+def describe_anew() -> None:
+    """Take over the button."""
+    here = services.here()
+    refresh(here.ws, here.space_id)
+
+
+def show_description(here: Here, looked_at: float) -> None:
+    """From what names, relevance and families were made, where that is not what is looked at."""
+    made = description.made(here.ws, here.space_id)
+    current = services.cached(is_current, here, here.space_id, here.delta)
+    if made is not None and current and made.delta == looked_at:
+        return
+    if made is None:
+        said = "The features have not been described from these data yet."
+    elif made.delta != looked_at:
+        said = f"Families and themes are those at δ = {made.delta:g}."
+    else:
+        said = "Names, relevance and families are of earlier data."
+    at_it = any(job.active and job.kind in (description.KIND, description.READING) for job in owner.jobs(here.ws))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(said, width="content")
+        if not current:
+            st.button(
+                "Describing the features …" if at_it else "Describe the features anew",
+                type="tertiary",
+                key="describe_anew",
+                disabled=at_it,
+                on_click=describe_anew,
+                help="A short job; it works with the project's δ. What people said about features stays.",
+            )
+
+
 def show(here: Here) -> None:
     """The page."""
     space_id = chrome.need_space(here)
@@ -116,7 +158,8 @@ def show(here: Here) -> None:
     head = st.container()
     left, right = st.columns([5, 6], gap="large")
     with left:
-        here = threshold.slider(here, points)
+        project, here = here, threshold.slider(here, points)
+        show_description(project, here.delta)
         cov = services.cached(coverage, here, space_id, here.delta)
         one, two = st.columns(2, gap="medium")
         with one:
