@@ -30,7 +30,7 @@ def parquet_rows(source: Source) -> Iterator[tuple[list[str], Iterator[Row]]]:
         try:
             parquet = pq.ParquetFile(file)
             columns = unique_names(parquet.schema_arrow.names)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{source.name} is no readable Parquet file; write it again.") from error
         groups = range(parquet.metadata.num_row_groups)
         if sum(parquet.metadata.row_group(i).total_byte_size for i in groups) > MAX_UNPACKED:

@@ -45,9 +45,9 @@ class BadCell:
         return f"({self.reason})"
 
 
-def lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes, bool]]:
-    """(number from 1, line without its end, whether it was longer than `MAX_LINE` and cut)."""
-    for number in itertools.count(1):
+def lines(stream: io.BufferedIOBase, first: int = 1) -> Iterator[tuple[int, bytes, bool]]:
+    """(number, line without its end, whether it was longer than `MAX_LINE` and cut)."""
+    for number in itertools.count(first):
         line = stream.readline(MAX_LINE)
         if not line:
             return

@@ -132,18 +132,61 @@ def test_a_bad_json_line_costs_itself_alone(tmp_path: Path, line: str, problem: 
     assert found[1].number == 2 and found[1].raw == line
 
 
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('["bad"]', "is a list, not an object"),
+        ("[]", "is a list, not an object"),
+        ('[{"text": "a row of an array"}]', "is a list, not an object"),
+        ("[broken", "is not valid JSON"),
+        ("[1, 2", "is not valid JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[\udcff", "is not valid UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("blank", ["", "\n\n"])
+def test_a_bad_first_json_line_costs_itself_alone(tmp_path: Path, line: str, problem: str, blank: str):
+    path = tmp_path / "a.jsonl"
+    text = "\n".join([blank + line, "{broken", json.dumps(GOOD[0]), "", json.dumps(GOOD[1])])
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    found = read(path)
+    assert [row.problem is None for row in found] == [False, False, True, True]
+    assert problem in str(found[0].problem)
+    assert [row.number for row in found] == [n + len(blank) for n in (1, 2, 3, 5)]
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2])
+@pytest.mark.parametrize("around", ["", "\n \n"])
+def test_an_array_is_read_however_it_is_laid_out(tmp_path: Path, indent: int | None, around: str):
+    path = tmp_path / "a.json"
+    path.write_text(f"{around}{json.dumps(GOOD, indent=indent)}{around}", encoding="utf-8")
+    assert values(path) == GOOD
+    path.write_text("[\n" + ",\n".join(map(json.dumps, GOOD)) + "\n]\n", encoding="utf-8")
+    assert values(path) == GOOD
+    assert [row.number for row in read(path)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"text": "a"}, {"text": ]',
+        '[\n{"text": "a"},\n{"text": "b"}\n',
+        '[\n  {\n    "text": "a"\n  },\n  {\n    "text": \n  }\n]',
+        '[{"text": "a"},\n {"text": "b"},\n {"text": "c"\n',
+    ],
+)
+def test_a_damaged_json_array_is_refused_whole(tmp_path: Path, text: str):
+    path = tmp_path / "a.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"a\.json is not valid JSON"):
+        read(path)
+
+
 def test_a_line_of_hundreds_of_megabytes_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(rows_module, "MAX_LINE", 1000)
     found = read(jsonl(tmp_path / "a.jsonl", [GOOD[0], {"text": "x" * 10_000}, GOOD[1]]))
     assert [row.number for row in found] == [1, 2, 3]
     assert "is longer than" in str(found[1].problem) and len(found[1].raw) <= 1000
-
-
-def test_a_damaged_json_array_is_refused_whole(tmp_path: Path):
-    path = tmp_path / "a.json"
-    path.write_text('[{"text": "a"}, {"text": ]', encoding="utf-8")
-    with pytest.raises(InputError, match=r"a\.json is not valid JSON"):
-        read(path)
 
 
 def test_elements_of_an_array_that_are_no_rows_are_bad_rows(tmp_path: Path):
@@ -336,6 +379,14 @@ def test_any_bytes_are_read_or_refused_with_a_sentence(data: bytes, name: str):
                 assert row.number > 0 and isinstance(row.raw, str)
     except InputError as error:
         assert str(error).endswith(".")
+
+
+def test_a_parquet_file_with_column_names_that_are_no_text_is_refused(tmp_path: Path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a"], "unusual": ["b"]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"unusual", b"\xff" * 7))
+    with pytest.raises(InputError, match="no readable Parquet file"):
+        read(path)
 
 
 def test_columns_of_one_name_are_told_apart_in_every_format(tmp_path: Path):
