@@ -27,6 +27,7 @@ from fac_core.store import jobs as store
 from fac_core.workspace import Workspace, now
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 ACTIVE = {"queued", "running", "cancelling"}
@@ -67,19 +68,34 @@ class Job:
         return self.state in RESUMABLE
 
 
-def start(ws: Workspace, kind: str, title: str, spec: dict[str, Any], inputs: dict[str, pa.Table] | None = None) -> str:
+@contextmanager
+def turn(ws: Workspace) -> Iterator[None]:
+    """What begins, ends or follows work on a project takes turns; within a turn of one's own others may be nested."""
+    with _lock(ws):
+        yield
+
+
+def start(
+    ws: Workspace,
+    kind: str,
+    title: str,
+    spec: dict[str, Any],
+    inputs: dict[str, pa.Table] | None = None,
+    beside: Callable[[duckdb.DuckDBPyConnection], None] = lambda _: None,
+) -> str:
     """Start a job in a process of its own; returns its id, which sorts by time.
 
-    A job of the same kind and spec that is queued or running is not started again: its id is returned.
+    A job of the same kind and spec that is queued or running is not started again: its id is returned. `beside` writes
+    rows that belong to a new job, in the transaction that notes it.
 
     Raises:
         InputError: unknown kind.
-        StoreError: the job folder cannot be written.
+        StoreError: the job folder cannot be written; nothing is left of the job.
     """
     if kind not in KINDS:
         raise InputError(f"There is no kind of job called {kind!r}.")
     spec = json.loads(json.dumps(spec))
-    with _turn(ws):
+    with turn(ws):
         for row in store.active_jobs(ws.database):
             if row.kind == kind and row.spec == spec and row.state != "cancelling":
                 return row.job_id
@@ -87,11 +103,15 @@ def start(ws: Workspace, kind: str, title: str, spec: dict[str, Any], inputs: di
         job_id = f"{at:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
         try:
             folder = JobFolder.create(ws.jobs / job_id, kind, spec, inputs or {})
-        except OSError as error:
-            shutil.rmtree(ws.jobs / f".{job_id}", ignore_errors=True)
-            raise StoreError(write_error(ws.jobs, error)) from error
-        with ws.database.transaction() as cursor:
-            store.insert_job(cursor, job_id, kind, title, spec, at)
+            with ws.database.transaction() as cursor:
+                store.insert_job(cursor, job_id, kind, title, spec, at)
+                beside(cursor)
+        except BaseException as error:
+            for name in (job_id, f".{job_id}"):
+                shutil.rmtree(ws.jobs / name, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise StoreError(write_error(ws.jobs, error)) from error
+            raise
         _launch(ws, folder)
         return job_id
 
@@ -102,7 +122,7 @@ def resume(ws: Workspace, job_id: str) -> None:
     Raises:
         InputError: unknown job, one that is active or completed, or one whose folder is gone.
     """
-    with _turn(ws):
+    with turn(ws):
         row = _row(ws, job_id)
         if row.state in ACTIVE:
             return
@@ -123,7 +143,7 @@ def cancel(ws: Workspace, job_id: str) -> None:
     Raises:
         InputError: unknown job.
     """
-    with _turn(ws):
+    with turn(ws):
         row = _row(ws, job_id)
         if row.state in ACTIVE:
             (ws.jobs / job_id).mkdir(parents=True, exist_ok=True)
@@ -224,9 +244,3 @@ def _job(ws: Workspace, row: store.JobRow) -> Job:
 def _lock(ws: Workspace) -> threading.RLock:
     with _locks_guard:
         return _locks.setdefault(ws.root, threading.RLock())
-
-
-@contextmanager
-def _turn(ws: Workspace) -> Iterator[None]:
-    with _lock(ws):
-        yield
