@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import csv
 import gzip
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +25,7 @@ from fac_core.errors import InputError
 from fac_core.samples import reading_csv, reading_json
 from fac_core.samples import rows as rows_module
 from fac_core.samples import source as source_module
+from fac_core.samples.importing import pasted
 from fac_core.samples.source import Source, shown_name
 from fac_core.samples.tables import open_table
 from tests.samples.files import GOOD, jsonl
@@ -406,7 +409,14 @@ def test_columns_of_one_name_are_told_apart_in_every_format(tmp_path: Path):
         ("a.csv", b"PK\x03\x04rest of a workbook", "Excel"),
         ("a.txt", b"%PDF-1.7", "PDF"),
         ("a.jsonl", pickle.dumps({"text": "a"}), "pickle"),
-        ("a.csv", b"12345678DUCK", "DuckDB"),
+        ("a.jsonl", pickle.dumps({"text": "a"}, protocol=2), "pickle"),
+        ("a.csv", b"\x8e\x01\xff\x00abcdDUCK\x43\x00" + bytes(100), "DuckDB"),
+        ("a.duckdb", b"\x8e\x01\xff\x00abcdDUCK\x43\x00" + bytes(100), "DuckDB"),
+        ("a.csv", bz2.compress(b"text\na\n"), "packed with bzip2"),
+        ("a.csv.bz2", bz2.compress(b""), "packed with bzip2"),
+        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "old Excel"),
+        ("a.pdf", b"%PDF-1.4\r\n%\xe2\xe3\xcf\xd3", "PDF"),
+        ("a.csv.gz", gzip.compress(b"PK\x03\x04rest of a workbook"), "Excel"),
         ("a.doc", b"words", "no known format"),
         ("noending", b"words", "no known format"),
         ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 1000, mtime=0)[:40], "damaged or cut off"),
@@ -423,6 +433,42 @@ def test_a_file_that_cannot_be_read_gets_one_sentence(tmp_path: Path, name: str,
     with pytest.raises(InputError, match=sentence) as caught:
         read(path)
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+def test_a_duckdb_file_is_known(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    duckdb.connect(str(path)).close()
+    with pytest.raises(InputError, match="is a DuckDB database"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SHOOT A DUCK ON MY LAWN",
+        "12345678DUCK",
+        "%PDF files: how do I open them?",
+        "%PDF-1.7 files: how do I open them?",
+        "BZhang is a name",
+        "BZh9 is no name",
+        "PAR1 is the first of four parts",
+        "PK stands for knock-out in Dutch",
+    ],
+)
+def test_a_text_that_begins_like_another_format_is_a_text(tmp_path: Path, text: str):
+    path = tmp_path / "a.txt"
+    path.write_text(text, encoding="utf-8")
+    assert values(path) == [{"text": text}]
+    (tmp_path / "a.csv").write_text(f"{text}\nb\n", encoding="utf-8")
+    assert values(tmp_path / "a.csv") == [{text: "b"}]
+
+
+@pytest.mark.parametrize(
+    "text", ["PAR1 of 2, not PAR1", "%PDF-1.7", "BZh91AY&SY", "PK\x03\x04", "12345678DUCK\x43" + "\0" * 99]
+)
+def test_what_was_pasted_is_text_however_it_begins(text: str):
+    with open_table(pasted(text)) as table:
+        assert [row.values for row in table.rows] == [{"text": text}]
 
 
 def test_a_missing_file_and_a_folder_get_a_sentence(tmp_path: Path):
