@@ -31,7 +31,7 @@ class SpaceSpec:
     name: str
     """Shown to people; not part of the identity."""
     backbone: str
-    """``embedded``, a local model folder, or a hub id."""
+    """``embedded``, a local model folder, or the name of a model on the Hugging Face Hub."""
     backbone_digest: str
     block: int
     """Output of this block, counted from 1."""
@@ -46,11 +46,15 @@ class SpaceSpec:
     mask: str = "content tokens of one user turn"
     max_length: int = 512
     dtype: str = "float32"
+    revision: str = ""
+    """Commit of a model on the Hub; empty for others, which are told by their digest."""
 
     @property
     def space_id(self) -> str:
         """Identity of the space, 16 hex characters."""
         identity = {key: value for key, value in asdict(self).items() if key not in _NOT_IDENTITY}
+        if not self.revision:
+            del identity["revision"]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
@@ -145,16 +149,9 @@ def sae_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in ("cfg.json", "sae_weights.safetensors"):
         try:
-            digest.update((folder / name).read_bytes())
+            with (folder / name).open("rb") as handle:
+                while piece := handle.read(1 << 22):
+                    digest.update(piece)
         except OSError as error:
             raise ModelError(f"The SAE folder {folder} has no {name}.") from error
     return digest.hexdigest()
-
-
-def backbone_location(spec: SpaceSpec) -> Path:
-    """Folder the backbone of a space is loaded from."""
-    if spec.backbone == EMBEDDED:
-        from fac_core.feature_space import embedded
-
-        return embedded.backbone_folder()
-    return Path(spec.backbone)
