@@ -122,4 +122,9 @@ MIGRATIONS: list[str] = [
         space_id VARCHAR PRIMARY KEY, fingerprint VARCHAR NOT NULL, delta DOUBLE NOT NULL, made_at TIMESTAMP NOT NULL);
     ALTER TABLE relevance DROP COLUMN data_version;
     """,
+    # 3: an approval can say the label; an edit keeps its fields one by one (older edits have the task's item as text)
+    """
+    ALTER TABLE decision ADD COLUMN label VARCHAR;
+    ALTER TABLE decision ADD COLUMN fields JSON;
+    """,
 ]
