@@ -6,7 +6,7 @@ import streamlit as st
 
 from fac_core.coverage import worklist
 from fac_core.coverage.gaps import Gap, gaps
-from fac_core.coverage.measure import SATURATED_FAC, Coverage, coverage
+from fac_core.coverage.measure import Coverage, coverage
 from fac_core.coverage.states import STATES
 from fac_core.coverage.sweep import SweepPoint, sweep
 from fac_core.features import description
@@ -35,16 +35,17 @@ def sentence(cov: Coverage, found: list[Gap]) -> str:
 
 
 def saturated(cov: Coverage) -> str:
-    """Why this δ tells little apart, and what to do."""
-    if cov.fac > SATURATED_FAC:
-        return (
-            f"The set is saturated at δ = {cov.delta:g}: nearly everything counts as covered, so FAC tells little "
-            "apart. Raise δ to see finer gaps."
-        )
+    """Why FAC tells little apart at this δ, and what to do."""
+    return f"The seed set is saturated at {theme.threshold(cov.delta)}: {theme.TERMS['saturated']}"
+
+
+def low_power(cov: Coverage) -> str:
+    """Why so little of what is open can be called missing, and what to do."""
+    could = "none" if not cov.n_powered else f"only {theme.count(cov.n_powered)}"
     return (
-        f"Only {theme.plural(cov.n_gap_families, 'gap')} at δ = {cov.delta:g} would have been expected often enough in "
-        "the seed to be called missing. The other open features are too rare in the anchor for a seed set of this "
-        "size; a larger seed or anchor tells more, or another δ."
+        f"The seed set leaves {theme.plural(cov.n_open, 'feature')} of the anchor open at "
+        f"{theme.threshold(cov.delta)}, but {could} of them would be expected often enough in a seed set of this size "
+        "to be called missing. The others are rare in the anchor; a larger seed or anchor tells more, or a lower δ."
     )
 
 
@@ -66,7 +67,7 @@ def show_fac(here: Here, cov: Coverage) -> None:
         key="fac",
         cli=f"coverage --delta {here.delta:g}",
         python="from fac_core.coverage.measure import coverage\ncoverage(ws, space_id, delta)",
-        facts={"F(P)": cov.n_anchor, "covered": cov.n_covered, "with approved samples": cov.n_after},
+        facts={"F(P)": cov.n_anchor, "covered": cov.n_covered, "with added samples": cov.n_after},
     )
 
 
@@ -171,6 +172,8 @@ def show(here: Here) -> None:
     chrome.chips([(state, theme.count(cov.states.get(state, 0))) for state in STATES])
     if cov.saturated:
         chrome.notice(saturated(cov), "warning")
+    elif cov.low_power:
+        chrome.notice(low_power(cov), "note")
     found = services.cached(gaps, here, space_id, here.delta)
     n_listed = len(worklist.in_worklist(here.ws, space_id))
     with head:
