@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from fac_core.errors import InputError, StoreError
 from fac_core.jobs import process
 from fac_core.jobs.folder import JobFolder
-from fac_core.jobs.follow import end, refresh, write_error
+from fac_core.jobs.follow import at_work, end, refresh, write_error
 from fac_core.jobs.kinds import KINDS
 from fac_core.store import jobs as store
 from fac_core.workspace import Workspace, now
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from fac_core.store.database import Database
+
 ACTIVE = {"queued", "running", "cancelling"}
 RESUMABLE = {"interrupted", "failed", "cancelled"}
 
 _locks: dict[Path, threading.RLock] = {}
 _locks_guard = threading.Lock()
+_cleared: WeakSet[Database] = WeakSet()
 
 
 @dataclass(frozen=True)
@@ -140,12 +144,14 @@ def resume(ws: Workspace, job_id: str) -> None:
 def cancel(ws: Workspace, job_id: str) -> None:
     """Ask a job to stop; what it has finished is kept and `resume` goes on from there.
 
+    A living worker is stopped whatever was noted about its job.
+
     Raises:
         InputError: unknown job.
     """
     with turn(ws):
         row = _row(ws, job_id)
-        if row.state in ACTIVE:
+        if row.state in ACTIVE or at_work(JobFolder(ws.jobs / job_id)) is not None:
             (ws.jobs / job_id).mkdir(parents=True, exist_ok=True)
             (ws.jobs / job_id / "cancel").touch()
             with ws.database.transaction() as cursor:
@@ -161,6 +167,7 @@ def poll(ws: Workspace) -> list[Job]:
     if lock.acquire(blocking=False):
         try:
             process.reap()
+            _clear_unborn(ws)
             for row in store.active_jobs(ws.database):
                 refresh(ws, row)
         finally:
@@ -171,6 +178,11 @@ def poll(ws: Workspace) -> list[Job]:
 def jobs(ws: Workspace, limit: int = 20) -> list[Job]:
     """The newest jobs first, with the progress of those that run."""
     return [_job(ws, row) for row in store.job_rows(ws.database, limit)]
+
+
+def active(ws: Workspace) -> list[Job]:
+    """All jobs that have not ended, oldest first."""
+    return [_job(ws, row) for row in store.active_jobs(ws.database)]
 
 
 def get(ws: Workspace, job_id: str) -> Job:
@@ -210,6 +222,21 @@ def _launch(ws: Workspace, folder: JobFolder) -> None:
         process.launch(folder.root)
     except OSError as error:
         end(ws, folder, "failed", f"The worker process could not be started: {error.strerror or error}.")
+
+
+def _clear_unborn(ws: Workspace) -> None:
+    """Once for each opening of a project, remove folders of jobs whose making was cut short: never noted nor started.
+
+    A folder with a journal has been worked on and stays, whatever became of its row.
+    """
+    if ws.database in _cleared:
+        return
+    _cleared.add(ws.database)
+    known = store.job_ids(ws.database)
+    for folder in ws.jobs.iterdir() if ws.jobs.is_dir() else ():
+        unborn = folder.name not in known and not (folder / "journal.jsonl").exists()
+        if unborn and (folder.name.startswith(".") or (folder / "spec.json").is_file()):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _row(ws: Workspace, job_id: str) -> store.JobRow:
