@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
@@ -79,21 +78,11 @@ def _existing(info: DemoInfo) -> Workspace | None:
 
 def _create(info: DemoInfo) -> Workspace:
     name, number = f"Demo · {info.title}", 1
-    while (folder := workspace.home() / workspace.slug(name)).exists():
-        if not _is_project(folder) and {path.name for path in folder.iterdir()} <= {workspace.PROJECT_FILE}:
-            shutil.rmtree(folder)  # an earlier making ended before there was anything in it
-            break
+    taken = {project.name for project in workspace.list_projects()}
+    while name in taken:
         number += 1
         name = f"Demo {number} · {info.title}"
     return workspace.create(name, info.task, demo=info.id)
-
-
-def _is_project(folder: Path) -> bool:
-    try:
-        workspace.project_info(folder)
-    except InputError:
-        return False
-    return True
 
 
 def _fill(ws: Workspace, folder: Path) -> None:

@@ -1,13 +1,17 @@
 """A project is one folder: its store, its jobs and its exports; nothing of it lies anywhere else.
 
-The folder's name is made by us from the project's name, so a name can hold anything and never becomes a path.
+The folder's name is made by us from the project's name, so a name can hold anything and never becomes a path; where
+two names make the same, a number tells the folders apart. A folder gets its name when the project in it is whole.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import secrets
+import shutil
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +21,7 @@ from fac_core.errors import InputError, StoreError
 from fac_core.store.database import Database, data_version, get_meta, set_meta
 
 PROJECT_FILE = "project.json"
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
 
 def home() -> Path:
@@ -84,24 +89,53 @@ def create(name: str, task: str, *, demo: str | None = None, root: Path | None =
     """Make a new project in `root` (default: `home()`).
 
     Raises:
-        InputError: empty name, unknown task, or the folder exists already.
+        InputError: empty name, unknown task, or there is a project of this name.
         StoreError: the folder cannot be written.
     """
     from fac_core.tasks import load_task
 
     load_task(task)
-    if not name.strip():
+    name, root = name.strip(), root or home()
+    if not name:
         raise InputError("A project needs a name.")
-    folder = (root or home()) / slug(name)
-    if folder.exists():
-        raise InputError(f"A project in {folder.name} exists already; choose another name.")
+    for info in list_projects(root):
+        _refuse_same(name, info)
+    building = root / f".new-{secrets.token_hex(8)}"
     try:
-        folder.mkdir(parents=True)
-        info = {"name": name.strip(), "task": task, "demo": demo, "created_at": now().isoformat()}
-        (folder / PROJECT_FILE).write_text(json.dumps(info), encoding="utf-8")
+        building.mkdir(parents=True)
+        content = {"name": name, "task": task, "demo": demo, "created_at": now().isoformat()}
+        (building / PROJECT_FILE).write_text(json.dumps(content), encoding="utf-8")
+        open_project(building).close()
+        folder = _name_folder(building, name)
     except OSError as error:
-        raise StoreError(f"The project folder {folder} cannot be written: {error.strerror}.") from error
+        raise StoreError(f"A project folder in {root} cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
     return open_project(folder)
+
+
+def _name_folder(building: Path, name: str) -> Path:
+    """Move a finished project to the first folder of its name that is free or empty."""
+    folder, number = building.parent / slug(name), 1
+    while True:
+        try:
+            return building.rename(folder)
+        except OSError as error:
+            if error.errno not in _TAKEN:
+                raise
+        try:
+            there = project_info(folder)
+        except InputError:
+            pass  # something else, which is left alone
+        else:
+            _refuse_same(name, there)
+        number += 1
+        folder = building.parent / f"{slug(name)}-{number}"
+
+
+def _refuse_same(name: str, info: ProjectInfo) -> None:
+    if unicodedata.normalize("NFKC", name).casefold() == unicodedata.normalize("NFKC", info.name).casefold():
+        raise InputError(f"A project {info.name} exists already, in {info.folder}; choose another name.")
 
 
 def open_project(folder: Path) -> Workspace:
@@ -129,9 +163,9 @@ def project_info(folder: Path) -> ProjectInfo:
 
 
 def list_projects(root: Path | None = None) -> list[ProjectInfo]:
-    """All projects in `root` (default: `home()`), by name."""
+    """All projects in `root` (default: `home()`), by folder; one that is still being made is not among them."""
     found = []
-    for path in sorted((root or home()).glob(f"*/{PROJECT_FILE}")):
+    for path in sorted((root or home()).glob(f"[!.]*/{PROJECT_FILE}")):
         try:
             found.append(project_info(path.parent))
         except InputError:

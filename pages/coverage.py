@@ -6,9 +6,13 @@ import streamlit as st
 
 from fac_core.coverage import worklist
 from fac_core.coverage.gaps import Gap, gaps
-from fac_core.coverage.measure import SATURATED_FAC, Coverage, coverage
+from fac_core.coverage.measure import Coverage, coverage
 from fac_core.coverage.states import STATES
 from fac_core.coverage.sweep import SweepPoint, sweep
+from fac_core.features import description
+from fac_core.features.refresh import refresh
+from fac_core.jobs import owner
+from fac_core.workspace import Workspace
 from pages.ui import chrome, coverage_views, curves, provenance, services, theme, threshold
 from pages.ui.services import Here
 
@@ -31,16 +35,17 @@ def sentence(cov: Coverage, found: list[Gap]) -> str:
 
 
 def saturated(cov: Coverage) -> str:
-    """Why this δ tells little apart, and what to do."""
-    if cov.fac > SATURATED_FAC:
-        return (
-            f"The set is saturated at δ = {cov.delta:g}: nearly everything counts as covered, so FAC tells little "
-            "apart. Raise δ to see finer gaps."
-        )
+    """Why FAC tells little apart at this δ, and what to do."""
+    return f"The seed set is saturated at {theme.threshold(cov.delta)}: {theme.TERMS['saturated']}"
+
+
+def low_power(cov: Coverage) -> str:
+    """Why so little of what is open can be called missing, and what to do."""
+    could = "none" if not cov.n_powered else f"only {theme.count(cov.n_powered)}"
     return (
-        f"Only {theme.plural(cov.n_gap_families, 'gap')} at δ = {cov.delta:g} would have been expected often enough in "
-        "the seed to be called missing. The other open features are too rare in the anchor for a seed set of this "
-        "size; a larger seed or anchor tells more, or another δ."
+        f"The seed set leaves {theme.plural(cov.n_open, 'feature')} of the anchor open at "
+        f"{theme.threshold(cov.delta)}, but {could} of them would be expected often enough in a seed set of this size "
+        "to be called missing. The others are rare in the anchor; a larger seed or anchor tells more, or a lower δ."
     )
 
 
@@ -62,7 +67,7 @@ def show_fac(here: Here, cov: Coverage) -> None:
         key="fac",
         cli=f"coverage --delta {here.delta:g}",
         python="from fac_core.coverage.measure import coverage\ncoverage(ws, space_id, delta)",
-        facts={"F(P)": cov.n_anchor, "covered": cov.n_covered, "with approved samples": cov.n_after},
+        facts={"F(P)": cov.n_anchor, "covered": cov.n_covered, "with added samples": cov.n_after},
     )
 
 
@@ -100,6 +105,44 @@ def show_threshold(here: Here, points: list[SweepPoint]) -> None:
     st.caption("Solid line: the δ in use. Dashed: calibrated for this space. Left end: the paper's δ = 0.")
 
 
+def is_current(ws: Workspace, space_id: str, _delta: float) -> bool:
+    """Whether the features were described from the data and the project's δ as they are."""
+    return description.is_current(ws, space_id)
+
+
+@services.guarded
+def describe_anew() -> None:
+    """Take over the button."""
+    here = services.here()
+    refresh(here.ws, here.space_id)
+
+
+def show_description(here: Here, looked_at: float) -> None:
+    """From what names, relevance and families were made, where that is not what is looked at."""
+    made = description.made(here.ws, here.space_id)
+    current = services.cached(is_current, here, here.space_id, here.delta)
+    if made is not None and current and made.delta == looked_at:
+        return
+    if made is None:
+        said = "The features have not been described from these data yet."
+    elif made.delta != looked_at:
+        said = f"Families and themes are those at δ = {made.delta:g}."
+    else:
+        said = "Names, relevance and families are of earlier data."
+    at_it = any(job.active and job.kind in (description.KIND, description.READING) for job in owner.jobs(here.ws))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption(said, width="content")
+        if not current:
+            st.button(
+                "Describing the features …" if at_it else "Describe the features anew",
+                type="tertiary",
+                key="describe_anew",
+                disabled=at_it,
+                on_click=describe_anew,
+                help="A short job; it works with the project's δ. What people said about features stays.",
+            )
+
+
 def show(here: Here) -> None:
     """The page."""
     space_id = chrome.need_space(here)
@@ -116,7 +159,8 @@ def show(here: Here) -> None:
     head = st.container()
     left, right = st.columns([5, 6], gap="large")
     with left:
-        here = threshold.slider(here, points)
+        project, here = here, threshold.slider(here, points)
+        show_description(project, here.delta)
         cov = services.cached(coverage, here, space_id, here.delta)
         one, two = st.columns(2, gap="medium")
         with one:
@@ -128,6 +172,8 @@ def show(here: Here) -> None:
     chrome.chips([(state, theme.count(cov.states.get(state, 0))) for state in STATES])
     if cov.saturated:
         chrome.notice(saturated(cov), "warning")
+    elif cov.low_power:
+        chrome.notice(low_power(cov), "note")
     found = services.cached(gaps, here, space_id, here.delta)
     n_listed = len(worklist.in_worklist(here.ws, space_id))
     with head:

@@ -51,7 +51,7 @@ def look_around(here: Here) -> Waiting:
 
 def sentence(cov: Coverage, found: list[Gap]) -> str:
     """What the page knows right now; the same counts as on the Coverage page."""
-    who = "seed set with the approved samples" if cov.n_after > cov.n_covered else "seed set"
+    who = "seed set with the added samples" if cov.n_after > cov.n_covered else "seed set"
     n_clear = sum(gap.stands_out for gap in found)
     return (
         f"The {who} activates {theme.count(cov.n_after)} of the {theme.count(cov.n_anchor)} task-relevant features "
@@ -107,7 +107,7 @@ def show_fac(here: Here, cov: Coverage) -> None:
                 heat.Piece(" → ", kind="quiet"),
                 heat.Piece(theme.number(cov.fac_after), kind="hero", colour=green),
             ]
-            runs_ += [heat.Piece(f"  +{change:.3f} with approved samples", kind="small", colour=green)]
+            runs_ += [heat.Piece(f"  +{change:.3f} with added samples", kind="small", colour=green)]
         interval = f"95 % interval {theme.interval(cov.low, cov.high)}"
         small = f"\n{interval} · n = {theme.count(cov.n_anchor)} · {theme.threshold(cov.delta)}"
         heat.words(*runs_, heat.Piece(small, kind="quiet small", title=theme.TERMS["interval"]), key="fac")
@@ -117,8 +117,9 @@ def show_fac(here: Here, cov: Coverage) -> None:
                 f"({theme.percent(cov.missing_hit_rate)}).",
                 help=theme.TERMS["missing_hit_rate"],
             )
-        if cov.saturated:
-            st.caption(f":orange[:material/warning:] {theme.TERMS['saturated']}")
+        if cov.saturated or cov.low_power:
+            term = theme.TERMS["saturated" if cov.saturated else "low_power"]
+            st.caption(f":orange[:material/warning:] {term}")
         provenance.how(
             here,
             "FAC = |F(Q) ∩ F(P)| / |F(P)|: of the task-relevant features that the anchor P activates above δ, the "
@@ -126,7 +127,7 @@ def show_fac(here: Here, cov: Coverage) -> None:
             key="fac",
             cli=f"coverage --delta {here.delta:g}",
             python="from fac_core.coverage.measure import coverage\ncoverage(ws, space_id, delta)",
-            facts={"F(P)": cov.n_anchor, "covered": cov.n_covered, "with approved samples": cov.n_after},
+            facts={"F(P)": cov.n_anchor, "covered": cov.n_covered, "with added samples": cov.n_after},
         )
 
 

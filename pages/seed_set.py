@@ -5,8 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from fac_core.demo import demos
-from fac_core.feature_space.extraction import n_unread, start_extraction
+from fac_core.feature_space.extraction import n_unread
 from fac_core.feature_space.health import health_card, measured_health
+from fac_core.features.refresh import bring_up_to_date
 from fac_core.jobs import owner
 from fac_core.samples.datasets import ROLES, Dataset, list_datasets
 from fac_core.workspace import project_info
@@ -40,7 +41,7 @@ def show(here: Here) -> None:
         help="Extracts each text's feature activations, in a job that can be cancelled and resumed.",
     )
     if pressed:
-        start_extraction(here.ws, space_id)
+        bring_up_to_date(here.ws, space_id)
         st.rerun()
     about_demo(here)
     bring.report(here)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from fac_core.coverage.sweep import sweep
-from fac_core.feature_space import spaces
+from fac_core.errors import InputError
+from fac_core.feature_space import adding, spaces
 from fac_core.feature_space.health import health_card, measured_health
 from fac_core.features.counts import DELTA_STEP, MAX_DELTA
 from fac_core.features.judgement import ALIVE, AUTO, LABEL, MODES, chosen_mode
@@ -179,6 +182,48 @@ def space_card(here: Here) -> None:
             st.json(space.card, expanded=1)
 
 
+def further_space(here: Here) -> None:
+    """Another model and its SAE, as a space of this project."""
+    with st.expander("Add a feature space", icon=":material/add:", key="further_space"):
+        st.caption(
+            "A model and a Top-K SAE in SAELens format that was trained on the output of one of its blocks. "
+            "Texts are read anew in the new space; other spaces and what was read in them stay."
+        )
+        with st.form("add_space", border=False):
+            left, right = st.columns(2)
+            backbone = left.text_input(
+                "Model", key="space_backbone", placeholder="folder, or owner/model on the Hugging Face Hub"
+            )
+            revision = right.text_input(
+                "Revision", key="space_revision", placeholder="main", help="Of a model on the Hub. Its commit is kept."
+            )
+            sae = left.text_input("Folder of the SAE", key="space_sae")
+            block = right.number_input(
+                "Block", 1, value=None, key="space_block", help="The SAE reads the output of this block, from 1."
+            )
+            name = left.text_input(
+                "Name", key="space_name", max_chars=adding.MAX_NAME, placeholder="made from model, block and SAE"
+            )
+            length = right.number_input("Longest text, in tokens", 1, value=512, key="space_length")
+            pressed = st.form_submit_button("Add")
+        if pressed:
+            with services.page(), st.spinner("Looking at model and SAE …", show_time=True):
+                if not sae.strip() or block is None:
+                    raise InputError("Name the folder of the SAE, and the block whose output it reads.")
+                space_id = adding.add_space(
+                    here.ws,
+                    backbone,
+                    Path(sae.strip()),
+                    block=int(block),
+                    revision=revision,
+                    name=name,
+                    max_length=int(length),
+                )
+                services.go("space", space_id)
+                services.say(f"{spaces.space(here.ws, space_id).name} is added; read the texts in it on Seed set.")
+                st.rerun()
+
+
 def show(here: Here) -> None:
     """The page."""
     where = f"The project lies in {here.ws.root}; its task is {here.task.title.lower()}."
@@ -195,6 +240,7 @@ def show(here: Here) -> None:
     generator(here)
     if here.space is not None:
         space_card(here)
+    further_space(here)
     with st.expander("What this task counts as relevant"):
         heat.words(
             heat.Piece(here.task.description + "\n"),

@@ -66,7 +66,7 @@ def show(here: Here) -> None:
     chrome.need_data(here, "seed", "anchor")
     items = worklist(here.ws, space_id)
     waiting = counts(here.ws, space_id).pending
-    busy = next((job for job in owner.jobs(here.ws) if job.kind == "synthesise" and job.active), None)
+    busy = next((job for job in owner.active(here.ws) if job.kind == "synthesise"), None)
     chrome.page_head(
         "Synthesis",
         sentence(items, waiting, here.delta) if items else "The work list is empty.",

@@ -70,7 +70,8 @@ def plant(
         put_space(cursor, space_id, spec.name, asdict(spec), {}, d_sae, default_delta, now())
         for name, role in roles.items():
             cursor.execute(
-                "INSERT INTO dataset VALUES (?, ?, ?, 'test', '', '{}', 0, 0, 0, 0, ?, NULL)", [name, name, role, now()]
+                "INSERT INTO dataset VALUES (?, ?, ?, 'test', ?, '{}', 0, 0, 0, 0, ?, NULL)",
+                [name, name, role, name, now()],
             )
         texts = list(contents)
         content = {
@@ -165,7 +166,7 @@ def relevant_by_label(ws: Workspace, space_id: str, feature_ids: Sequence[int]) 
     with ws.database.transaction() as cursor:
         for feature in feature_ids:
             cursor.execute(
-                "INSERT INTO relevance VALUES (?, ?, 'label', 0.7, 2.0, 0.001, 0.01, 10, true, 'positive', 1)",
+                "INSERT INTO relevance VALUES (?, ?, 'label', 0.7, 2.0, 0.001, 0.01, 10, true, 'positive')",
                 [space_id, feature],
             )
 

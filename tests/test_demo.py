@@ -140,23 +140,19 @@ def test_a_making_that_is_cut_off_anywhere_is_finished_by_the_next_opening(
     assert len(workspace.list_projects()) == 1
 
 
-@pytest.mark.parametrize("left", [None, "", '{"name": "Demo'])
-def test_a_folder_in_which_nothing_was_made_yet_is_no_obstacle(cached_demo: Path, left: str | None):
+def test_a_folder_that_is_no_project_is_no_obstacle(cached_demo: Path):
     folder = workspace.home() / workspace.slug("Demo · Tiny")
     folder.mkdir(parents=True)
-    if left is not None:
-        (folder / workspace.PROJECT_FILE).write_text(left, encoding="utf-8")
-    assert open_demo("tiny").root.name == folder.name
+    (folder / workspace.PROJECT_FILE).write_text('{"name": "Demo', encoding="utf-8")
+    assert open_demo("tiny").name == "Demo · Tiny"
 
 
 def test_a_persons_own_project_of_that_name_is_left_alone(cached_demo: Path):
-    own = workspace.create("Demo Tiny", "survival")
-    strange = workspace.home() / "demo-2-tiny"
-    strange.mkdir()
-    (strange / "notes.txt").write_text("mine", encoding="utf-8")
+    own = workspace.create("Demo · Tiny", "survival")
     ws = open_demo("tiny")
-    assert ws.root not in (own.root, strange) and (strange / "notes.txt").exists()
+    assert ws.name == "Demo 2 · Tiny" and ws.root != own.root
     assert workspace.project_info(own.root).task == "survival"
+    own.close()
 
 
 def test_sessions_that_ask_at_once_get_one_project(cached_demo: Path):

@@ -74,8 +74,8 @@ def add_dataset(ws: Workspace, role: str, rows: list[dict[str, str]] | None = No
     rows = labelled_rows(role) if rows is None else rows
     with ws.database.transaction() as cursor:
         cursor.execute(
-            "INSERT INTO dataset VALUES (?, ?, ?, 'test', '', '{}', ?, 0, 0, 0, ?, NULL)",
-            [dataset_id, dataset_id, role, len(rows), now()],
+            "INSERT INTO dataset VALUES (?, ?, ?, 'test', ?, '{}', ?, 0, 0, 0, ?, NULL)",
+            [dataset_id, dataset_id, role, f"digest of {dataset_id}", len(rows), now()],
         )
         for number, row in enumerate(rows, start=1):
             content_id = put_content(cursor, row["text"])

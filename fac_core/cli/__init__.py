@@ -11,7 +11,7 @@ import sys
 import typer
 
 import fac_core
-from fac_core.cli import coverage, data, evaluation, features, jobs, projects, review, synthesis, training
+from fac_core.cli import coverage, data, evaluation, features, jobs, projects, review, space, synthesis, training
 from fac_core.cli.show import safe
 from fac_core.errors import FacError
 
@@ -43,7 +43,7 @@ def _all(
     pass
 
 
-for room in (projects, data, features, coverage, synthesis, review, evaluation, jobs, training):
+for room in (projects, space, data, features, coverage, synthesis, review, evaluation, jobs, training):
     room.register(app)
 
 

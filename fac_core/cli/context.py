@@ -25,7 +25,7 @@ Project = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-SpaceName = Annotated[str | None, typer.Option("--space", help="Feature space: id or name (default: the first).")]
+SpaceName = Annotated[str | None, typer.Option("--space", help="Feature space: id or name (default: the current one).")]
 Delta = Annotated[
     float | None,
     typer.Option("--delta", "-d", help="Activation threshold δ, in steps of 0.25 (default: the project's)."),
@@ -89,13 +89,13 @@ def space_of(ws: Workspace, named: str | None) -> str:
     """
     from fac_core.feature_space import spaces
 
-    known = spaces.spaces(ws)
     if named:
-        found = [each for each in known if named in (each.space_id, each.name)]
+        found = [each for each in spaces.spaces(ws) if named in (each.space_id, each.name)]
         if not found:
-            raise InputError(f"This project has no feature space {named!r}; list them with: fac spaces")
+            raise InputError(f"This project has no feature space {named!r}; list them with: fac space list")
         return found[0].space_id
-    return known[0].space_id if known else spaces.ensure_embedded(ws)
+    current = spaces.current(ws)
+    return current.space_id if current else spaces.ensure_embedded(ws)
 
 
 def delta_of(ws: Workspace, space_id: str, given: float | None) -> float:

@@ -41,14 +41,20 @@ def coverage(
         lines = [
             f"FAC {found.fac:.4f} [{found.low:.4f}, {found.high:.4f}] at δ = {at:g}: {found.n_covered:,} of "
             f"{found.n_anchor:,} features of the anchor",
-            f"after what was approved {found.fac_after:.4f} ({found.n_after:,}); missing_hit_rate {hit}",
+            f"after what was added {found.fac_after:.4f} ({found.n_after:,}); missing_hit_rate {hit}",
             f"features {found.n_features:,} → alive {found.n_alive:,} → named {found.n_named:,} → "
             f"relevant {found.n_relevant:,} (by {found.relevance_mode}) → in the anchor {found.n_anchor:,}",
             ", ".join(f"{state} {n:,}" for state, n in found.states.items())
             + f"; {plural(found.n_gap_families, 'gap family', 'gap families')}",
         ]
         if found.saturated:
-            lines.append("The set is saturated at this threshold: too little is missing to tell sets apart; raise δ.")
+            lines.append("The seed set covers nearly everything at this threshold, so FAC tells little apart; raise δ.")
+        elif found.low_power:
+            could = f"only {found.n_powered:,}" if found.n_powered else "none"
+            lines.append(
+                f"Of {plural(found.n_open, 'feature')} that the seed set leaves open {could} could be called missing: "
+                "the others are too rare in the anchor for a seed set of this size."
+            )
         lines += table(
             [">δ", ">FAC", ">missing"], [[f"{p.delta:g}", f"{p.fac:.4f}", f"{p.n_missing:,}"] for p in points]
         )

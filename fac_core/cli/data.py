@@ -13,6 +13,7 @@ from fac_core.cli.context import Json, Project
 from fac_core.cli.show import plural, safe, say, short, show, table
 from fac_core.errors import InputError
 from fac_core.tasks import load_task
+from fac_core.workspace import Workspace
 
 SHOWN_BAD_ROWS = 5
 datasets = typer.Typer(help="List the project's data sets, and change them.")
@@ -80,6 +81,7 @@ def import_file(
                 for row in done.quarantine[:SHOWN_BAD_ROWS]
             ]
         show(done, [*lines, *map(safe, done.warnings)], as_json)
+        _follow(ws)
 
 
 @datasets.callback(invoke_without_command=True)
@@ -110,6 +112,7 @@ def role(dataset_id: str, role: str, named: Project = None) -> None:
 
     with context.opened(named) as ws:
         set_role(ws, dataset_id, role)
+        _follow(ws)
     typer.echo(f"{safe(dataset_id)} is now a {role} set.")
 
 
@@ -120,6 +123,7 @@ def delete(dataset_id: str, named: Project = None) -> None:
 
     with context.opened(named) as ws:
         delete_dataset(ws, dataset_id)
+        _follow(ws)
     typer.echo(f"{safe(dataset_id)} is out; bring it back with: fac datasets restore {safe(dataset_id)}")
 
 
@@ -130,6 +134,7 @@ def restore(dataset_id: str, named: Project = None) -> None:
 
     with context.opened(named) as ws:
         restore_dataset(ws, dataset_id)
+        _follow(ws)
     typer.echo(f"{safe(dataset_id)} is back.")
 
 
@@ -144,6 +149,15 @@ def quarantine(
     if not rows:
         say("There is no bad row.")
     sys.stdout.write(rows.decode("utf-8"))
+
+
+def _follow(ws: Workspace) -> None:
+    """Let what is known of features follow the data sets, so that the next command tells the truth."""
+    from fac_core.cli.waiting import settle
+    from fac_core.features.refresh import follow_datasets
+
+    if follow_datasets(ws):
+        settle(ws)
 
 
 def _pairs(given: list[str], known: set[str]) -> dict[str, str]:

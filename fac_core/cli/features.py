@@ -24,22 +24,25 @@ def extract(
     named: Project = None,
     as_json: Json = False,
 ) -> None:
-    """Read every text that has not been read yet, then describe the features."""
+    """Read every text that has not been read yet, then describe the features where that changes anything."""
     from fac_core.cli.waiting import settle
     from fac_core.feature_space import spaces
-    from fac_core.feature_space.extraction import start_extraction
+    from fac_core.feature_space.extraction import n_unread
     from fac_core.feature_space.health import health_card, measured_health
+    from fac_core.features.refresh import bring_up_to_date
 
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
-        job_id = start_extraction(ws, space_id)
+        unread = n_unread(ws, space_id)
+        job_id = bring_up_to_date(ws, space_id)
         if wait:
             settle(ws)
         measured = measured_health(ws, space_id)
         health = health_card(spaces.space(ws, space_id).card, measured) if measured else None
-        said = "Everything was read before." if job_id is None else "Done." if wait else f"Started: {job_id}"
+        said = "" if unread else "Everything was read before. "
+        said += "" if job_id is None else "Done." if wait else f"Started: {job_id}"
         value = {"job_id": job_id, "space_id": space_id, "health": health}
-        show(value, [said, *([safe(health.sentence)] if health else [])], as_json)
+        show(value, [said.strip(), *([safe(health.sentence)] if health else [])], as_json)
 
 
 def features(
@@ -137,11 +140,15 @@ def feature(
 def relevance(
     mode: Annotated[str | None, typer.Option(help="What decides: label, alive, or auto.")] = None,
     top: Annotated[int, typer.Option(min=1, max=100, help="Features shown.")] = 10,
+    anew: Annotated[bool, typer.Option("--anew", help="Describe the features even if nothing has changed.")] = False,
     space: SpaceName = None,
     named: Project = None,
     as_json: Json = False,
 ) -> None:
-    """Test which features belong to the task, name them by keywords, and join near-copies into families."""
+    """Test which features belong to the task, name them by keywords, and join near-copies into families.
+
+    This is done where what was read, the anchor, its labels or the threshold has changed since the last time.
+    """
     from fac_core.cli.waiting import settle
     from fac_core.features.judgement import choose_mode, judge
     from fac_core.features.refresh import refresh
@@ -151,7 +158,7 @@ def relevance(
         space_id = context.space_of(ws, space)
         if mode is not None:
             choose_mode(ws, mode)
-        refresh(ws, space_id)
+        refresh(ws, space_id, force=anew)
         settle(ws)
         at = context.delta_of(ws, space_id, None)
         everything = feature_page(ws, space_id, at, page_size=1)

@@ -53,13 +53,11 @@ def wait(named: Project = None) -> None:
 @jobs.command("cancel")
 def cancel(job_id: JobId, named: Project = None) -> None:
     """Ask a job to stop; what is finished is kept."""
-    from fac_core.jobs import owner
+    from fac_core.cli.waiting import stop
 
     with context.opened(named) as ws:
-        owner.get(ws, job_id)
-        owner.cancel(ws, job_id)
-        job = owner.wait(ws, job_id, timeout=60)
-    typer.echo(f"{job.title}: {job.state}")
+        job = stop(ws, job_id)
+    typer.echo(f"{job.title}: {'has not stopped yet; see: fac jobs' if job.active else job.state}")
 
 
 @jobs.command("resume")

@@ -1,4 +1,4 @@
-"""`fac project`, `fac demo`, `fac spaces`, `fac delta`: where the other commands work."""
+"""`fac project`, `fac demo`, `fac delta`: where the other commands work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ def register(app: typer.Typer) -> None:
     """Add this module's commands."""
     app.add_typer(project, name="project")
     app.command()(demo)
-    app.command()(spaces)
     app.command()(delta)
 
 
@@ -85,31 +84,6 @@ def demo(
         show(value, [f"Project {safe(ws.name)} in {ws.root}; see: fac coverage"], as_json)
     finally:
         ws.close()
-
-
-def spaces(named: Project = None, as_json: Json = False) -> None:
-    """List the project's feature spaces."""
-    from fac_core.feature_space import spaces as verbs
-
-    with context.opened(named) as ws:
-        context.space_of(ws, None)
-        found = [(each, verbs.delta(ws, each.space_id)) for each in verbs.spaces(ws)]
-    rows = [
-        [each.space_id, f"{each.d_sae:,}", f"{delta:g}", each.spec.hook_in_words(), each.name] for each, delta in found
-    ]
-    value = [
-        {
-            "space_id": each.space_id,
-            "name": each.name,
-            "reads": each.spec.hook_in_words(),
-            "d_sae": each.d_sae,
-            "k": each.spec.k,
-            "default_delta": each.default_delta,
-            "delta": delta,
-        }
-        for each, delta in found
-    ]
-    show(value, table(["id", ">features", ">δ", "reads", "name"], rows), as_json)
 
 
 def delta(

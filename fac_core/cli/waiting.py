@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import typer
 
@@ -15,6 +16,9 @@ from fac_core.workspace import Workspace
 EVERY_S = 10.0
 """Between two lines of progress where it cannot be drawn over itself."""
 
+STOPPING_S = 60.0
+"""How long a command waits for a job to stop."""
+
 
 def wait(ws: Workspace, job_id: str) -> Job:
     """Wait until a job has completed.
@@ -26,10 +30,10 @@ def wait(ws: Workspace, job_id: str) -> Job:
     try:
         job = owner.wait(ws, job_id, on_progress=bar.draw)
     except KeyboardInterrupt:
-        owner.cancel(ws, job_id)
-        owner.wait(ws, job_id, timeout=60)
+        stopped = stop(ws, job_id)
         bar.end()
-        say(f"Stopped; what is finished is kept. Go on with: fac jobs resume {job_id}")
+        how = "Stopping" if stopped.active else "Stopped"
+        say(f"{how}; what is finished is kept. Go on with: fac jobs resume {job_id}")
         raise
     bar.end()
     if job.state != "completed":
@@ -38,14 +42,27 @@ def wait(ws: Workspace, job_id: str) -> Job:
     return job
 
 
+def stop(ws: Workspace, job_id: str) -> Job:
+    """Ask a job to stop and wait a minute for it; a job that is slow to stop comes back as it stands.
+
+    Raises:
+        InputError: unknown job.
+    """
+    owner.cancel(ws, job_id)
+    with suppress(TimeoutError):
+        owner.wait(ws, job_id, timeout=STOPPING_S)
+    return owner.get(ws, job_id)
+
+
 def settle(ws: Workspace) -> None:
     """Wait for every job of the project that is under way, follow-up jobs included.
 
     Raises:
         Stopped: one of them did not complete.
     """
-    while active := [job for job in owner.poll(ws) if job.active]:
-        wait(ws, active[-1].job_id)
+    owner.poll(ws)
+    while active := owner.active(ws):
+        wait(ws, active[0].job_id)
 
 
 class _Bar:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fac_core.coverage.states import GapStates
 from fac_core.features.counts import Array, Mask
-from fac_core.features.states import COVERED, DENSE_SHARE, MIN_EXPECTED, MISSING
+from fac_core.features.states import COVERED, MISSING, has_power, is_dense
 from fac_core.store import coverage as store
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def chance(ws: Workspace, space_id: str, found: GapStates) -> Floats:
     if not len(missing):
         return result
     expected = facts.counts.expected_in_seed
-    powered = (expected >= MIN_EXPECTED - 1e-9) & (facts.counts.anchor_rate <= DENSE_SHARE)
+    powered = has_power(expected) & ~is_dense(facts.counts.anchor_rate)
     covered = np.flatnonzero((facts.state == COVERED) & powered)
     usual = np.random.default_rng(_SEED).permutation(covered)[:MAX_COVERED]
     texts = store.activation_matrix(ws.database, space_id, "anchor", facts.d_sae, MAX_TEXTS)

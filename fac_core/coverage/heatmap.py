@@ -19,7 +19,7 @@ from fac_core.errors import InputError
 from fac_core.features.counts import Array, Mask
 from fac_core.features.facts import Facts, load_facts
 from fac_core.features.rows import load_rows
-from fac_core.features.states import DENSE_SHARE, MIN_EXPECTED
+from fac_core.features.states import has_power, is_dense
 from fac_core.store import coverage as store
 
 if TYPE_CHECKING:
@@ -82,8 +82,7 @@ class _Cells:
 
     @property
     def powered(self) -> Mask:
-        powered: Mask = self.missing & (self.expected >= MIN_EXPECTED - 1e-9)
-        return powered
+        return self.missing & has_power(self.expected)
 
 
 def heatmap(
@@ -112,7 +111,7 @@ def _choose(facts: Facts, cells: _Cells, row: Array, max_rows: int) -> tuple[Arr
     Order: features in the state missing, then features missing in some group with power, then anchor samples.
     """
     ids = cells.ids
-    usual = (facts.counts.anchor_rate[ids] <= DENSE_SHARE) & ~facts.template[ids]
+    usual = ~is_dense(facts.counts.anchor_rate[ids]) & ~facts.template[ids]
     found, member = np.unique(row, return_inverse=True)
     n_missing = np.bincount(member, facts.state[ids] == MISSING)
     n_in_groups = np.bincount(member, cells.powered.any(axis=1) & usual)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fac_core.features.counts import Array, Mask
+from fac_core.features.counts import Array, Mask, step_of
 from fac_core.features.facts import Facts, load_facts
-from fac_core.features.states import MISSING, STATES
+from fac_core.features.states import MISSING, STATES, has_power, is_dense
 from fac_core.store import coverage as store
+from fac_core.store.approved import APPROVED_DATASET
 from fac_core.store.features import count_named
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 RESAMPLES = 2000
 SATURATED_FAC = 0.97
-FEW_GAPS = 10
+"""Above it nearly everything counts as covered."""
+FEW_POWERED = 10
 _SEED = 20260210
 
 
@@ -49,22 +51,29 @@ class Coverage:
     """Lower end of the 95 % interval of `fac`."""
     high: float
     n_after: int
-    """|F(Q) ∩ F(P)| of the seed set with the approved samples."""
+    """|F(Q) ∩ F(P)| of the seed set with what was added to it: samples approved in review, imported synthetic sets."""
     fac_after: float
     missing_hit_rate: float | None
-    """Share of the targeted features that an approved sample activates; None without targets."""
+    """Share of the targeted features that a sample approved in review activates; None without targets."""
     candidate_hit_rate: float | None
     """Share of the targeted features that any candidate with the outcome `hit` activates."""
     n_targets: int
     """Features of the work list and of all runs."""
     n_hit: int
-    """Targeted features that an approved sample activates."""
+    """Targeted features that a sample approved in review activates."""
     states: dict[str, int]
-    """Features of F(P) by state, the approved samples included; sums to n_anchor."""
-    saturated: bool
-    """Too little is missing at this δ to tell sets apart: fewer than ten gaps with power, or FAC above .97."""
+    """Features of F(P) by state, what was added included; sums to n_anchor."""
+    n_open: int
+    """Features of F(P) that the seed set leaves open, template and dense ones left out; before anything was added."""
+    n_powered: int
+    """Those of them that a seed set of this size would have been expected to show."""
     n_gap_families: int
     """Families with a missing feature."""
+    saturated: bool
+    """The seed set covers so much at this δ, above .97, that FAC tells sets apart poorly."""
+    low_power: bool
+    """Of what the seed set leaves open nearly nothing, fewer than ten and less than half, could be called missing: the
+    rest is too rare in the anchor for a seed set of this size."""
 
 
 def coverage(ws: Workspace, space_id: str, delta: float) -> Coverage:
@@ -79,10 +88,13 @@ def coverage(ws: Workspace, space_id: str, delta: float) -> Coverage:
     n_anchor = int(in_anchor.sum())
     low, high = interval(before[in_anchor], facts.family[in_anchor])
     targets = store.targeted_features(ws.database, space_id)
-    n_hit = int((counts.synthetic[targets] > 0).sum())
+    n_hit = store.count_hit(ws.database, space_id, APPROVED_DATASET, targets, step_of(delta))
+    open_ = in_anchor & (counts.seed == 0) & ~facts.template & ~is_dense(counts.anchor_rate)
     states = {name: int((facts.state == name).sum()) for name in STATES}
     n_gap_families = len(np.unique(facts.family[facts.state == MISSING]))
+    n_open, n_powered = int(open_.sum()), int((open_ & has_power(counts.expected_in_seed)).sum())
     fac = int(before.sum()) / n_anchor if n_anchor else 0.0
+    saturated = fac > SATURATED_FAC
     return Coverage(
         delta=delta,
         n_features=facts.d_sae,
@@ -102,8 +114,11 @@ def coverage(ws: Workspace, space_id: str, delta: float) -> Coverage:
         n_targets=len(targets),
         n_hit=n_hit,
         states=states,
-        saturated=bool(n_anchor) and (n_gap_families < FEW_GAPS or fac > SATURATED_FAC),
+        n_open=n_open,
+        n_powered=n_powered,
         n_gap_families=n_gap_families,
+        saturated=saturated,
+        low_power=not saturated and n_powered < FEW_POWERED and 2 * n_powered < n_open,
     )
 
 

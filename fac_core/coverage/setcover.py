@@ -31,17 +31,23 @@ class Pick:
 
 
 def set_cover(
-    ws: Workspace, space_id: str, delta: float, feature_ids: Collection[int], budget: int | None = None
+    ws: Workspace,
+    space_id: str,
+    delta: float,
+    feature_ids: Collection[int],
+    budget: int | None = None,
+    without: Collection[int] = (),
 ) -> list[Pick]:
     """Samples of the pool that together activate as many of the features as the pool can, fewest first.
 
-    `budget` is the most samples to pick.
+    `budget` is the most samples to pick; contents in `without` are passed over as if the pool did not hold them.
     """
     rows = store.pool_rows(ws.database, space_id, sorted(set(feature_ids)), delta)
     columns = (rows.column(name).to_pylist() for name in ("content_id", "feature_id", "value"))
     active: dict[int, dict[int, float]] = {}
     for content, feature, value in zip(*columns, strict=True):
-        active.setdefault(content, {})[feature] = value
+        if content not in without:
+            active.setdefault(content, {})[feature] = value
     picks = list(greedy(active, budget))
     samples = store.pool_samples(ws.database, [content for content, _ in picks])
     result = []

@@ -9,7 +9,7 @@ import numpy as np
 from fac_core.feature_space.spaces import space
 from fac_core.features.judgement import judge
 from fac_core.features.profiles import counts_at_steps, load_profiles
-from fac_core.features.states import DENSE_SHARE, MIN_EXPECTED
+from fac_core.features.states import has_power, is_dense
 from fac_core.store.activations import BIN_WIDTH, LAST_BIN
 from fac_core.store.features import template_features
 
@@ -43,7 +43,7 @@ def sweep(ws: Workspace, space_id: str) -> list[SweepPoint]:
     n = profiles.n_samples
     rate = above["anchor"] / max(1, n["anchor"])
     in_anchor, in_seed = above["anchor"] > 0, above["seed"] > 0
-    powered = (rate * n["seed"] >= MIN_EXPECTED - 1e-9) & (rate <= DENSE_SHARE) & ~template[relevant]
+    powered = has_power(rate * n["seed"]) & ~is_dense(rate) & ~template[relevant]
     n_anchor = in_anchor.sum(axis=1)
     n_covered = (in_anchor & in_seed).sum(axis=1)
     n_missing = (in_anchor & ~in_seed & powered).sum(axis=1)

@@ -9,6 +9,8 @@ read once and its KV cache is reused.
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -60,28 +62,17 @@ class Backbone:
             ModelError: nothing loadable there, weights missing, or the model has fewer blocks.
         """
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
-        from transformers.utils import logging
+        from transformers import AutoModelForCausalLM
 
-        logging.disable_progress_bar()  # a job reports its own progress
         check_model_folder(folder)
-        # a model folder brings no code of its own, and nothing of it is fetched
-        local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(str(folder), **local)
+        tokenizer = _tokenizer(folder)
+        with _loading(folder):
             model, info = AutoModelForCausalLM.from_pretrained(
-                str(folder), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True, **local
+                str(folder), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True, **_LOCAL
             )
-        except Exception as error:  # damaged files fail anywhere in transformers, as almost any type of error
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ModelError(f"The backbone {folder} cannot be loaded: {reason}") from error
         if missing := sorted(info["missing_keys"]):
             # transformers would fill them with random numbers
             raise ModelError(f"The backbone {folder} cannot be loaded: its weights lack {missing[0]}.")
-        if not getattr(tokenizer, "is_fast", False):
-            raise ModelError(
-                f"The tokenizer of {folder} cannot say where its tokens lie in a text; a tokenizer.json is needed."
-            )
         n_blocks = len(_blocks(model))
         if not 1 <= block <= n_blocks:
             raise ModelError(f"Block {block} was asked for, but {folder} has blocks 1 to {n_blocks}.")
@@ -166,6 +157,66 @@ class Backbone:
         if len(reached) != 1 or reached[0].shape[:2] != ids.shape:
             raise ModelError(f"Block {self.block} produced no activations of the expected shape.")
         return reached[0]
+
+
+class ModelShape(NamedTuple):
+    """What a model's configuration and tokenizer say about it."""
+
+    n_blocks: int
+    d_model: int
+    """Width of the residual stream."""
+    n_positions: int | None
+    """Tokens it can read at once, template included; None where it does not say."""
+    n_prefix: int
+    """Tokens of the template before a user's content."""
+
+
+def model_shape(folder: Path) -> ModelShape:
+    """Shape of the model in a folder, without its weights.
+
+    Raises:
+        ModelError: configuration or tokenizer cannot be used, or the architecture keeps its blocks somewhere unknown.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    tokenizer = _tokenizer(folder)
+    with _loading(folder):
+        config = AutoConfig.from_pretrained(str(folder), **_LOCAL)
+        with torch.device("meta"):  # the modules without their numbers
+            model = AutoModelForCausalLM.from_config(config)
+        positions = getattr(config, "max_position_embeddings", None)
+        d_model = int(config.hidden_size)
+    return ModelShape(len(_blocks(model)), d_model, positions, len(template_prefix(tokenizer)))
+
+
+# a model folder brings no code of its own, and nothing of it is fetched
+_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+@contextmanager
+def _loading(folder: Path) -> Iterator[None]:
+    """Turn a failure of transformers into a sentence."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # a job reports its own progress
+    try:
+        yield
+    except Exception as error:  # damaged files fail anywhere in transformers, as almost any type of error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"The backbone {folder} cannot be loaded: {reason}") from error
+
+
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    with _loading(folder):
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **_LOCAL)
+    if not getattr(tokenizer, "is_fast", False):
+        raise ModelError(
+            f"The tokenizer of {folder} cannot say where its tokens lie in a text; a tokenizer.json is needed."
+        )
+    return tokenizer
 
 
 def template_prefix(tokenizer: Any) -> list[int]:

@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from fac_core.errors import InputError, ModelError
 from fac_core.feature_space import embedded
 from fac_core.feature_space.backbone import Backbone, ContentTokens
+from fac_core.feature_space.backbones import backbone_location
 from fac_core.feature_space.batching import length_sorted
 from fac_core.feature_space.model_files import folder_digest
 from fac_core.feature_space.sae import Sae
 from fac_core.feature_space.sae_formats import load_sae, sae_digest
-from fac_core.feature_space.space import EMBEDDED, SpaceSpec, backbone_location
+from fac_core.feature_space.space import EMBEDDED, SpaceSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -272,7 +273,8 @@ def _load(spec: SpaceSpec, device: str) -> Extractor:
 def _load_backbone(spec: SpaceSpec, device: str) -> Backbone:
     folder = backbone_location(spec)
     if spec.backbone != EMBEDDED:
-        _same(f"model in {folder}", folder_digest(folder), spec.backbone_digest)
+        if not spec.revision:  # a commit is told by its hash
+            _same(f"model in {folder}", folder_digest(folder), spec.backbone_digest)
         return Backbone.load(folder, spec.block, dtype=spec.dtype, device=device)
     try:
         return Backbone.load(folder, spec.block, dtype=spec.dtype, device=device)

@@ -28,27 +28,27 @@ class HealthCard:
     """good, suspect or unsure"""
     fvu: float
     l0: float
-    declared_fvu: float
-    declared_l0: float
+    declared_fvu: float | None
+    declared_l0: float | None
+    """None where the card declares no value."""
     n_tokens: int
     """Content tokens it was measured on."""
     sentence: str
 
 
 def health_card(card: dict[str, Any], measured: dict[str, Any]) -> HealthCard:
-    """Judge a reading: `measured` has fvu, l0 and n_tokens, `card` the declared fvu and l0.
+    """Judge a reading: `measured` has fvu, l0 and n_tokens, `card` the declared fvu and l0 (None if unknown).
 
-    Unsure below `MIN_TOKENS`. Suspect when L0 is off by more than twice, or FVU exceeds both 1.5 times the declared
-    value and that plus 0.1.
+    Unsure below `MIN_TOKENS` or when nothing is declared. Suspect when L0 is off by more than twice, or FVU exceeds
+    both 1.5 times the declared value and that plus 0.1.
     """
     fvu, l0 = _number(measured.get("fvu")), _number(measured.get("l0"))
-    declared_fvu, declared_l0 = float(card["fvu"]), float(card["l0"])
-    limit = max(FVU_FACTOR * declared_fvu, declared_fvu + FVU_MARGIN)
-    said = f"L0 is {l0:.1f} (declared {declared_l0:.1f}), FVU {fvu:.2f} (declared {declared_fvu:.2f})"
+    declared_fvu, declared_l0 = _declared(card, "fvu"), _declared(card, "l0")
+    said = f"L0 is {l0:.1f} ({_in_words(declared_l0, 1)}), FVU {fvu:.2f} ({_in_words(declared_fvu, 2)})"
     problems = []
-    if not declared_l0 / L0_FACTOR <= l0 <= declared_l0 * L0_FACTOR:
+    if declared_l0 is not None and not declared_l0 / L0_FACTOR <= l0 <= declared_l0 * L0_FACTOR:
         problems.append("it activates a very different number of features than it was trained to")
-    if not fvu <= limit:
+    if declared_fvu is not None and not fvu <= max(FVU_FACTOR * declared_fvu, declared_fvu + FVU_MARGIN):
         problems.append("it explains these texts much worse than its own")
     n_tokens = int(measured.get("n_tokens") or 0)
     if n_tokens < MIN_TOKENS:
@@ -57,6 +57,9 @@ def health_card(card: dict[str, Any], measured: dict[str, Any]) -> HealthCard:
     elif problems:
         state = SUSPECT
         sentence = f"The SAE may not fit this model, layer or kind of text: {' and '.join(problems)}. {said}."
+    elif declared_fvu is None and declared_l0 is None:
+        state = UNSURE
+        sentence = f"The SAE came without declared values, so nothing says whether it reads as it should: {said}."
     else:
         state = GOOD
         sentence = f"The SAE reads these texts as well as its card says: {said}."
@@ -81,3 +84,12 @@ def measured_health(ws: Workspace, space_id: str) -> dict[str, Any] | None:
 
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
+
+
+def _declared(card: dict[str, Any], key: str) -> float | None:
+    value = card.get(key)
+    return None if value is None else float(value)
+
+
+def _in_words(declared: float | None, digits: int) -> str:
+    return "no declared value" if declared is None else f"declared {declared:.{digits}f}"

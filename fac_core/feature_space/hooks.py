@@ -42,6 +42,28 @@ CONVENTIONS = (
 )
 
 
+_ELSEWHERE = re.compile(r"blocks\.\d+\..*|(?:.*[./])?(?:mlp|attn|self_attn|attention|transcoder)(?:[./_].*)?")
+"""A place that is known and is not the output of a block."""
+
+
+def declared_block(name: str | None) -> int | None:
+    """The block that an SAE's files name as its place, counted from 1; None if they name none that is known.
+
+    Raises:
+        ModelError: they name another place than the residual stream after a block.
+    """
+    if name is None or not (_find(name) or _ELSEWHERE.fullmatch(name)):
+        return None
+    return block_of(name)
+
+
+def _find(name: str) -> tuple[Convention, int] | None:
+    for convention in CONVENTIONS:
+        if found := re.fullmatch(convention.pattern, name.strip()):
+            return convention, convention.block(int(found[1]))
+    return None
+
+
 def block_of(name: str, n_blocks: int | None = None) -> int:
     """The block whose output a name means, counted from 1.
 
@@ -53,22 +75,22 @@ def block_of(name: str, n_blocks: int | None = None) -> int:
         ModelError: an unknown name, the embedding, a place the model does not have, or the last entry of
             ``hidden_states``, which lies behind the final norm and is no block's output.
     """
-    for convention in CONVENTIONS:
-        found = re.fullmatch(convention.pattern, name.strip())
-        if found is None:
-            continue
-        block = convention.block(int(found[1]))
-        if block == 0:
-            raise ModelError(f"{name} is the embedding, not the output of a block; SAEs of blocks are read here.")
-        if n_blocks is not None and block > n_blocks:
-            raise ModelError(f"{name} is the output of block {block}, but the model has blocks 1 to {n_blocks}.")
-        if "hidden_states" in name and block == n_blocks:
-            raise ModelError(
-                f"{name} lies behind the final norm and is not the output of block {block}; if the SAE was trained on "
-                f"the block's output, say block {block}."
-            )
-        return block
-    raise ModelError(
-        f"The place {name[:80]!r} is not known; name the output of a block, counted from 1, such as 'block 16' "
-        "(blocks.15.hook_resid_post in TransformerLens)."
-    )
+    found = _find(name)
+    if found is None:
+        if _ELSEWHERE.fullmatch(name):
+            raise ModelError(f"{name[:80]} is not the residual stream after a block, which is what is read here.")
+        raise ModelError(
+            f"The place {name[:80]!r} is not known; name the output of a block, counted from 1, such as 'block 16' "
+            "(blocks.15.hook_resid_post in TransformerLens)."
+        )
+    convention, block = found
+    if block == 0:
+        raise ModelError(f"{name} is the embedding, not the output of a block; SAEs of blocks are read here.")
+    if n_blocks is not None and block > n_blocks:
+        raise ModelError(f"{name} is the output of block {block}, but the model has blocks 1 to {n_blocks}.")
+    if convention.whose == "hidden_states of transformers" and block == n_blocks:
+        raise ModelError(
+            f"{name} lies behind the final norm and is not the output of block {block}; if the SAE was trained on "
+            f"the block's output, say block {block}."
+        )
+    return block

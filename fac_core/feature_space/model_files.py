@@ -11,7 +11,8 @@ from pathlib import Path
 
 from fac_core.errors import ModelError
 
-READ_SUFFIXES = {".safetensors", ".json", ".jinja", ".model", ".txt", ".tiktoken", ".spm", ".bpe"}
+WEIGHT_SUFFIX = ".safetensors"
+READ_SUFFIXES = {WEIGHT_SUFFIX, ".json", ".jinja", ".model", ".txt", ".tiktoken", ".spm", ".bpe"}
 """Weights, configuration, chat template and the tokenizers' own formats."""
 _PICKLED = {".bin", ".pt", ".pth", ".ckpt"}
 
@@ -24,20 +25,28 @@ def check_model_folder(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise ModelError(f"The backbone {folder} cannot be loaded: there is no such folder.")
-    names = {path.name for path in folder.iterdir()}
+    check_model_names(str(folder), {path.name for path in folder.iterdir()})
+
+
+def check_model_names(model: str, names: set[str]) -> None:
+    """The same by the names of the files; `model` is what people call it.
+
+    Raises:
+        ModelError: an adapter, or weights in another format or none.
+    """
     if adapter := sorted(name for name in names if name.startswith("adapter_")):
         raise ModelError(
-            f"The backbone {folder} is an adapter ({adapter[0]}); merge it into its base model and save the result."
+            f"The backbone {model} is an adapter ({adapter[0]}); merge it into its base model and save the result."
         )
     suffixes = {Path(name).suffix for name in names}
-    if ".safetensors" in suffixes:
+    if WEIGHT_SUFFIX in suffixes:
         return
     if suffixes & _PICKLED:
         raise ModelError(
-            f"The backbone {folder} has its weights as pickle files, which can run code when opened; save the model "
+            f"The backbone {model} has its weights as pickle files, which can run code when opened; save the model "
             "with transformers' save_pretrained, which writes model.safetensors, and use that folder."
         )
-    raise ModelError(f"The backbone {folder} cannot be loaded: it has no weights (model.safetensors).")
+    raise ModelError(f"The backbone {model} cannot be loaded: it has no weights (model.safetensors).")
 
 
 def folder_digest(folder: Path) -> str:

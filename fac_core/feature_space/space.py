@@ -32,7 +32,7 @@ class SpaceSpec:
     name: str
     """Shown to people; not part of the identity."""
     backbone: str
-    """``embedded``, a local model folder, or a hub id."""
+    """``embedded``, a local model folder, or the name of a model on the Hugging Face Hub."""
     backbone_digest: str
     block: int
     """Output of this block, counted from 1."""
@@ -47,11 +47,15 @@ class SpaceSpec:
     mask: str = "content tokens of one user turn"
     max_length: int = 512
     dtype: str = "float32"
+    revision: str = ""
+    """Commit of a model on the Hub; empty for others, which are told by their digest."""
 
     @property
     def space_id(self) -> str:
         """Identity of the space, 16 hex characters."""
         identity = {key: value for key, value in asdict(self).items() if key not in _NOT_IDENTITY}
+        if not self.revision:
+            del identity["revision"]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> str:
@@ -135,12 +139,3 @@ def _is_number(value: Any, kind: type) -> bool:
     if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
         return False
     return math.isfinite(value) and value >= 0
-
-
-def backbone_location(spec: SpaceSpec) -> Path:
-    """Folder the backbone of a space is loaded from."""
-    if spec.backbone == EMBEDDED:
-        from fac_core.feature_space import embedded
-
-        return embedded.backbone_folder()
-    return Path(spec.backbone)

@@ -94,6 +94,21 @@ def space(ws: Workspace, space_id: str) -> Space:
     return _space(row)
 
 
+def current(ws: Workspace) -> Space | None:
+    """The space the project works in where none is named: the chosen one, else the first; None if there is none."""
+    known, chosen = spaces(ws), ws.setting("space")
+    return next((each for each in known if each.space_id == chosen), known[0] if known else None)
+
+
+def choose(ws: Workspace, space_id: str) -> None:
+    """Make a space the one the project works in.
+
+    Raises:
+        InputError: the project does not know it.
+    """
+    ws.set_setting("space", space(ws, space_id).space_id)
+
+
 def delta(ws: Workspace, space_id: str) -> float:
     """The project's threshold in a space; a feature is active in a text iff its maximum is strictly above it."""
     chosen = ws.setting(f"delta.{space_id}")

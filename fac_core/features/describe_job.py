@@ -1,6 +1,7 @@
 """Job kind *describe*: relevance, names, then families and themes, each a shard that replaces what was there.
 
-Inputs are the tables of `describe.Inputs`; spec: space_id, delta, method, data_version (of the data it describes).
+Inputs are the tables of `describe.Inputs`; spec: space_id, delta, method, fingerprint (of what it describes). Only the
+end notes what the description was made from, so one that was left half-made counts as none.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from fac_core.features import description
 from fac_core.features.describe import (
     Inputs,
     describe_families,
@@ -17,7 +19,7 @@ from fac_core.features.describe import (
 )
 from fac_core.jobs.folder import JobFolder
 from fac_core.store import features as store
-from fac_core.store.database import bump_data_version
+from fac_core.store.activations import carry_profiles
 from fac_core.workspace import Workspace, now
 
 if TYPE_CHECKING:
@@ -81,16 +83,21 @@ def ingest(
 ) -> None:
     """Put a shard's rows in the place of the old ones; names are added only where they changed."""
     space_id = spec["space_id"]
+    store.drop_description(cursor, space_id)
     if FAMILIES in tables:
         store.replace_families(cursor, space_id, tables[FAMILIES])
         store.add_method_names(cursor, space_id, store.THEME, tables[THEME_NAMES], AUTHOR, now())
     if RELEVANCE in tables:
-        store.replace_relevance(cursor, space_id, tables[RELEVANCE], int(spec["data_version"]))
+        store.replace_relevance(cursor, space_id, tables[RELEVANCE])
     if NAMES in tables:
         store.add_method_names(cursor, space_id, store.KEYWORDS, tables[NAMES], AUTHOR, now())
 
 
 def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
-    """Tell caches that relevance and names may have changed."""
+    """Note what was described, tell caches, and describe anew if that changed meanwhile."""
+    space_id = spec["space_id"]
     with ws.database.transaction() as cursor:
-        bump_data_version(cursor)
+        store.put_description(cursor, space_id, str(spec.get("fingerprint", "")), float(spec["delta"]), now())
+        carry_profiles(cursor)
+    if not description.is_reading(ws, space_id) and not description.is_current(ws, space_id):
+        description.start(ws, space_id, after=job_id)

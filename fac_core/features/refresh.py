@@ -1,64 +1,63 @@
-"""Names, relevance and families are made anew from everything that was read; what a person said about them stays."""
+"""Names, relevance and families follow what was read: they are made anew where they are of other data, and only there.
+
+What a person said about features stays. Whoever changes the data calls one of these verbs afterwards.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from fac_core.feature_space.spaces import delta
-from fac_core.features import describe_job
-from fac_core.features.describe import Inputs
-from fac_core.features.families import MIN_COSINE
-from fac_core.jobs import owner
-from fac_core.store import feature_samples as samples
-from fac_core.store import feature_weights as weights
-from fac_core.store.database import data_version
-from fac_core.tasks import load_task
+from fac_core.feature_space.extraction import n_unread, refresh_profiles, start_extraction
+from fac_core.feature_space.spaces import spaces
+from fac_core.features import describe_job, description
 
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
 
-KIND = "describe"
-MAX_CONTENTS = 6000
-"""Texts that names are made from: the anchor first, then seed, synthetic and pool."""
 
+def refresh(ws: Workspace, space_id: str, wait: bool = False, force: bool = False) -> str | None:
+    """Describe the features of a space anew if what they were described from has changed, or in any case with `force`;
+    in a job or, with `wait`, before returning.
 
-def refresh(ws: Workspace, space_id: str, wait: bool = False) -> str | None:
-    """Describe the features of a space anew, in a job or, with `wait`, before returning.
-
-    Returns the job's id, or None if it is done or nothing was read yet.
+    Returns the job's id, or None if it is done, nothing changed or nothing was read yet.
 
     Raises:
         InputError: the project does not know the space.
     """
-    inputs = _inputs(ws, space_id)
-    if inputs.contents.num_rows == 0:
+    if not force and description.is_current(ws, space_id):
         return None
-    spec = {
-        "space_id": space_id,
-        "delta": delta(ws, space_id),
-        "method": load_task(ws.task).relevance,
-        "data_version": data_version(ws.database),
-    }
     if not wait:
-        return owner.start(ws, KIND, "Describe the features", spec, inputs._asdict())
-    for name, tables in describe_job.shards(inputs, spec, set()):
-        with ws.database.transaction() as cursor:
-            describe_job.ingest(cursor, "", spec, name, tables)
-    describe_job.finalise(ws, "", spec, {})
+        return description.start(ws, space_id)
+    spec, inputs = description.prepared(ws, space_id)
+    if inputs.contents.num_rows:
+        for name, tables in describe_job.shards(inputs, spec, set()):
+            with ws.database.transaction() as cursor:
+                describe_job.ingest(cursor, "", spec, name, tables)
+        describe_job.finalise(ws, "", spec, {})
     return None
 
 
-def _inputs(ws: Workspace, space_id: str) -> Inputs:
-    import pyarrow as pa
+def bring_up_to_date(ws: Workspace, space_id: str) -> str | None:
+    """Read what is unread and describe the features, each as far as it is needed.
 
-    contents = samples.described_contents(ws.database, space_id, MAX_CONTENTS)
-    items = samples.anchor_items(ws.database, space_id)
-    task = load_task(ws.task)
-    positive = pa.array([task.polarity(label) for label in items.column("label").to_pylist()], pa.bool_())
-    items = items.drop_columns(["label"]).append_column("positive", positive)
-    wanted = [contents.column("content_id"), items.column("content_id"), items.column("contrast_id").drop_null()]
-    ids = np.unique(np.concatenate([column.to_numpy() for column in wanted]))
-    activation = samples.activations_of(ws.database, space_id, pa.table({"content_id": ids}))
-    return Inputs(contents, activation, items, weights.close_pairs(ws.database, space_id, MIN_COSINE))
+    Returns the id of the job that was started or is at it, or None if all is up to date.
+
+    Raises:
+        InputError: the project does not know the space.
+    """
+    return start_extraction(ws, space_id) or refresh(ws, space_id)
+
+
+def follow_datasets(ws: Workspace) -> list[str]:
+    """Let counts and descriptions follow a dataset that came, went or changed its role; returns the jobs' ids.
+
+    A space with unread texts waits for their reading, which a person starts and which ends in a description.
+    """
+    jobs = []
+    for space in spaces(ws):
+        if n_unread(ws, space.space_id) or description.is_reading(ws, space.space_id):
+            continue
+        refresh_profiles(ws, space.space_id)
+        if job_id := refresh(ws, space.space_id):
+            jobs.append(job_id)
+    return jobs

@@ -8,7 +8,7 @@ from fac_core.errors import InputError
 from fac_core.feature_space.spaces import space
 from fac_core.features.judgement import choose_mode, chosen_mode
 from fac_core.store import features as store
-from fac_core.store.database import bump_data_version
+from fac_core.store.activations import carry_profiles
 from fac_core.store.features import OverruleEvent
 from fac_core.workspace import now
 
@@ -27,7 +27,7 @@ def overrule(ws: Workspace, space_id: str, feature_id: int, relevant: bool | Non
     check_feature(ws, space_id, feature_id)
     with ws.database.transaction() as cursor:
         store.add_overrule(cursor, space_id, feature_id, relevant, author, now())
-        bump_data_version(cursor)
+        carry_profiles(cursor)
 
 
 def judgements(ws: Workspace, space_id: str, feature_id: int) -> list[OverruleEvent]:

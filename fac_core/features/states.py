@@ -22,6 +22,17 @@ DENSE_SHARE = 0.1
 MIN_EXPECTED = 3.0
 
 
+def has_power(expected: NDArray[np.float64]) -> Mask:
+    """Where enough firings were to be expected for their absence to say something; any shape."""
+    # a rate given in whole samples: keep 3 expected exactly on the powered side
+    return np.asarray(expected >= MIN_EXPECTED - 1e-9)
+
+
+def is_dense(rate: NDArray[np.float64]) -> Mask:
+    """Where a feature fires on too much of the anchor to be a concept; any shape."""
+    return np.asarray(rate > DENSE_SHARE)
+
+
 def classify(counts: Counts, relevant: Mask, template: Mask) -> NDArray[np.str_]:
     """State of every feature, [d_sae] of names from STATES and OTHER_STATES, for the seed with all that was added."""
     in_anchor = counts.anchor > 0
@@ -31,8 +42,7 @@ def classify(counts: Counts, relevant: Mask, template: Mask) -> NDArray[np.str_]
         (~relevant, UNRELATED),
         (counts.current > 0, COVERED),
         (template, TEMPLATE),
-        (counts.anchor_rate > DENSE_SHARE, DENSE),
-        # a rate given in whole samples: keep 3 expected exactly on the powered side
-        (counts.expected_in_seed < MIN_EXPECTED - 1e-9, UNDERSAMPLED),
+        (is_dense(counts.anchor_rate), DENSE),
+        (~has_power(counts.expected_in_seed), UNDERSAMPLED),
     ]
     return np.select([mask for mask, _ in absent], [name for _, name in absent], default=MISSING)

@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fac_core.errors import FacError
+from fac_core.errors import FacError, StoreError
 from fac_core.jobs import process
 from fac_core.jobs.folder import JobFolder, ending_in, shards_in
 from fac_core.jobs.journal import Event
@@ -52,24 +52,46 @@ def refresh(ws: Workspace, row: store.JobRow) -> None:
             return
         elif ending is None:
             asked = (folder.root / "cancel").exists()
-            end(ws, folder, "cancelled" if asked else "interrupted", "" if asked else LOST)
+            end(ws, folder, "cancelled" if asked else "interrupted", row.message if asked else LOST)
         elif ending["event"] == "completed":
             kind_module(row.kind).finalise(ws, row.job_id, row.spec, ending["result"])
             end(ws, folder, "completed", "", ending["result"])
             for part in ("input", "shards"):
                 shutil.rmtree(folder.root / part, ignore_errors=True)
         else:
-            end(ws, folder, ending["event"], ending.get("message", ""))
+            end(ws, folder, ending["event"], ending.get("message", row.message))
     except FacError as error:
-        end(ws, folder, "failed", str(error))
+        _give_up(ws, row, folder, str(error))
     except OSError as error:
-        end(ws, folder, "failed", write_error(folder.root, error))
+        _give_up(ws, row, folder, write_error(folder.root, error))
     except Exception as error:
         # the boundary: a defect in one job must not take down the page of another
-        logger.exception("job %s", row.job_id)
-        with folder.log.open("a", encoding="utf-8") as log:
-            traceback.print_exception(error, file=log)
-        end(ws, folder, "failed", defect(folder.root, error))
+        if at_work(folder) is None or not (folder.root / "cancel").exists():  # told once, not at each poll
+            logger.exception("job %s", row.job_id)
+            with folder.log.open("a", encoding="utf-8") as log:
+                traceback.print_exception(error, file=log)
+        _give_up(ws, row, folder, defect(folder.root, error))
+
+
+def at_work(folder: JobFolder) -> psutil.Process | None:
+    """The living worker of a job that has not told its end."""
+    try:
+        ended = ending_in(folder.events()) is not None
+    except StoreError:
+        ended = False
+    return None if ended else process.worker_of(folder.root)
+
+
+def _give_up(ws: Workspace, row: store.JobRow, folder: JobFolder, message: str) -> None:
+    """Fail a job whose results cannot be taken in; a worker at work is stopped first and followed until it is gone."""
+    worker = at_work(folder)
+    if worker is None:
+        end(ws, folder, "failed", message)
+        return
+    cancel_file = folder.root / "cancel"
+    if not cancel_file.exists():  # its age says how long the worker has had to stop
+        cancel_file.touch()
+    _note_running(ws, row, folder, worker, message)
 
 
 def _ingest(ws: Workspace, row: store.JobRow, folder: JobFolder, events: list[Event]) -> bool:
@@ -89,15 +111,18 @@ def _ingest(ws: Workspace, row: store.JobRow, folder: JobFolder, events: list[Ev
     return True
 
 
-def _note_running(ws: Workspace, row: store.JobRow, folder: JobFolder, worker: psutil.Process) -> None:
+def _note_running(
+    ws: Workspace, row: store.JobRow, folder: JobFolder, worker: psutil.Process, message: str = ""
+) -> None:
+    """Note that a worker is at work, or to be stopped for the reason in `message`; one that does not stop is ended."""
     cancel_file = folder.root / "cancel"
     asked = cancel_file.exists()
     if asked and time.time() - cancel_file.stat().st_mtime > CANCEL_GRACE_S:
         worker.terminate()
     state = "cancelling" if asked else "running"
-    if state != row.state:
+    if state != row.state or message not in {"", row.message}:
         with ws.database.transaction() as cursor:
-            store.set_running(cursor, row.job_id, state, now())
+            store.set_running(cursor, row.job_id, state, now(), message)
 
 
 def _starting(folder: JobFolder, events: list[Event]) -> bool:

@@ -17,23 +17,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from fac_core.errors import InputError, StoreError
 from fac_core.jobs import process
 from fac_core.jobs.folder import JobFolder
-from fac_core.jobs.follow import end, refresh, write_error
+from fac_core.jobs.follow import at_work, end, refresh, write_error
 from fac_core.jobs.kinds import KINDS
 from fac_core.store import jobs as store
 from fac_core.workspace import Workspace, now
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
+
+    from fac_core.store.database import Database
 
 ACTIVE = {"queued", "running", "cancelling"}
 RESUMABLE = {"interrupted", "failed", "cancelled"}
 
 _locks: dict[Path, threading.RLock] = {}
 _locks_guard = threading.Lock()
+_cleared: WeakSet[Database] = WeakSet()
 
 
 @dataclass(frozen=True)
@@ -67,19 +72,34 @@ class Job:
         return self.state in RESUMABLE
 
 
-def start(ws: Workspace, kind: str, title: str, spec: dict[str, Any], inputs: dict[str, pa.Table] | None = None) -> str:
+@contextmanager
+def turn(ws: Workspace) -> Iterator[None]:
+    """What begins, ends or follows work on a project takes turns; within a turn of one's own others may be nested."""
+    with _lock(ws):
+        yield
+
+
+def start(
+    ws: Workspace,
+    kind: str,
+    title: str,
+    spec: dict[str, Any],
+    inputs: dict[str, pa.Table] | None = None,
+    beside: Callable[[duckdb.DuckDBPyConnection], None] = lambda _: None,
+) -> str:
     """Start a job in a process of its own; returns its id, which sorts by time.
 
-    A job of the same kind and spec that is queued or running is not started again: its id is returned.
+    A job of the same kind and spec that is queued or running is not started again: its id is returned. `beside` writes
+    rows that belong to a new job, in the transaction that notes it.
 
     Raises:
         InputError: unknown kind.
-        StoreError: the job folder cannot be written.
+        StoreError: the job folder cannot be written; nothing is left of the job.
     """
     if kind not in KINDS:
         raise InputError(f"There is no kind of job called {kind!r}.")
     spec = json.loads(json.dumps(spec))
-    with _turn(ws):
+    with turn(ws):
         for row in store.active_jobs(ws.database):
             if row.kind == kind and row.spec == spec and row.state != "cancelling":
                 return row.job_id
@@ -87,11 +107,15 @@ def start(ws: Workspace, kind: str, title: str, spec: dict[str, Any], inputs: di
         job_id = f"{at:%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
         try:
             folder = JobFolder.create(ws.jobs / job_id, kind, spec, inputs or {})
-        except OSError as error:
-            shutil.rmtree(ws.jobs / f".{job_id}", ignore_errors=True)
-            raise StoreError(write_error(ws.jobs, error)) from error
-        with ws.database.transaction() as cursor:
-            store.insert_job(cursor, job_id, kind, title, spec, at)
+            with ws.database.transaction() as cursor:
+                store.insert_job(cursor, job_id, kind, title, spec, at)
+                beside(cursor)
+        except BaseException as error:
+            for name in (job_id, f".{job_id}"):
+                shutil.rmtree(ws.jobs / name, ignore_errors=True)
+            if isinstance(error, OSError):
+                raise StoreError(write_error(ws.jobs, error)) from error
+            raise
         _launch(ws, folder)
         return job_id
 
@@ -102,7 +126,7 @@ def resume(ws: Workspace, job_id: str) -> None:
     Raises:
         InputError: unknown job, one that is active or completed, or one whose folder is gone.
     """
-    with _turn(ws):
+    with turn(ws):
         row = _row(ws, job_id)
         if row.state in ACTIVE:
             return
@@ -120,12 +144,14 @@ def resume(ws: Workspace, job_id: str) -> None:
 def cancel(ws: Workspace, job_id: str) -> None:
     """Ask a job to stop; what it has finished is kept and `resume` goes on from there.
 
+    A living worker is stopped whatever was noted about its job.
+
     Raises:
         InputError: unknown job.
     """
-    with _turn(ws):
+    with turn(ws):
         row = _row(ws, job_id)
-        if row.state in ACTIVE:
+        if row.state in ACTIVE or at_work(JobFolder(ws.jobs / job_id)) is not None:
             (ws.jobs / job_id).mkdir(parents=True, exist_ok=True)
             (ws.jobs / job_id / "cancel").touch()
             with ws.database.transaction() as cursor:
@@ -141,6 +167,7 @@ def poll(ws: Workspace) -> list[Job]:
     if lock.acquire(blocking=False):
         try:
             process.reap()
+            _clear_unborn(ws)
             for row in store.active_jobs(ws.database):
                 refresh(ws, row)
         finally:
@@ -151,6 +178,11 @@ def poll(ws: Workspace) -> list[Job]:
 def jobs(ws: Workspace, limit: int = 20) -> list[Job]:
     """The newest jobs first, with the progress of those that run."""
     return [_job(ws, row) for row in store.job_rows(ws.database, limit)]
+
+
+def active(ws: Workspace) -> list[Job]:
+    """All jobs that have not ended, oldest first."""
+    return [_job(ws, row) for row in store.active_jobs(ws.database)]
 
 
 def get(ws: Workspace, job_id: str) -> Job:
@@ -192,6 +224,21 @@ def _launch(ws: Workspace, folder: JobFolder) -> None:
         end(ws, folder, "failed", f"The worker process could not be started: {error.strerror or error}.")
 
 
+def _clear_unborn(ws: Workspace) -> None:
+    """Once for each opening of a project, remove folders of jobs whose making was cut short: never noted nor started.
+
+    A folder with a journal has been worked on and stays, whatever became of its row.
+    """
+    if ws.database in _cleared:
+        return
+    _cleared.add(ws.database)
+    known = store.job_ids(ws.database)
+    for folder in ws.jobs.iterdir() if ws.jobs.is_dir() else ():
+        unborn = folder.name not in known and not (folder / "journal.jsonl").exists()
+        if unborn and (folder.name.startswith(".") or (folder / "spec.json").is_file()):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _row(ws: Workspace, job_id: str) -> store.JobRow:
     row = store.job_row(ws.database, job_id)
     if row is None:
@@ -224,9 +271,3 @@ def _job(ws: Workspace, row: store.JobRow) -> Job:
 def _lock(ws: Workspace) -> threading.RLock:
     with _locks_guard:
         return _locks.setdefault(ws.root, threading.RLock())
-
-
-@contextmanager
-def _turn(ws: Workspace) -> Iterator[None]:
-    with _lock(ws):
-        yield

@@ -2,21 +2,22 @@
 
 Every act of a reviewer is one event keyed (candidate, reviewer, revision), where the revision is the number of events
 the candidate had when it was shown. Two people, two tabs or a key held down can therefore never decide on a text that
-they did not see.
+they did not see. A verdict that stands already is not recorded again, so one undo always takes one back.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fac_core.errors import InputError
 from fac_core.review.approved import bring_in_line
 from fac_core.review.candidates import Candidate, load_one
-from fac_core.review.editing import Edited, read_edit, store_edit
+from fac_core.review.editing import Edited, clean_item, read_edit, store_edit
+from fac_core.review.repeats import repeat
 from fac_core.samples.content import normalise
 from fac_core.store import review as store
-from fac_core.synthesis.standing import fold, taken_back
+from fac_core.synthesis.standing import APPROVED, fold, taken_back
 from fac_core.tasks import load_task
 from fac_core.workspace import now
 
@@ -69,7 +70,8 @@ def decide(
 
     Raises:
         InputError: unknown candidate, action or reason; decided by somebody since `revision`; approving a text that
-            does not activate its feature above the run's δ; an edited text that is empty, unchanged or no sample.
+            does not activate its feature above the run's δ or that the project holds already (`repeats`); an edited
+            text that is empty, unchanged or no sample.
         ModelError: the edited text cannot be read because the space's model cannot be loaded.
     """
     reviewer, note = _name(reviewer), _note(note)
@@ -79,22 +81,22 @@ def decide(
         reason = reason or "other"
     if reason is not None and reason not in REASONS:
         raise InputError(f"There is no reason {reason[:40]!r}; choose one of {', '.join(REASONS)}.")
+    act = _Act(reviewer, revision, action, reason, note, clean_item(text or "") if action == "edit" else None)
     edited = None
     if action == "edit":
         # reading takes seconds, so it happens before the transaction, which looks at the revision again
         with ws.database.cursor() as cursor:
             candidate = load_one(cursor, load_task(ws.task), candidate_id)
-            if (before := _seen(cursor, candidate, reviewer, revision, action)) is not None:
+            if (before := _seen(cursor, candidate, act)) is not None:
                 return before
-        edited = read_edit(ws, candidate, text or "")
+        edited = read_edit(ws, candidate, act.text or "")
     with ws.database.transaction() as cursor:
         candidate = load_one(cursor, load_task(ws.task), candidate_id)
-        if (before := _seen(cursor, candidate, reviewer, revision, action)) is not None:
+        if (before := _seen(cursor, candidate, act)) is not None:
             return before
         if action == "approve":
-            _check_approval(cursor, candidate)
-        event = _event(cursor, candidate, reviewer, action, reason=reason, note=note, edited=edited)
-        return _record(ws, cursor, event)
+            _check_approval(ws, cursor, candidate)
+        return _record(ws, cursor, _event(cursor, candidate, act, edited))
 
 
 def undo(ws: Workspace, reviewer: str, event_id: int | None = None) -> Decision:
@@ -103,7 +105,8 @@ def undo(ws: Workspace, reviewer: str, event_id: int | None = None) -> Decision:
     Naming the event makes a repeated click harmless: what is taken back already is not taken back again.
 
     Raises:
-        InputError: nothing to take back, or somebody else has decided on the candidate since.
+        InputError: nothing to take back, somebody else has decided on the candidate since, or it would be approved
+            again and may not be any more.
     """
     reviewer = _name(reviewer)
     with ws.database.transaction() as cursor:
@@ -124,57 +127,68 @@ def undo(ws: Workspace, reviewer: str, event_id: int | None = None) -> Decision:
                 f"{newest.reviewer} {_DONE[newest.action]} this sample after you; open it to decide anew instead."
             )
         candidate = load_one(cursor, load_task(ws.task), last.candidate_id)
-        return _record(ws, cursor, _event(cursor, candidate, reviewer, "undo"))
+        act = _Act(reviewer, candidate.standing.revision, "undo")
+        taken = _record(ws, cursor, _event(cursor, candidate, act))
+        if taken.state == APPROVED and candidate.state != APPROVED:
+            _check_approval(ws, cursor, load_one(cursor, load_task(ws.task), last.candidate_id))
+        return taken
 
 
-def _seen(
-    cursor: duckdb.DuckDBPyConnection, candidate: Candidate, reviewer: str, revision: int, action: str
-) -> Decision | None:
-    """The recorded decision if this is a replay; None if the decision is new and its revision current."""
+class _Act(NamedTuple):
+    """What a reviewer asks for, in the words in which it is recorded."""
+
+    reviewer: str
+    revision: int
+    action: str
+    reason: str | None = None
+    note: str | None = None
+    text: str | None = None
+
+
+def _seen(cursor: duckdb.DuckDBPyConnection, candidate: Candidate, act: _Act) -> Decision | None:
+    """The recorded decision if this is a replay or what stands already; None if it is new and its revision current."""
     log = store.events(cursor, candidate.candidate_id)
-    same = next((event for event in log if (event.reviewer, event.revision) == (reviewer, revision)), None)
-    if same is not None and same.action == action:
-        return _decision(cursor, same, replayed=True)
-    if revision != len(log):
+    for event in log:
+        if act == _Act(event.reviewer, event.revision, event.action, event.reason, event.note, event.text):
+            return _decision(cursor, event, replayed=True)
+    if act.revision != len(log):
         last = log[-1] if log else None
         who = f" ({_DONE[last.action]} by {last.reviewer})" if last else ""
         raise InputError(f"This sample was already decided{who}; open it again to decide anew.")
+    standing = candidate.standing.decision
+    if standing is not None and _says_the_same(act, standing):
+        return _decision(cursor, standing, replayed=True)
     return None
 
 
-def _check_approval(cursor: duckdb.DuckDBPyConnection, candidate: Candidate) -> None:
+def _says_the_same(act: _Act, standing: store.Event) -> bool:
+    """Whether an act only repeats the decision that stands; a skip puts the sample last for its reviewer alone."""
+    if (act.action, act.reason) != (standing.action, standing.reason) or act.note not in (None, standing.note):
+        return False
+    return act.action in ("approve", "reject") or (act.action == "skip" and act.reviewer == standing.reviewer)
+
+
+def _check_approval(ws: Workspace, cursor: duckdb.DuckDBPyConnection, candidate: Candidate) -> None:
     if not candidate.verified:
         raise InputError(
             f"Feature {candidate.feature_id} does not fire in this text above δ = {candidate.made.delta:g} "
             f"(it reaches {candidate.value:.2f}), so it closes nothing; edit or reject it."
         )
-    if candidate.content_id is not None and "holdout" in store.roles_of_content(cursor, candidate.content_id):
-        raise InputError("This text is in a holdout set and would spoil it; reject or edit it.")
+    if (why := repeat(ws, cursor, candidate)) is not None:
+        raise InputError(why)
 
 
 def _event(
-    cursor: duckdb.DuckDBPyConnection,
-    candidate: Candidate,
-    reviewer: str,
-    action: str,
-    *,
-    reason: str | None = None,
-    note: str | None = None,
-    edited: Edited | None = None,
+    cursor: duckdb.DuckDBPyConnection, candidate: Candidate, act: _Act, edited: Edited | None = None
 ) -> store.Event:
     content_id, value = store_edit(cursor, candidate, edited) if edited else (None, None)
     return store.Event(
         event_id=store.next_event_id(cursor),
         candidate_id=candidate.candidate_id,
-        reviewer=reviewer,
-        revision=candidate.standing.revision,
-        action=action,
-        reason=reason,
-        note=note,
-        text=edited.item if edited else None,
         content_id=content_id,
         target_value=value,
         created_at=now(),
+        **act._asdict(),
     )
 
 

@@ -34,16 +34,24 @@ class Edited(NamedTuple):
     """None if the space has read this content before."""
 
 
-def read_edit(ws: Workspace, candidate: Candidate, item: str) -> Edited:
-    """Check an edited item and read its content in the candidate's space.
+def clean_item(item: str) -> str:
+    """An edited item as it is kept.
 
     Raises:
-        InputError: empty, too long, unchanged, or no sample of the task.
-        ModelError: the space's model cannot be loaded.
+        InputError: too long, or it holds a NUL character.
     """
     if "\0" in item or len(item) > MAX_CHARS:
         raise InputError(f"The edited text must have at most {MAX_CHARS:,} characters and no NUL character.")
-    item = normalise(item.encode("utf-8", "replace").decode())
+    return normalise(item.encode("utf-8", "replace").decode())
+
+
+def read_edit(ws: Workspace, candidate: Candidate, item: str) -> Edited:
+    """Check an edited item, cleaned, and read its content in the candidate's space.
+
+    Raises:
+        InputError: empty, unchanged, or no sample of the task.
+        ModelError: the space's model cannot be loaded.
+    """
     task = load_task(ws.task)
     content = normalise(task.content(edited_fields(task, candidate.fields, item))) if item else ""
     if not content:

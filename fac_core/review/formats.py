@@ -35,6 +35,28 @@ def write(format: str, path: Path, rows: Sequence[Row], columns: Sequence[str], 
     return FORMATS[format](path, rows, columns, guard)
 
 
+def n_rows(path: Path) -> int | None:
+    """Rows of a file that `write` made; None if it is no such file."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        if path.suffix == ".parquet":
+            return int(parquet.read_metadata(path).num_rows)
+    except pa.ArrowException:
+        return None
+    with path.open("rb") as handle:
+        if path.suffix == ".jsonl":
+            return sum(1 for _ in handle)
+        if path.suffix != ".csv":
+            return None
+        rows, inside = -1, False  # the first row holds the names
+        for line in handle:
+            inside ^= bool(line.count(b'"') % 2)  # a line end inside quotes ends no row
+            rows += not inside
+    return rows
+
+
 def json_line(row: Row) -> str:
     """One row as strict JSON on one line, whatever a reader takes for a line end."""
     line = json.dumps(row, ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""Only what was approved and is in no holdout set leaves the project, and every row says where it comes from."""
+"""Only what was approved and is like nothing held out leaves the project, once; every row says where it comes from."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fac_core.review.candidates import approved
+from fac_core.review.repeats import like_holdout
 from fac_core.store.exports import content_hashes
 from fac_core.store.features import names_of
-from fac_core.store.review import roles_of_content
 from fac_core.tasks import Task, load_task
 
 if TYPE_CHECKING:
@@ -53,15 +53,22 @@ def rows_of(ws: Workspace, space_id: str) -> Rows:
     names = names_of(ws.database, space_id, sorted({candidate.feature_id for candidate in found}))
     with ws.database.cursor() as cursor:
         hashes = content_hashes(cursor, ids)
-        held_out = {content_id for content_id in ids if "holdout" in roles_of_content(cursor, content_id)}
     columns = columns_of(task)
     rows: list[dict[str, Any]] = []
-    left_out = {"in_holdout": 0}
+    left_out = {"in_holdout": 0, "repeated": 0, "not_read": 0}
+    written: set[int] = set()
     for candidate in found:
         made, decision = candidate.made, candidate.standing.decision
-        if candidate.content_id is None or decision is None or candidate.content_id in held_out:
+        if candidate.content_id is None or decision is None:
+            left_out["not_read"] += 1
+            continue
+        if like_holdout(ws, candidate.text):
             left_out["in_holdout"] += 1
             continue
+        if candidate.content_id in written:
+            left_out["repeated"] += 1
+            continue
+        written.add(candidate.content_id)
         provenance = {
             "run_id": made.run_id,
             "candidate_id": made.candidate_id,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fac_core.errors import InputError
 from fac_core.review.export import MANIFEST, SUMS
+from fac_core.review.formats import n_rows
 
 _SUM_LINE = re.compile(r"([0-9a-f]{64})  ([A-Za-z0-9][A-Za-z0-9._-]*)\n")
 
@@ -47,7 +48,7 @@ def verify(folder: Path) -> Verification:
     for name in sorted(present.keys() - expected.keys() - {SUMS}):
         problems.append(f"{name!r} was added; it is not part of the export.")
     if not problems:
-        problems += _check_manifest(present[MANIFEST], expected)
+        problems += _check_manifest(folder, expected)
     return Verification(folder, len(expected) + 1, problems)
 
 
@@ -76,11 +77,27 @@ def _check(path: Path | None, name: str, digest: str) -> list[str]:
     return [] if same else [f"{name} was changed."]
 
 
-def _check_manifest(path: Path, expected: dict[str, str]) -> list[str]:
-    """The digests a manifest repeats; they differ if somebody wrote new sums for changed data."""
+def _check_manifest(folder: Path, expected: dict[str, str]) -> list[str]:
+    """What a manifest says again: names, digests and rows; they differ if somebody wrote new sums for other files."""
     try:
-        named = {file["name"]: file["sha256"] for file in json.loads(path.read_text(encoding="utf-8"))["files"]}
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        named = {str(file["name"]): str(file["sha256"]) for file in manifest["files"]}
+        rows = {str(file["name"]): int(file["rows"]) for file in manifest["files"] if "rows" in file}
+        exported = int(manifest["counts"]["exported"])
     except (ValueError, KeyError, TypeError):
         return [f"{MANIFEST} cannot be read."]
-    wrong = [name for name in expected if name != MANIFEST and named.get(name) != expected[name]]
-    return [f"{name} is not the file that {MANIFEST} describes." for name in wrong]
+    problems = [f"{name!r} is missing, though {MANIFEST} lists it." for name in sorted(named.keys() - expected.keys())]
+    problems += [
+        f"{name} is not the file that {MANIFEST} describes."
+        for name in expected
+        if name != MANIFEST and named.get(name) != expected[name]
+    ]
+    if problems:
+        return problems
+    if sum(rows.values()) != exported:
+        problems.append(f"{MANIFEST} lists no data file with the {exported:,} rows that were exported.")
+    for name, n in rows.items():
+        held = n_rows(folder / name)
+        if held != n:
+            problems.append(f"{name} holds {'no readable' if held is None else f'{held:,}'} rows, not {n:,}.")
+    return problems

@@ -1,5 +1,7 @@
 """Nothing a person brought is destroyed: a deleted dataset counts nowhere and can be restored as it was.
 
+No way leads to one file counting twice in one role, neither import, nor restoring, nor a change of role.
+
 A dataset's role says what it is for: `seed` is the set under work, `anchor` what it should cover, `pool` where real
 samples are looked for, `holdout` what must stay unseen, `synthetic` what was made.
 """
@@ -8,12 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from fac_core.errors import InputError
 from fac_core.samples.mapping import Mapping
 from fac_core.store import datasets as store
 from fac_core.store.datasets import ROLES
 from fac_core.workspace import Workspace, now
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = [
     "ROLES",
@@ -23,6 +29,7 @@ __all__ = [
     "check_role",
     "delete_dataset",
     "list_datasets",
+    "refuse_again",
     "restore_dataset",
     "sample",
     "sample_page",
@@ -93,11 +100,14 @@ def set_role(ws: Workspace, dataset_id: str, role: str) -> None:
     """Give a dataset another role.
 
     Raises:
-        InputError: unknown dataset or role, or the dataset of approved samples.
+        InputError: unknown dataset or role, the dataset of approved samples, or its file is there in this role.
     """
     check_role(role)
-    if _changeable(ws, dataset_id).role != role:
-        with ws.database.transaction() as cursor:
+    with ws.database.transaction() as cursor:
+        row = _changeable(ws, dataset_id)
+        if row.role != role:
+            if row.deleted_at is None:
+                refuse_again(cursor, row.source, row.sha256, role, row.mapping)
             store.set_role(cursor, dataset_id, role)
 
 
@@ -107,8 +117,8 @@ def delete_dataset(ws: Workspace, dataset_id: str) -> None:
     Raises:
         InputError: unknown dataset, or the dataset of approved samples.
     """
-    if _changeable(ws, dataset_id).deleted_at is None:
-        with ws.database.transaction() as cursor:
+    with ws.database.transaction() as cursor:
+        if _changeable(ws, dataset_id).deleted_at is None:
             store.mark_deleted(cursor, dataset_id, now())
 
 
@@ -116,10 +126,12 @@ def restore_dataset(ws: Workspace, dataset_id: str) -> None:
     """Bring a deleted dataset back.
 
     Raises:
-        InputError: unknown dataset.
+        InputError: unknown dataset, or its file came in again in its role meanwhile.
     """
-    if _changeable(ws, dataset_id).deleted_at is not None:
-        with ws.database.transaction() as cursor:
+    with ws.database.transaction() as cursor:
+        row = _changeable(ws, dataset_id)
+        if row.deleted_at is not None:
+            refuse_again(cursor, row.source, row.sha256, row.role, row.mapping)
             store.mark_restored(cursor, dataset_id)
 
 
@@ -149,6 +161,21 @@ def check_role(role: str) -> None:
     """
     if role not in ROLES:
         raise InputError(f"There is no role {role[:40]!r}; choose one of {', '.join(ROLES)}.")
+
+
+def refuse_again(
+    cursor: duckdb.DuckDBPyConnection, source: str, sha256: str, role: str, mapping: dict[str, Any]
+) -> None:
+    """Refuse what would count a file twice in one role, inside the transaction that is about to.
+
+    Raises:
+        InputError: a dataset of the same file and mapping has this role.
+    """
+    if (name := store.same_import(cursor, sha256, role, mapping)) is not None:
+        raise InputError(
+            f"{source} is in this project already, as the {role} set “{name}”; to count this one instead, take that "
+            "one out."
+        )
 
 
 def _changeable(ws: Workspace, dataset_id: str) -> store.DatasetRow:

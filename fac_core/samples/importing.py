@@ -16,7 +16,7 @@ from fac_core.errors import InputError
 from fac_core.samples import mapping as mappings
 from fac_core.samples.comparing import compare
 from fac_core.samples.content import content_hash, normalise
-from fac_core.samples.datasets import check_role
+from fac_core.samples.datasets import check_role, refuse_again
 from fac_core.samples.mapping import Mapping
 from fac_core.samples.parsing import ParsedSample, QuarantinedRow, RowParser
 from fac_core.samples.preview import Counts
@@ -27,7 +27,6 @@ from fac_core.tasks import Task, load_task
 from fac_core.workspace import Workspace, now
 
 if TYPE_CHECKING:
-    import duckdb
     import pyarrow as pa
 
 __all__ = ["ImportReport", "QuarantinedRow", "import_dataset", "import_texts", "pasted", "quarantine_jsonl"]
@@ -90,7 +89,7 @@ def import_source(ws: Workspace, source: Source, role: str, name: str | None, ma
     used, good, bad, warnings = _read(source, load_task(ws.task), mapping)
     sha256 = source.sha256()
     with ws.database.cursor() as cursor:
-        _refuse_again(cursor, source, sha256, role, used)
+        refuse_again(cursor, source.name, sha256, role, asdict(used))
     texts = _Texts.of(good)
     found = compare(ws.database, texts.main, texts.contents, role)
     brought = store.DatasetRow(
@@ -108,7 +107,7 @@ def import_source(ws: Workspace, source: Source, role: str, name: str | None, ma
         deleted_at=None,
     )
     with ws.database.transaction() as cursor:
-        _refuse_again(cursor, source, sha256, role, used)
+        refuse_again(cursor, source.name, sha256, role, asdict(used))
         new = _table({"content_hash": list(texts.contents), "text": list(texts.contents.values())})
         ids = store.add_contents(cursor, new)
         store.insert_dataset(cursor, brought, _sample_table(good, texts, ids), _quarantine_table(bad))
@@ -175,11 +174,6 @@ class _Texts(NamedTuple):
 
         main = [keep(item.content) for item in samples]
         return cls(main, [None if item.contrast is None else keep(item.contrast) for item in samples], contents)
-
-
-def _refuse_again(cursor: duckdb.DuckDBPyConnection, source: Source, sha256: str, role: str, mapping: Mapping) -> None:
-    if (name := store.same_import(cursor, sha256, role, asdict(mapping))) is not None:
-        raise InputError(f"{source.name} is in this project already, as the {role} set “{name}”.")
 
 
 def _sample_table(good: list[ParsedSample], texts: _Texts, ids: dict[str, int]) -> pa.Table:

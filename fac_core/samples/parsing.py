@@ -12,7 +12,7 @@ from typing import Any
 
 from fac_core.samples.mapping import Mapping
 from fac_core.samples.reading_json import kind_of
-from fac_core.samples.rows import Row, storable
+from fac_core.samples.rows import BadCell, Row, storable
 from fac_core.tasks import Task
 
 MAX_TEXT = 1_000_000
@@ -99,6 +99,8 @@ def text_of(value: Any) -> str:
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
+    if isinstance(value, BadCell):
+        raise _Unusable(value.reason)
     if not isinstance(value, str):
         raise _Unusable(f"is {kind_of(value)}, where text is expected")
     if len(value) > MAX_TEXT:
@@ -119,6 +121,8 @@ def word_of(value: Any) -> str | None:
     match value:
         case None:
             return None
+        case BadCell():
+            raise _Unusable(value.reason)
         case bool():
             return "true" if value else "false"
         case float() if math.isnan(value):
@@ -138,4 +142,6 @@ def group_of(value: Any) -> str:
     try:
         return word_of(value) or ""
     except _Unusable:
+        if isinstance(value, BadCell):
+            return str(value)
         return storable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))

@@ -1,10 +1,10 @@
-"""One bad JSON line costs that line alone; a file that is one JSON array is read as its rows."""
+"""One bad JSON line costs that line alone, be it the first; a file that is one JSON array is read as its rows."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fac_core.errors import InputError
@@ -21,17 +21,59 @@ def json_rows(stream: io.BufferedReader, name: str) -> Iterator[Row]:
         InputError: an array that is too large or not valid JSON.
     """
     if stream.peek(1).lstrip()[:1] == b"[":
-        yield from _array(stream, name)
-        return
-    for number, line, cut in lines(stream):
+        yield from _array_or_lines(stream, name)
+    else:
+        yield from _line_rows(lines(stream))
+
+
+def _line_rows(numbered: Iterable[tuple[int, bytes, bool]]) -> Iterator[Row]:
+    for number, line, cut in numbered:
         text, problem = decode(line, cut)
         if problem:
             yield Row(number, {}, problem, text)
         elif text.strip():
             value, problem = _parse(text)
             if problem is None and not isinstance(value, dict):
-                problem = f"is {kind_of(value)}, not an object with named fields"
+                problem = _no_row(value)
             yield Row(number, value if isinstance(value, dict) else {}, problem, text)
+
+
+def _array_or_lines(stream: io.BufferedReader, name: str) -> Iterator[Row]:
+    """Rows of a file that begins with a bracket: an array, or lines of which the first is bad."""
+    number = 1
+    while not (first := stream.readline(MAX_ARRAY + 1)).strip():
+        number += 1
+    whole = first
+    value, problem = _parse_bytes(whole) if len(whole) <= MAX_ARRAY else (None, "")
+    if problem is None:
+        others = _line_rows(lines(stream, number + 1))
+        if (second := next(others, None)) is None:
+            yield from _array(value)
+        else:
+            yield from _line_rows([(number, first.rstrip(b"\r\n"), False)])
+            yield second
+            yield from others
+        return
+    whole += stream.read(max(0, MAX_ARRAY + 1 - len(whole)))
+    if len(whole) > MAX_ARRAY:
+        raise InputError(f"{name} begins as a JSON array of more than {MAX_ARRAY >> 20} MB; save it as JSONL.")
+    value, problem = _parse_bytes(whole)
+    if problem is None:
+        yield from _array(value)
+    elif _are_lines(whole):
+        yield from _line_rows(lines(io.BytesIO(whole), number))
+    else:
+        raise InputError(f"{name} {problem}.")
+
+
+def _are_lines(text: bytes) -> bool:
+    """Whether what is no array holds objects a line: the first line that is one does not go on with a comma."""
+    for _, line, _ in lines(io.BytesIO(text)):
+        line = line.strip()
+        for candidate, alone in ((line, True), (line.removesuffix(b","), False)):
+            if candidate[:1] == b"{" and isinstance(_parse_bytes(candidate)[0], dict):
+                return alone
+    return False
 
 
 def kind_of(value: Any) -> str:
@@ -55,21 +97,21 @@ def kind_of(value: Any) -> str:
             return f"of type {type(value).__name__}"
 
 
-def _array(stream: io.BufferedReader, name: str) -> Iterator[Row]:
-    text = stream.read(MAX_ARRAY + 1)
-    if len(text) > MAX_ARRAY:
-        raise InputError(f"{name} is one JSON array of more than {MAX_ARRAY >> 20} MB; save it as JSONL.")
-    decoded, problem = decode(text, False)
-    if not problem:
-        values, problem = _parse(decoded)
-    if problem:
-        raise InputError(f"{name} {problem}.")
+def _array(values: Any) -> Iterator[Row]:
     for number, value in enumerate(values, start=1):
         if isinstance(value, dict):
             yield Row(number, value)
         else:
-            shown = json.dumps(value, ensure_ascii=False)
-            yield Row(number, {}, f"is {kind_of(value)}, not an object with named fields", shown)
+            yield Row(number, {}, _no_row(value), json.dumps(value, ensure_ascii=False))
+
+
+def _no_row(value: Any) -> str:
+    return f"is {kind_of(value)}, not an object with named fields"
+
+
+def _parse_bytes(text: bytes) -> tuple[Any, str | None]:
+    decoded, problem = decode(text, False)
+    return (None, problem) if problem else _parse(decoded)
 
 
 def _parse(text: str) -> tuple[Any, str | None]:

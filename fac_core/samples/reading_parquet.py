@@ -1,13 +1,13 @@
-"""Parquet is read batch by batch, and a cell that is no valid text costs its row alone."""
+"""Parquet is read batch by batch, and a cell that has no value is a `BadCell`, which costs its row where it is used."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fac_core.errors import InputError
-from fac_core.samples.rows import Row
+from fac_core.samples.rows import BadCell, Row, unique_names
 from fac_core.samples.source import MAX_UNPACKED, Source
 
 if TYPE_CHECKING:
@@ -29,37 +29,47 @@ def parquet_rows(source: Source) -> Iterator[tuple[list[str], Iterator[Row]]]:
     with source.raw() as file:
         try:
             parquet = pq.ParquetFile(file)
-            columns = list(dict.fromkeys(parquet.schema_arrow.names))
-        except (pa.ArrowException, OSError) as error:
+            columns = unique_names(parquet.schema_arrow.names)
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{source.name} is no readable Parquet file; write it again.") from error
         groups = range(parquet.metadata.num_row_groups)
         if sum(parquet.metadata.row_group(i).total_byte_size for i in groups) > MAX_UNPACKED:
             raise InputError(
                 f"{source.name} unpacks to more than {MAX_UNPACKED >> 30} GB; split it into smaller files."
             )
-        yield columns, _rows(parquet, source.name)
+        yield columns, _rows(parquet, columns, source.name)
 
 
-def _rows(parquet: pa.parquet.ParquetFile, name: str) -> Iterator[Row]:
+def _rows(parquet: pa.parquet.ParquetFile, columns: list[str], name: str) -> Iterator[Row]:
     import pyarrow as pa
 
     number = 0
     try:
         for batch in parquet.iter_batches(batch_size=_BATCH):
-            for row in _batch_rows(batch):
+            for cells in zip(*map(_cells, batch.columns), strict=True):
                 number += 1
-                yield Row(number, row[0], row[1])
+                yield Row(number, dict(zip(columns, cells, strict=True)))
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{name} is damaged after row {number}; write it again.") from error
 
 
-def _batch_rows(batch: pa.RecordBatch) -> Iterator[tuple[dict[str, object], str | None]]:
+def _cells(column: pa.Array) -> list[Any]:
+    """The values of a column; all at once, or each for itself where one has none."""
     try:
-        for values in batch.to_pylist():
-            yield values, None
+        values: list[Any] = column.to_pylist()
+    except _NO_VALUE:
+        values = [_cell(scalar) for scalar in column]
+    return values
+
+
+def _cell(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
     except UnicodeDecodeError:
-        for position in range(batch.num_rows):
-            try:
-                yield batch.slice(position, 1).to_pylist()[0], None
-            except UnicodeDecodeError:
-                yield {}, "holds text that is not valid UTF-8"
+        return BadCell("holds text that is not valid UTF-8")
+    except _NO_VALUE:
+        return BadCell("holds a value that cannot be read, such as a date out of range")
+
+
+# invalid text, nanoseconds, unknown time zones and Arrow's own errors are a ValueError
+_NO_VALUE = (ValueError, OverflowError)

@@ -34,9 +34,20 @@ class Row:
         return self.text if self.text is not None else json.dumps(self.values, ensure_ascii=False, default=str)
 
 
-def lines(stream: io.BufferedReader) -> Iterator[tuple[int, bytes, bool]]:
-    """(number from 1, line without its end, whether it was longer than `MAX_LINE` and cut)."""
-    for number in itertools.count(1):
+@dataclass(frozen=True, slots=True)
+class BadCell:
+    """What stands for the value of a cell that has none."""
+
+    reason: str
+    """Worded to follow the column's name."""
+
+    def __str__(self) -> str:
+        return f"({self.reason})"
+
+
+def lines(stream: io.BufferedIOBase, first: int = 1) -> Iterator[tuple[int, bytes, bool]]:
+    """(number, line without its end, whether it was longer than `MAX_LINE` and cut)."""
+    for number in itertools.count(first):
         line = stream.readline(MAX_LINE)
         if not line:
             return

@@ -24,16 +24,16 @@ MAX_UNPACKED = 2 << 30
 """Bytes a file may unpack to; a bomb is stopped here."""
 _CHUNK = 1 << 20
 _HEAD = 4096
-_GZIP, _XZ = b"\x1f\x8b", b"\xfd7zXZ\x00"
-# what people bring by mistake, known by its first bytes
+_GZIP, _XZ = b"\x1f\x8b\x08", b"\xfd7zXZ\x00"
+# what people bring by mistake, known by as much of its signature as no text begins with
 _FOREIGN = {
-    b"PK\x03\x04": "a Zip or Excel file; export it as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Excel file; export it as CSV",
-    b"%PDF": "a PDF",
-    b"\x28\xb5\x2f\xfd": "packed with zstd; unpack it, or pack it with gzip",
-    b"BZh": "packed with bzip2; unpack it, or pack it with gzip",
-    b"\x80\x04": "a pickle, which is never opened; export it as JSONL",
-    b"\x80\x05": "a pickle, which is never opened; export it as JSONL",
+    re.compile(rb"PK\x03\x04"): "a Zip or Excel file; export it as CSV",
+    re.compile(rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"): "an old Excel file; export it as CSV",
+    re.compile(rb"%PDF-\d\.\d[ \t]*(?:[\r\n]|$)"): "a PDF; export its texts as TXT or CSV",
+    re.compile(rb"\x28\xb5\x2f\xfd"): "packed with zstd; unpack it, or pack it with gzip",
+    re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"): "packed with bzip2; unpack it, or pack it with gzip",
+    re.compile(rb"\x80[\x02-\x05]"): "a pickle, which is never opened; export it as JSONL",
+    re.compile(rb".{8}DUCK..\x00{6}", re.DOTALL): "a DuckDB database; bring its table as Parquet or CSV",
 }
 
 
@@ -80,9 +80,19 @@ class Source:
             return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
     def head(self) -> bytes:
-        """The first bytes, as they are."""
+        """The first bytes, as they are.
+
+        Raises:
+            InputError: a foreign format.
+        """
         with self.raw() as file:
-            return file.read(_HEAD)
+            return self._own(file.read(_HEAD))
+
+    def tail(self, size: int) -> bytes:
+        """The last bytes, as they are."""
+        with self.raw() as file:
+            file.seek(-min(size, file.seek(0, io.SEEK_END)), io.SEEK_END)
+            return file.read(size)
 
     @contextmanager
     def utf8(self) -> Iterator[io.BufferedReader]:
@@ -93,12 +103,16 @@ class Source:
         """
         with self.raw() as file:
             unpacked = _unpack(file, self.head())
-            head = _read(unpacked, _HEAD, self.name)
+            head = self._own(_read(unpacked, _HEAD, self.name))
             encoding, skip = _encoding(head)
-            for magic, what in _FOREIGN.items():
-                if head.startswith(magic):
-                    raise InputError(f"{self.name} is {what}.")
             yield io.BufferedReader(_Stream(unpacked, head[skip:], encoding, self.name), _CHUNK)
+
+    def _own(self, head: bytes) -> bytes:
+        """The first bytes, unless they are of a foreign format; what was pasted is text, however it begins."""
+        what = None if self.path is None else next((_FOREIGN[magic] for magic in _FOREIGN if magic.match(head)), None)
+        if what is not None:
+            raise InputError(f"{self.name} is {what}.")
+        return head
 
 
 def shown_name(filename: str) -> str:
@@ -108,7 +122,7 @@ def shown_name(filename: str) -> str:
 
 def plain_words(text: str) -> str:
     """Text on one line without characters that cannot be seen."""
-    return "".join(char for char in " ".join(text.split()) if char.isprintable())
+    return " ".join("".join(char for char in text if char.isprintable() or char.isspace()).split())
 
 
 def _unpack(file: IO[bytes], head: bytes) -> IO[bytes]:

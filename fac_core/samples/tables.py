@@ -72,12 +72,13 @@ def _kind(source: Source) -> str:
     head = source.head()
     if not head:
         raise InputError(f"{source.name} is empty.")
-    if head.startswith(b"PAR1"):
-        return "Parquet"
-    if head[8:12] == b"DUCK":
-        raise InputError(f"{source.name} is a DuckDB database; bring its table as Parquet or CSV.")
     endings = [ending for ending in source.name.lower().split(".")[1:] if ending not in ("gz", "xz")]
-    match endings[-1] if endings else "":
+    ending = endings[-1] if endings else ""
+    parquet = ending in ("parquet", "pq")
+    # a text may begin with these letters, so the end of the file has to tell as well unless the name does
+    if source.path is not None and head.startswith(b"PAR1") and (parquet or source.tail(4) == b"PAR1"):
+        return "Parquet"
+    match ending:
         case "jsonl" | "ndjson" | "json":
             return "JSONL"
         case "csv":
@@ -86,7 +87,7 @@ def _kind(source: Source) -> str:
             return "TSV"
         case "txt":
             return "TXT"
-        case "parquet" | "pq":
+        case _ if parquet:
             raise InputError(f"{source.name} is not a Parquet file, whatever its name says.")
         case _:
             raise InputError(f"{source.name} is of no known format; bring {FORMATS}.")

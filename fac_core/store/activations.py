@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fac_core.store.database import get_meta
+from fac_core.store.database import bump_data_version, get_meta
 
 if TYPE_CHECKING:
     import duckdb
@@ -118,8 +118,8 @@ def cached_contents(database: Database, space_id: str) -> pa.Table:
 def cached_activations(database: Database, space_id: str) -> pa.Table:
     """Active features keyed by content: (content_hash, feature_id, value, token_pos, char_start, char_end)."""
     return database.arrow(
-        "SELECT c.content_hash, a.feature_id, a.value, CAST(a.token_pos AS SMALLINT) AS token_pos, a.char_start, "
-        "a.char_end FROM activation a JOIN content c USING (content_id) "
+        "SELECT c.content_hash, a.feature_id, a.value, a.token_pos, a.char_start, a.char_end "
+        "FROM activation a JOIN content c USING (content_id) "
         "WHERE a.space_id = ? ORDER BY c.content_hash, a.feature_id",
         [space_id],
     )
@@ -158,6 +158,14 @@ def rebuild_profiles(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
         "WHERE d.deleted_at IS NULL GROUP BY d.dataset_id",
         [space_id, space_id],
     )
+
+
+def carry_profiles(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Bump the data version for a change that touches no profile: those that were current stay current."""
+    version = "SELECT coalesce((SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'data_version'), 0)"
+    before = cursor.execute(version).fetchone()
+    bump_data_version(cursor)
+    cursor.execute(f"UPDATE profile_total SET data_version = ({version}) WHERE data_version = ?", list(before or ()))
 
 
 def profiles_current(database: Database, space_id: str) -> bool:

@@ -44,6 +44,15 @@ def approved_rows(cursor: duckdb.DuckDBPyConnection) -> list[ApprovedRow]:
     ]
 
 
+def approved_as(cursor: duckdb.DuckDBPyConnection, content_id: int, other_than: str) -> str | None:
+    """The candidate, other than the one named, whose approved sample has that content; None if there is none."""
+    found = cursor.execute(
+        "SELECT min(external_id) FROM sample WHERE dataset_id = ? AND content_id = ? AND external_id <> ?",
+        [APPROVED_DATASET, content_id, other_than],
+    ).fetchone()
+    return None if found is None or found[0] is None else str(found[0])
+
+
 def put_approved(cursor: duckdb.DuckDBPyConnection, row: ApprovedRow) -> None:
     """Add the sample of an approved candidate, or put it in the place of the one it has."""
     drop_approved(cursor, row.candidate_id)

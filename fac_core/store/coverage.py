@@ -72,6 +72,16 @@ def feature_bins(database: Database, space_id: str, feature_ids: Sequence[int]) 
     )
 
 
+def count_hit(database: Database, space_id: str, dataset_id: str, feature_ids: Sequence[int], step: int) -> int:
+    """How many of some features a sample of one dataset has in bin `step` or above."""
+    row = database.one(
+        "SELECT count(DISTINCT feature_id) FROM profile WHERE space_id = ? AND dataset_id = ? AND bin >= ? "
+        "AND feature_id IN (SELECT unnest(?::INTEGER[]))",
+        [space_id, dataset_id, step, list(feature_ids)],
+    )
+    return int(row[0]) if row else 0
+
+
 def samples_read(database: Database, space_id: str) -> dict[str, int]:
     """Samples whose content was read, by role."""
     found = database.rows(

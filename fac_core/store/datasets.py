@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from fac_core.store.activations import rebuild_profiles
+from fac_core.store.activations import carry_profiles, rebuild_profiles
 from fac_core.store.database import bump_data_version
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def same_import(cursor: duckdb.DuckDBPyConnection, sha256: str, role: str, mappi
 def set_role(cursor: duckdb.DuckDBPyConnection, dataset_id: str, role: str) -> None:
     """Give a dataset another role; its profile stays true."""
     cursor.execute("UPDATE dataset SET role = ? WHERE dataset_id = ?", [role, dataset_id])
-    _carry_profiles(cursor)
+    carry_profiles(cursor)
 
 
 def mark_deleted(cursor: duckdb.DuckDBPyConnection, dataset_id: str, at: datetime) -> None:
@@ -145,7 +145,7 @@ def mark_deleted(cursor: duckdb.DuckDBPyConnection, dataset_id: str, at: datetim
     cursor.execute("UPDATE dataset SET deleted_at = ? WHERE dataset_id = ?", [at, dataset_id])
     for table in ("profile", "profile_total"):
         cursor.execute(f"DELETE FROM {table} WHERE dataset_id = ?", [dataset_id])
-    _carry_profiles(cursor)
+    carry_profiles(cursor)
 
 
 def mark_restored(cursor: duckdb.DuckDBPyConnection, dataset_id: str) -> None:
@@ -212,14 +212,6 @@ _SAMPLES = (
 
 def _sample(row: dict[str, Any]) -> SampleRow:
     return SampleRow(**{**row, "fields": json.loads(row["fields"]), "meta": json.loads(row["meta"])})
-
-
-def _carry_profiles(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Note a change that touches no profile: those that were current stay current."""
-    version = "SELECT coalesce((SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'data_version'), 0)"
-    before = cursor.execute(version).fetchone()
-    bump_data_version(cursor)
-    cursor.execute(f"UPDATE profile_total SET data_version = ({version}) WHERE data_version = ?", list(before or ()))
 
 
 def _next(cursor: duckdb.DuckDBPyConnection, sequence: str, n: int) -> pa.Array:

@@ -8,12 +8,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fac_core.store.approved import APPROVED_DATASET
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from fac_core.store.database import Database
 
 _CONTENT_OF_SAMPLES = "SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL"
+
+_DESCRIBED = """
+    SELECT s.content_id, min(list_position(['anchor', 'seed', 'synthetic', 'pool', 'holdout'], d.role)) AS place
+    FROM sample s JOIN dataset d USING (dataset_id)
+    JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id
+    WHERE d.deleted_at IS NULL AND d.dataset_id <> ?
+    GROUP BY s.content_id ORDER BY place, s.content_id LIMIT ?"""
+_ITEMS = """
+    SELECT s.content_id, k.content_id AS contrast_id, s.label FROM sample s JOIN dataset d USING (dataset_id)
+    JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id
+    LEFT JOIN content_read k ON k.space_id = ? AND k.content_id = s.contrast_id
+    WHERE d.role = 'anchor' AND d.deleted_at IS NULL"""
 
 
 class ExampleRow(NamedTuple):
@@ -86,15 +100,29 @@ def at_or_above(database: Database, space_id: str, values: Sequence[tuple[int, f
 
 
 def described_contents(database: Database, space_id: str, limit: int) -> pa.Table:
-    """Texts that names are made from: (content_id, text), those of the anchor first, then seed, synthetic and pool."""
+    """Texts that names are made from: (content_id, text), by id; the anchor's first up to `limit`, then seed, synthetic
+    and pool.
+
+    Approved samples are left out: they were written after a feature's name and would confirm it.
+    """
     return database.arrow(
-        "SELECT content_id, text FROM (SELECT s.content_id, "
-        "min(list_position(['anchor', 'seed', 'synthetic', 'pool', 'holdout'], d.role)) AS place FROM sample s "
-        "JOIN dataset d USING (dataset_id) JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id "
-        "WHERE d.deleted_at IS NULL GROUP BY s.content_id) JOIN content c USING (content_id) "
-        "ORDER BY place, content_id LIMIT ?",
-        [space_id, limit],
+        f"SELECT content_id, c.text FROM ({_DESCRIBED}) JOIN content c USING (content_id) ORDER BY content_id",
+        [space_id, APPROVED_DATASET, limit],
     )
+
+
+def described_state(database: Database, space_id: str, limit: int) -> tuple[str, str]:
+    """Digests of `described_contents` and of `anchor_items`; equal ones hold the same texts, pairs and labels."""
+    contents = database.one(
+        f"SELECT md5(string_agg(CAST(content_id AS VARCHAR), ',' ORDER BY content_id)) FROM ({_DESCRIBED})",
+        [space_id, APPROVED_DATASET, limit],
+    )
+    items = database.one(
+        f"SELECT md5(string_agg(to_json([CAST(content_id AS VARCHAR), CAST(contrast_id AS VARCHAR), label]), ',' "
+        f"ORDER BY content_id, contrast_id, label)) FROM ({_ITEMS})",
+        [space_id, space_id],
+    )
+    return str(contents and contents[0]), str(items and items[0])
 
 
 def activations_of(database: Database, space_id: str, contents: pa.Table) -> pa.Table:
@@ -111,10 +139,4 @@ def activations_of(database: Database, space_id: str, contents: pa.Table) -> pa.
 
 def anchor_items(database: Database, space_id: str) -> pa.Table:
     """Samples of the anchor that were read: (content_id, contrast_id, label); no contrast unless it was read too."""
-    return database.arrow(
-        "SELECT s.content_id, k.content_id AS contrast_id, s.label FROM sample s JOIN dataset d USING (dataset_id) "
-        "JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id "
-        "LEFT JOIN content_read k ON k.space_id = ? AND k.content_id = s.contrast_id "
-        "WHERE d.role = 'anchor' AND d.deleted_at IS NULL ORDER BY s.sample_id",
-        [space_id, space_id],
-    )
+    return database.arrow(f"{_ITEMS} ORDER BY s.sample_id", [space_id, space_id])

@@ -50,6 +50,33 @@ class OverruleEvent(NamedTuple):
     created_at: datetime
 
 
+class DescriptionRow(NamedTuple):
+    """From what names, relevance, families and themes were made."""
+
+    fingerprint: str
+    delta: float
+    """Families and themes go by firing above it."""
+    made_at: datetime
+
+
+def description_row(database: Database, space_id: str) -> DescriptionRow | None:
+    """What the features of a space were last described from; None if they were not, or only in part."""
+    row = database.one("SELECT fingerprint, delta, made_at FROM description WHERE space_id = ?", [space_id])
+    return None if row is None else DescriptionRow(*row)
+
+
+def put_description(
+    cursor: duckdb.DuckDBPyConnection, space_id: str, fingerprint: str, delta: float, at: datetime
+) -> None:
+    """Note that a description is whole."""
+    cursor.execute("INSERT OR REPLACE INTO description VALUES (?, ?, ?, ?)", [space_id, fingerprint, delta, at])
+
+
+def drop_description(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
+    """Note that what is there is of no one description any more."""
+    cursor.execute("DELETE FROM description WHERE space_id = ?", [space_id])
+
+
 def names(database: Database, space_id: str) -> pa.Table:
     """Features that have a name: (feature_id, name, named_by)."""
     return database.arrow(_NAMES, [space_id])
@@ -157,14 +184,14 @@ def relevance_of(database: Database, space_id: str, feature_id: int) -> list[dic
     )
 
 
-def replace_relevance(cursor: duckdb.DuckDBPyConnection, space_id: str, rows: pa.Table, data_version: int) -> None:
+def replace_relevance(cursor: duckdb.DuckDBPyConnection, space_id: str, rows: pa.Table) -> None:
     """Put new test results in the place of the old ones; columns as in `relevance_rows`."""
     cursor.execute("DELETE FROM relevance WHERE space_id = ?", [space_id])
     cursor.register("incoming_relevance", rows)
     cursor.execute(
         "INSERT INTO relevance SELECT ?, feature_id, method, effect, lift, p_value, q_value, n_active, relevant, "
-        "direction, ? FROM incoming_relevance",
-        [space_id, data_version],
+        "direction FROM incoming_relevance",
+        [space_id],
     )
     cursor.unregister("incoming_relevance")
 

@@ -51,10 +51,13 @@ def queue_again(cursor: duckdb.DuckDBPyConnection, job_id: str) -> None:
     cursor.execute("UPDATE job SET state = 'queued', message = '', ended_at = NULL WHERE job_id = ?", [job_id])
 
 
-def set_running(cursor: duckdb.DuckDBPyConnection, job_id: str, state: str, at: datetime) -> None:
-    """Note that a job's worker is at work (state 'running' or 'cancelling'); the first start's time is kept."""
+def set_running(cursor: duckdb.DuckDBPyConnection, job_id: str, state: str, at: datetime, message: str = "") -> None:
+    """Note that a job's worker is at work (state 'running' or 'cancelling'); the first start's time is kept, and so is
+    an earlier message if there is no new one."""
     cursor.execute(
-        "UPDATE job SET state = ?, started_at = coalesce(started_at, ?) WHERE job_id = ?", [state, at, job_id]
+        "UPDATE job SET state = ?, started_at = coalesce(started_at, ?), ended_at = NULL, "
+        "message = coalesce(nullif(?, ''), message) WHERE job_id = ?",
+        [state, at, message, job_id],
     )
 
 
@@ -104,6 +107,11 @@ def completed_results(database: Database, kind: str) -> list[tuple[dict[str, Any
         [kind],
     )
     return [(json.loads(spec), json.loads(result)) for spec, result in rows]
+
+
+def job_ids(database: Database) -> set[str]:
+    """Ids of all jobs."""
+    return {row[0] for row in database.rows("SELECT job_id FROM job")}
 
 
 def ingested_shards(database: Database, job_id: str) -> set[str]:

@@ -116,4 +116,15 @@ MIGRATIONS: list[str] = [
     CREATE TABLE export (
         export_id VARCHAR PRIMARY KEY, folder VARCHAR NOT NULL, manifest JSON NOT NULL, created_at TIMESTAMP NOT NULL);
     """,
+    # 2: a description is known by what it was made from; the data version changes far more often than that
+    """
+    CREATE TABLE description (
+        space_id VARCHAR PRIMARY KEY, fingerprint VARCHAR NOT NULL, delta DOUBLE NOT NULL, made_at TIMESTAMP NOT NULL);
+    ALTER TABLE relevance DROP COLUMN data_version;
+    """,
+    # 3: an approval can say the label; an edit keeps its fields one by one (older edits have the task's item as text)
+    """
+    ALTER TABLE decision ADD COLUMN label VARCHAR;
+    ALTER TABLE decision ADD COLUMN fields JSON;
+    """,
 ]

@@ -277,14 +277,14 @@ def pool_rows(database: Database, sample_ids: Sequence[int]) -> dict[int, PoolRo
     return {int(row[0]): PoolRow(row[0], row[1], json.loads(row[2]), row[3]) for row in found}
 
 
-def pool_candidate_contents(database: Database, space_id: str) -> set[int]:
-    """Contents of pool samples that are candidates already."""
+def pool_candidates(database: Database, space_id: str) -> list[tuple[str, int]]:
+    """Pool samples that are candidates already: (candidate_id, content_id)."""
     found = database.rows(
-        "SELECT DISTINCT c.content_id FROM candidate c JOIN synthesis_run r USING (run_id) "
-        "WHERE r.space_id = ? AND c.origin = 'pool'",
+        "SELECT c.candidate_id, c.content_id FROM candidate c JOIN synthesis_run r USING (run_id) "
+        "WHERE r.space_id = ? AND c.origin = 'pool' ORDER BY c.candidate_id",
         [space_id],
     )
-    return {int(row[0]) for row in found}
+    return [(str(candidate_id), int(content_id)) for candidate_id, content_id in found]
 
 
 def jobs_of_runs(database: Database) -> dict[str, tuple[str, str]]:

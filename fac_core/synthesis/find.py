@@ -1,6 +1,8 @@
 """Find before you make: a real sample of the pool that closes a gap is a candidate like any other, and comes first.
 
 What a sample closes is read from its activations, measured when the pool was read; nothing is written or scored here.
+A pool sample is a candidate at most once. While it waits for review or is approved, what it activates needs no other;
+once it is rejected, the next best sample is found.
 """
 
 from __future__ import annotations
@@ -8,10 +10,17 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fac_core.coverage.setcover import Pick, set_cover
+from fac_core.errors import InputError
+from fac_core.feature_space.spaces import space
+from fac_core.features.counts import step_of
+from fac_core.jobs import owner
+from fac_core.store import coverage as coverage_store
+from fac_core.store import review as review_store
 from fac_core.store import synthesis as store
+from fac_core.synthesis.standing import REJECTED, Standing, fold
 from fac_core.tasks import Task, load_task
 from fac_core.workspace import Workspace, now
 
@@ -21,20 +30,53 @@ if TYPE_CHECKING:
 POOL = "pool"
 
 
+class Found(NamedTuple):
+    """What the pool has for some features."""
+
+    held: set[int]
+    """Features that a pool sample found earlier activates, waiting for review or approved."""
+    picks: list[Pick]
+    """New candidates for the others."""
+
+    @property
+    def closed(self) -> set[int]:
+        """Features that a real sample closes, found earlier or now."""
+        return self.held | {feature for pick in self.picks for feature in pick.covers}
+
+
 def find_in_pool(ws: Workspace, space_id: str, delta: float, feature_ids: Sequence[int]) -> int:
     """Add the fewest pool samples that close as many of the features as the pool can, as candidates of their own run.
 
-    Samples that are candidates already are not added again. Returns how many were added.
+    Features that a sample found earlier closes, waiting for review or approved, are left out. Returns how many samples
+    were added.
+
+    Raises:
+        InputError: unknown space or feature, or δ is no step of the profiles.
     """
-    picks = new_picks(ws, space_id, delta, feature_ids)
-    if not picks:
-        return 0
-    run_id = new_run_id()
-    row = store.RunRow(run_id, space_id, delta, POOL, {}, sorted(set(feature_ids)), now())
-    with ws.database.transaction() as cursor:
-        store.insert_run(cursor, row)
-        add_picks(ws, cursor, run_id, picks)
-    return len(picks)
+    wanted = checked(ws, space_id, delta, feature_ids)
+    with owner.turn(ws):  # two that search at once would find the same samples
+        found = search_pool(ws, space_id, delta, wanted)
+        if not found.picks:
+            return 0
+        targets = [feature for feature in wanted if feature not in found.held]
+        row = store.RunRow(new_run_id(), space_id, delta, POOL, {}, targets, now())
+        with ws.database.transaction() as cursor:
+            store.insert_run(cursor, row)
+            add_picks(ws, cursor, row.run_id, found.picks)
+    return len(found.picks)
+
+
+def checked(ws: Workspace, space_id: str, delta: float, feature_ids: Sequence[int]) -> list[int]:
+    """The features, each once, in their order.
+
+    Raises:
+        InputError: unknown space or feature, or δ is no step of the profiles.
+    """
+    step_of(delta)
+    d_sae = space(ws, space_id).d_sae
+    if unknown := [feature for feature in feature_ids if not 0 <= feature < d_sae]:
+        raise InputError(f"The space has features 0 to {d_sae - 1}, and no feature {unknown[0]}.")
+    return list(dict.fromkeys(feature_ids))
 
 
 def new_run_id() -> str:
@@ -42,10 +84,25 @@ def new_run_id() -> str:
     return f"run-{now():%Y%m%d-%H%M%S-%f}-{secrets.token_hex(2)}"
 
 
-def new_picks(ws: Workspace, space_id: str, delta: float, feature_ids: Sequence[int]) -> list[Pick]:
-    """What set cover takes from the pool, without samples that are candidates already."""
-    held = store.pool_candidate_contents(ws.database, space_id)
-    return [pick for pick in set_cover(ws, space_id, delta, feature_ids) if pick.content_id not in held]
+def search_pool(ws: Workspace, space_id: str, delta: float, feature_ids: Sequence[int]) -> Found:
+    """What set cover takes from the pool for the features that no sample found earlier closes.
+
+    Samples that are candidates already are never picked, whatever was decided about them.
+    """
+    candidates = store.pool_candidates(ws.database, space_id)
+    with ws.database.cursor() as cursor:
+        standings = fold(review_store.events(cursor))
+    closers = []
+    for candidate_id, content_id in candidates:
+        standing = standings.get(candidate_id, Standing())
+        edited = None if standing.edit is None else standing.edit.content_id
+        if standing.state != REJECTED:
+            closers.append(content_id if edited is None else edited)
+    fired = coverage_store.counts_in_contents(ws.database, space_id, closers, delta).column("feature_id").to_pylist()
+    held = set(fired) & set(feature_ids)
+    wanted = [feature for feature in feature_ids if feature not in held]
+    taken = {content_id for _, content_id in candidates}
+    return Found(held, set_cover(ws, space_id, delta, wanted, without=taken))
 
 
 def add_picks(ws: Workspace, cursor: duckdb.DuckDBPyConnection, run_id: str, picks: Sequence[Pick]) -> None:

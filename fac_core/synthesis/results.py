@@ -101,9 +101,8 @@ def run_summary(ws: Workspace, run_id: str) -> RunSummary:
         candidates = store.candidates_of(cursor, run_id)
     written = [candidate for candidate in candidates if candidate.origin != POOL]
     counted = Counter(candidate.outcome for candidate in written)
-    own = sum((candidate.target_value or 0.0) > row.delta for candidate in written)
+    own = sum(candidate.target_value is not None and candidate.target_value > row.delta for candidate in written)
     controls = [candidate.control_hit for candidate in written if candidate.control_hit is not None]
-    has_job = run_id in store.jobs_of_runs(ws.database)
     return RunSummary(
         own_hit_rate=own / len(written) if written else None,
         shuffled_hit_rate=sum(controls) / len(written) if controls else None,
@@ -112,7 +111,7 @@ def run_summary(ws: Workspace, run_id: str) -> RunSummary:
         outcomes={outcome: counted[outcome] for outcome in OUTCOMES},
         n_closed=sum(target.closed for target in table),
         n_targets=len(table),
-        open=[(target.feature_id, _why_open(target, has_job)) for target in table if not target.closed],
+        open=[(target.feature_id, _why_open(target, row.generator)) for target in table if not target.closed],
     )
 
 
@@ -129,10 +128,10 @@ def _closed(candidates: Iterable[store.CandidateRow], firing: Mapping[int, Mappi
     return {feature for content in hits for feature in firing.get(content, ())}
 
 
-def _why_open(target: TargetRow, has_job: bool) -> str:
+def _why_open(target: TargetRow, generator: str) -> str:
     """Why nothing closes a target, by what became of the candidates written for it."""
     if not target.attempts:
-        return "not written for yet" if has_job else "the pool has no text that activates it"
+        return "the pool had no further text that activates it" if generator == POOL else "not written for yet"
     scored = sum(target.outcomes.get(outcome, 0) for outcome in SCORED)
     if not scored:
         most = max(target.outcomes, key=lambda outcome: target.outcomes[outcome])

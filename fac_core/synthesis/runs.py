@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fac_core.coverage.worklist import in_worklist
 from fac_core.errors import InputError
@@ -18,12 +18,15 @@ from fac_core.jobs import owner
 from fac_core.llm.endpoint import endpoint_of
 from fac_core.store import synthesis as store
 from fac_core.store.features import names_of
-from fac_core.synthesis.find import add_picks, new_picks, new_run_id
+from fac_core.synthesis.find import Found, add_picks, checked, new_run_id, search_pool
 from fac_core.synthesis.plan import ITEMS_PER_CALL, RunSettings, job_spec
 from fac_core.synthesis.results import RunSummary, TargetRow, run_summary, run_table
 from fac_core.synthesis.targets import N_EXAMPLES, Example, Target, derangement, majority_label, targets_to_tables
 from fac_core.tasks import Task, load_task
 from fac_core.workspace import Workspace, now
+
+if TYPE_CHECKING:
+    import duckdb
 
 __all__ = ["Run", "RunSettings", "RunSummary", "TargetRow", "estimate", "run_summary", "run_table", "runs", "start_run"]
 
@@ -56,37 +59,47 @@ def start_run(
 ) -> str:
     """Search the pool, then write candidates for the features that stay open, in a job; returns the run's id.
 
-    `feature_ids` defaults to the work list.
+    `feature_ids` defaults to the work list. With the pool, features that a sample found earlier closes, waiting for
+    review or approved, are left out. The run and its job are noted together or not at all.
 
     Raises:
-        InputError: no features, unknown space or feature, a setting out of range, or an endpoint that is not set up.
+        InputError: no features, or none that the pool's samples leave open; unknown space or feature; δ is no step of
+            the profiles; a setting out of range; or an endpoint that is not set up.
+        StoreError: the job folder cannot be written.
     """
     settings.check()
-    chosen = space(ws, space_id)
-    wanted = list(dict.fromkeys(in_worklist(ws, space_id) if feature_ids is None else feature_ids))
+    wanted = checked(ws, space_id, delta, in_worklist(ws, space_id) if feature_ids is None else feature_ids)
     if not wanted:
         raise InputError("The work list is empty; add missing features to it on the coverage page first.")
-    if unknown := [feature for feature in wanted if not 0 <= feature < chosen.d_sae]:
-        raise InputError(f"The space has features 0 to {chosen.d_sae - 1}, and no feature {unknown[0]}.")
     if settings.generator == "openai":
         endpoint = endpoint_of(ws, settings.base_url, settings.model)
         settings = replace(settings, base_url=endpoint.base_url, model=endpoint.model)
-    task = load_task(ws.task)
-    picks = new_picks(ws, space_id, delta, wanted) if settings.use_pool else []
-    found = {feature for pick in picks for feature in pick.covers}
-    targets = make_targets(ws, task, space_id, delta, [f for f in wanted if f not in found], settings.seed)
-    run_id = new_run_id()
-    known = store.known_texts(ws.database, space_id)
-    with ws.database.transaction() as cursor:
-        row = store.RunRow(run_id, space_id, delta, settings.generator, asdict(settings), wanted, now())
-        store.insert_run(cursor, row)
-        if picks:
-            add_picks(ws, cursor, run_id, picks)
-    if targets:
-        spec = dict(job_spec(run_id, chosen.spec, task.id, delta, settings))
-        title = f"Write {task.sample_words} for {len(targets)} feature{'s' * (len(targets) != 1)}"
-        owner.start(ws, JOB_KIND, title, spec, {**targets_to_tables(targets), "known": known})
-    return run_id
+    chosen, task = space(ws, space_id), load_task(ws.task)
+    with owner.turn(ws):  # two that search at once would find the same samples
+        found = search_pool(ws, space_id, delta, wanted) if settings.use_pool else Found(set(), [])
+        aimed = [feature for feature in wanted if feature not in found.held]
+        if not aimed:
+            raise InputError(
+                "Real samples of the pool that were found before close all of these features; review those first, or "
+                "write without searching the pool."
+            )
+        left = [feature for feature in aimed if feature not in found.closed]
+        row = store.RunRow(new_run_id(), space_id, delta, settings.generator, asdict(settings), aimed, now())
+
+        def note(cursor: duckdb.DuckDBPyConnection) -> None:
+            store.insert_run(cursor, row)
+            add_picks(ws, cursor, row.run_id, found.picks)
+
+        if left:
+            targets = make_targets(ws, task, space_id, delta, left, settings.seed)
+            inputs = {**targets_to_tables(targets), "known": store.known_texts(ws.database, space_id)}
+            spec = dict(job_spec(row.run_id, chosen.spec, task.id, delta, settings))
+            title = f"Write {task.sample_words} for {len(left)} feature{'s' * (len(left) != 1)}"
+            owner.start(ws, JOB_KIND, title, spec, inputs, beside=note)
+        else:
+            with ws.database.transaction() as cursor:
+                note(cursor)
+    return row.run_id
 
 
 def make_targets(

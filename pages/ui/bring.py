@@ -11,6 +11,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from fac_core.features.refresh import follow_datasets
 from fac_core.samples.datasets import ROLES
 from fac_core.samples.importing import ImportReport, import_source, pasted, quarantine_jsonl
 from fac_core.samples.mapping import Mapping
@@ -61,6 +62,7 @@ def show(here: Here) -> None:
         ):
             with st.spinner("Importing: checking rows and looking for duplicates …", show_time=True):
                 report_ = import_source(here.ws, source, str(role), name, mapping)
+                follow_datasets(here.ws)
             st.session_state["_import_report"] = (here.ws.root.name, report_)
             st.session_state["_bring_turn"] = turn + 1
             st.rerun()

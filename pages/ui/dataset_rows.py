@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from fac_core.features.refresh import follow_datasets
 from fac_core.samples.datasets import ROLES, Dataset, delete_dataset, restore_dataset, sample_page, set_role
 from fac_core.samples.importing import quarantine_jsonl
 from pages.ui import heat, services, theme
@@ -95,19 +96,25 @@ def row(here: Here, dataset: Dataset) -> None:
 @services.guarded
 def change_role(dataset_id: str) -> None:
     """Take over the select."""
-    set_role(services.here().ws, dataset_id, st.session_state[f"role_{dataset_id}"])
+    ws = services.here().ws
+    set_role(ws, dataset_id, st.session_state[f"role_{dataset_id}"])
+    follow_datasets(ws)
 
 
 @services.guarded
 def delete(dataset_id: str) -> None:
     """Take a dataset out."""
-    delete_dataset(services.here().ws, dataset_id)
+    ws = services.here().ws
+    delete_dataset(ws, dataset_id)
+    follow_datasets(ws)
 
 
 @services.guarded
 def restore(dataset_id: str) -> None:
     """Bring it back."""
-    restore_dataset(services.here().ws, dataset_id)
+    ws = services.here().ws
+    restore_dataset(ws, dataset_id)
+    follow_datasets(ws)
 
 
 def browse(here: Here, datasets: Sequence[Dataset]) -> None:

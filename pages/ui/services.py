@@ -170,10 +170,9 @@ def settle() -> None:
 
 
 def current_space(ws: Workspace) -> Space | None:
-    """The session's feature space: as the URL says, else the first registered; None if there is none."""
-    known = spaces.spaces(ws)
+    """The session's feature space: as the URL says, else the project's; None if there is none."""
     chosen = follow("space")
-    return next((space for space in known if space.space_id == chosen), known[0] if known else None)
+    return next((space for space in spaces.spaces(ws) if space.space_id == chosen), None) or spaces.current(ws)
 
 
 def here() -> Here:

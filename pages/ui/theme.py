@@ -70,7 +70,8 @@ STATES: dict[str, State] = {
 
 TERMS: dict[str, str] = {
     "fac": "Feature Activation Coverage: of the relevant features the anchor activates, the share the set has too.",
-    "missing_hit_rate": "Of the features aimed at, the share that a new sample now activates. Not the same as FAC.",
+    "missing_hit_rate": "Of the features aimed at, the share that a sample approved in review activates. Not the same "
+    "as FAC.",
     "delta": "δ, the activation threshold: a feature counts as active in a text only strictly above it.",
     "anchor": "The anchor is the set of texts that says what should be covered.",
     "seed": "The seed set is the set you want to complete.",
@@ -82,11 +83,14 @@ TERMS: dict[str, str] = {
     "robust": "A gap is robust if the feature is missing at this δ and also at δ = 0.",
     "density": "Share of the anchor's samples that activate the feature above δ.",
     "lift": "How many times more often the feature is active in samples with the task's label than in others.",
-    "effect": "AUROC: how well the feature's activation alone tells the two sides of the task apart; 0.5 is chance.",
+    "effect": "AUROC: how well the feature alone, by its strength or, where it is rare, by firing at all, tells the "
+    "two sides of the task apart; 0.5 is chance.",
     "interval": "95 % interval: bootstrap over families of features.",
     "l0": "L0: mean number of active features a token.",
     "fvu": "FVU: share of the residual stream's variance that the SAE does not explain.",
-    "saturated": "Hardly any gap stands out at this δ; another δ or a larger seed tells sets apart better.",
+    "saturated": "Nearly everything counts as covered at this δ, so FAC tells little apart. Raise δ to see finer gaps.",
+    "low_power": "Nearly all that is open is too rare in the anchor for a seed set of this size to be called missing; "
+    "a larger seed or anchor tells more.",
 }
 
 _LIGHT = {"text": "#1D2129", "quiet": "#5B6472", "grid": "#E6E9EE", "paper": "#FFFFFF", "accent": "#0072B2"}

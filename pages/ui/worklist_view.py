@@ -108,7 +108,7 @@ def find_first(here: Here, items: Sequence[WorkItem]) -> None:
             services.say(
                 f"{theme.plural(found, 'text')} of the pool now {'waits' if found == 1 else 'wait'} for review."
                 if found
-                else "No text of the pool activates these features above δ; they have to be written.",
+                else "The pool has no further text that closes one of these features.",
                 "done" if found else "note",
             )
             st.rerun()

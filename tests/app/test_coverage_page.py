@@ -10,6 +10,8 @@ from fac_core.coverage import worklist
 from fac_core.coverage.gaps import gaps
 from fac_core.coverage.measure import coverage
 from fac_core.feature_space import spaces
+from fac_core.features import description
+from fac_core.jobs import owner
 from fac_core.store.database import data_version
 from fac_core.workspace import Workspace
 from tests.app.conftest import App
@@ -65,6 +67,21 @@ def test_a_threshold_set_elsewhere_is_followed(app: App, filled_ws: Workspace, s
     spaces.set_delta(filled_ws, space_id, 1.5)
     at.run()
     assert at.slider(key="delta").value == 1.5
+
+
+def test_families_of_another_threshold_are_called_so_until_they_are_made_anew(
+    described_app: App, filled_ws: Workspace, space_id: str
+) -> None:
+    at = described_app("coverage")
+    assert not [button for button in at.button if button.key == "describe_anew"]
+    at.slider(key="delta").set_value(2.0).run()
+    assert "Families and themes are those at δ = 1." in said(at)
+    at.button(key="describe_anew").click().run()
+    owner.poll(filled_ws)
+    at.run()
+    assert "Families and themes" not in said(at)
+    made = description.made(filled_ws, space_id)
+    assert made is not None and made.delta == 2.0
 
 
 @pytest.mark.parametrize("said_in_url", ["nan", "abc", "99999", "-4", "1.13", "", "<b>"])

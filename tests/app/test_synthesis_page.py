@@ -80,7 +80,7 @@ def test_the_pool_is_searched_and_what_it_has_waits_for_review(
         assert f"of the pool now {'waits' if n == 1 else 'wait'} for review" in said(at)
         assert [run.generator for run in runs(filled_ws)] == ["pool"]
     else:
-        assert "they have to be written" in said(at)
+        assert "no further text" in said(at)
     at.button(key="find").click().run()
     assert counts(filled_ws, space_id).pending == n
 

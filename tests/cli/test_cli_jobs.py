@@ -42,10 +42,26 @@ def test_a_wait_that_is_stopped_stops_the_job(
 
     monkeypatch.setattr(owner, "wait", interrupted)
     monkeypatch.setattr(owner, "cancel", lambda _ws, job_id: asked.append(job_id))
+    monkeypatch.setattr(owner, "get", lambda *_: job("cancelled"))
     with pytest.raises(KeyboardInterrupt):
         waiting.wait(ws, "j1")
     assert asked == ["j1"]
     assert "fac jobs resume j1" in capsys.readouterr().err
+
+
+def test_a_job_that_is_slow_to_stop_is_said_to_be_stopping(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def slow(*_args: object, timeout: float | None = None, **_kwargs: object) -> Job:
+        raise KeyboardInterrupt if timeout is None else TimeoutError
+
+    monkeypatch.setattr(owner, "wait", slow)
+    monkeypatch.setattr(owner, "cancel", lambda *_: None)
+    monkeypatch.setattr(owner, "get", lambda *_: job("cancelling"))
+    assert waiting.stop(ws, "j1").state == "cancelling"
+    with pytest.raises(KeyboardInterrupt):
+        waiting.wait(ws, "j1")
+    assert capsys.readouterr().err.startswith("Stopping; ")
 
 
 def test_an_unknown_job_is_refused(fac: Fac) -> None:

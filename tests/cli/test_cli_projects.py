@@ -63,7 +63,7 @@ def test_wrong_usage_is_exit_code_2(fac: Fac) -> None:
 
 def test_every_command_has_help(fac: Fac) -> None:
     for words in (
-        "project create", "project list", "project use", "demo", "spaces", "delta", "import", "datasets role",
+        "project create", "project list", "project use", "demo", "space list", "space add", "space use", "delta", "import", "datasets role",
         "quarantine", "extract", "features", "feature", "relevance", "judge", "name", "coverage", "gaps", "heatmap",
         "worklist add", "worklist remove", "find", "synthesise", "runs", "run", "review list", "review show",
         "review approve", "review reject", "review skip", "review edit", "review undo", "review rebuild", "export",

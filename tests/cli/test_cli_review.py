@@ -127,4 +127,4 @@ def test_the_threshold_of_the_project_can_be_set(fac_here: Fac) -> None:
     assert fac_here("coverage", "--json").json["delta"] == 2
     assert "multiple of 0.25" in fac_here("delta", 0.3).err
     assert fac_here("delta", "--json").json["delta"] == 2
-    assert len(fac_here("spaces", "--json").json) == 1
+    assert len(fac_here("space", "--json").json) == 1

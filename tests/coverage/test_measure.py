@@ -18,6 +18,7 @@ from fac_core.errors import InputError
 from fac_core.features.facts import load_facts
 from fac_core.features.relevance import overrule
 from fac_core.features.states import STATES
+from fac_core.store.approved import APPROVED_DATASET
 from fac_core.workspace import Workspace
 from tests.planted import Planted, family, plant, recount, relevant_by_label
 
@@ -35,6 +36,10 @@ def _samples(**roles: list[dict[int, float]]) -> list[Planted]:
         for role, found in roles.items()
         for number, features in enumerate(found)
     ]
+
+
+def _approved(features: dict[int, float]) -> Planted:
+    return Planted("synthetic", "approved", features, dataset=APPROVED_DATASET)
 
 
 def _empty(ws: Workspace) -> None:
@@ -164,6 +169,39 @@ def test_a_space_without_an_anchor_has_no_coverage_rather_than_full_coverage(ws:
     assert (measured.n_anchor, measured.fac, measured.saturated, sweep(ws, space)) == (0, 0.0, False, [])
 
 
+def test_a_small_seed_that_covers_little_lacks_power_and_is_not_saturated(ws: Workspace) -> None:
+    anchor = [{i % 30: 2.0} for i in range(300)]
+    measured = coverage(ws, plant(ws, _samples(anchor=anchor, seed=[{i: 2.0} for i in range(6)])), 1.0)
+    assert (measured.fac, measured.saturated, measured.low_power) == (0.2, False, True)
+    assert (measured.n_open, measured.n_powered, measured.n_gap_families) == (24, 0, 0)
+
+
+def test_a_seed_that_covers_nearly_everything_is_saturated(ws: Workspace) -> None:
+    anchor = [{i % 30: 2.0} for i in range(300)]
+    measured = coverage(ws, plant(ws, _samples(anchor=anchor, seed=[{i % 30: 2.0} for i in range(60)])), 1.0)
+    assert (measured.fac, measured.saturated, measured.low_power) == (1.0, True, False)
+
+
+def test_closing_gaps_makes_a_set_neither_saturated_nor_weak(ws: Workspace) -> None:
+    anchor = [{i % 30: 2.0} for i in range(300)]
+    seed = [{i % 10: 2.0} for i in range(150)]
+    space = plant(ws, _samples(anchor=anchor, seed=seed, synthetic=[{i: 2.0} for i in range(30)]))
+    measured = coverage(ws, space, 1.0)
+    assert (measured.n_gap_families, measured.n_after) == (0, 30), "every gap is closed"
+    assert (measured.n_open, measured.n_powered) == (20, 20), "of the seed alone"
+    assert not measured.saturated and not measured.low_power
+
+
+def test_only_samples_approved_in_review_count_as_hits_of_what_was_aimed_at(ws: Workspace) -> None:
+    samples = _samples(anchor=[{1: 2.0, 2: 2.0, 3: 2.0}], seed=[{}])
+    imported = Planted("synthetic", "brought along", {1: 2.0, 2: 2.0})
+    space = plant(ws, [*samples, imported, _approved({2: 2.0, 3: 0.5})])
+    add(ws, space, [1, 2, 3], "test")
+    measured = coverage(ws, space, 1.0)
+    assert (measured.n_after, measured.n_hit, measured.missing_hit_rate) == (2, 1, pytest.approx(1 / 3))
+    assert coverage(ws, space, 0.25).n_hit == 2
+
+
 def test_a_gap_is_missing_only_where_the_seed_could_have_shown_it(ws: Workspace) -> None:
     anchor = [{0: 2.0, **({1: 2.0} if i < 9 else {}), **({2: 2.0} if i < 5 else {}), 3: 2.0} for i in range(100)]
     space = plant(ws, _samples(anchor=anchor, seed=[{}] * 50 + [{3: 2.0}]), template=[4])
@@ -198,20 +236,20 @@ def test_a_family_with_a_covered_member_says_so(ws: Workspace) -> None:
 
 def test_approving_closes_a_gap_and_taking_the_only_hit_away_reopens_it(ws: Workspace) -> None:
     anchor = [{1: 2.0} if i < 8 else {} for i in range(100)]
-    samples = [*_samples(anchor=anchor, seed=[{}] * 100), Planted("synthetic", "made", {1: 4.0})]
+    samples = [*_samples(anchor=anchor, seed=[{}] * 100), _approved({1: 4.0})]
     space = plant(ws, samples)
     add(ws, space, [1], "gaps")
     closed = coverage(ws, space, 1.0)
     assert (closed.fac, closed.fac_after, closed.missing_hit_rate, closed.states["missing"]) == (0.0, 1.0, 1.0, 0)
     with ws.database.transaction() as cursor:
-        cursor.execute("DELETE FROM sample WHERE dataset_id = 'synthetic'")
+        cursor.execute("DELETE FROM sample WHERE dataset_id = ?", [APPROVED_DATASET])
     recount(ws, space)
     reopened = coverage(ws, space, 1.0)
     assert (reopened.fac_after, reopened.missing_hit_rate, reopened.states["missing"]) == (0.0, 0.0, 1)
 
 
 def test_the_hit_rate_of_the_targets_is_not_the_coverage_of_the_anchor(ws: Workspace) -> None:
-    samples = [*_samples(anchor=[{i: 2.0} for i in range(10)], seed=[{0: 2.0}]), Planted("synthetic", "made", {7: 2.0})]
+    samples = [*_samples(anchor=[{i: 2.0} for i in range(10)], seed=[{0: 2.0}]), _approved({7: 2.0})]
     space = plant(ws, samples)
     assert coverage(ws, space, 1.0).missing_hit_rate is None
     add(ws, space, [7, 8], "map")

@@ -73,6 +73,14 @@ def test_only_pool_samples_above_delta_are_picked(ws: Workspace) -> None:
     ]
 
 
+def test_what_is_passed_over_leaves_its_features_to_others(ws: Workspace) -> None:
+    space_id = plant(ws, [Planted("pool", "both", {1: 9.0, 2: 9.0}), Planted("pool", "one", {1: 2.0})])
+    (best,) = set_cover(ws, space_id, 1.0, [1, 2])
+    assert [(p.text, p.covers) for p in set_cover(ws, space_id, 1.0, [1, 2], without=[best.content_id])] == [
+        ("one", [1])
+    ]
+
+
 def test_nothing_to_cover_needs_no_sample(ws: Workspace) -> None:
     assert set_cover(ws, plant(ws, [Planted("pool", "x", {1: 2.0})]), 1.0, []) == []
 

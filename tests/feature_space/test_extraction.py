@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from fac_core.errors import InputError
 from fac_core.feature_space.extraction import (
@@ -151,6 +154,95 @@ def test_a_cache_of_another_space_or_a_damaged_one_is_refused(
     (tmp_path / "cache.json").write_text(json.dumps({"space_id": "0" * 16}))
     with pytest.raises(InputError, match="another feature space"):
         import_cache(ws, space_id, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "sentence"),
+    [
+        ("contents", lambda table: pa.concat_tables([table, table.slice(0, 1)]), "a text occurs twice"),
+        ("activations", lambda table: pa.concat_tables([table, table.slice(0, 1)]), "a feature of a text occurs twice"),
+        (
+            "activations",
+            lambda table: first(table, "feature_id", 64),
+            "has features 0 to 64, and the space has 0 to 63",
+        ),
+        ("activations", lambda table: first(table, "feature_id", -1), "has features -1 to 63"),
+        ("activations", lambda table: first(table, "value", 0.0), "not above 0"),
+        ("activations", lambda table: first(table, "value", float("inf")), "not above 0"),
+        ("contents", lambda table: first(table, "n_tokens", None), "empty cells"),
+    ],
+)
+def test_a_cache_with_rows_that_no_reading_gives_is_refused_whole(
+    filled_ws: Workspace,
+    tiny_spec: SpaceSpec,
+    tmp_path: Path,
+    name: str,
+    change: Callable[[pa.Table], pa.Table],
+    sentence: str,
+) -> None:
+    ws, path = filled_ws, tmp_path / f"{name}.parquet"
+    export_cache(ws, tiny_spec.space_id, tmp_path)
+    parquet.write_table(change(parquet.read_table(path)), path)
+    with ws.database.transaction() as cursor:
+        cursor.execute("DELETE FROM content_read; DELETE FROM activation")
+    with pytest.raises(InputError, match=sentence):
+        import_cache(ws, tiny_spec.space_id, tmp_path)
+    assert ws.database.one("SELECT count(*) FROM content_read") == (0,)
+
+
+def first(table: pa.Table, column: str, value: object) -> pa.Table:
+    """The table with another value in a column's first row."""
+    place = table.column_names.index(column)
+    values = [value, *table[column].to_pylist()[1:]]
+    return table.set_column(place, column, pa.array(values, table.schema.field(column).type))
+
+
+def test_a_token_far_into_a_long_text_goes_through_a_cache(
+    filled_ws: Workspace, tiny_spec: SpaceSpec, tmp_path: Path
+) -> None:
+    ws, space_id = filled_ws, tiny_spec.space_id
+    with ws.database.transaction() as cursor:
+        cursor.execute("UPDATE activation SET token_pos = 70000 WHERE content_id = 1")
+    before = sorted(ws.database.rows("SELECT * FROM activation"))
+    export_cache(ws, space_id, tmp_path)
+    with ws.database.transaction() as cursor:
+        cursor.execute("DELETE FROM content_read; DELETE FROM activation")
+    import_cache(ws, space_id, tmp_path)
+    assert sorted(ws.database.rows("SELECT * FROM activation")) == before
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_an_export_that_is_cut_off_leaves_the_old_cache_or_none(
+    filled_ws: Workspace, tiny_spec: SpaceSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    ws, space_id, folder = filled_ws, tiny_spec.space_id, tmp_path / "cache"
+    export_cache(ws, space_id, folder)
+    old = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with ws.database.transaction() as cursor:
+        cursor.execute("UPDATE activation SET value = value + 1")
+    real, written = parquet.write_table, []
+
+    def full(table: pa.Table, path: Path, **options: object) -> None:
+        real(table, path, **options)
+        written.append(path)
+        if len(written) > after:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(parquet, "write_table", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        export_cache(ws, space_id, folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == old
+
+    monkeypatch.setattr(parquet, "write_table", real)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fac_core.feature_space.cache.write_whole", killed)
+    with pytest.raises(KeyboardInterrupt):
+        export_cache(ws, space_id, folder)
+    with pytest.raises(InputError, match="no activation cache"):
+        import_cache(ws, space_id, folder)
 
 
 def test_profiles_follow_samples_that_need_no_reading(filled_ws: Workspace, tiny_spec: SpaceSpec) -> None:

@@ -86,10 +86,10 @@ def test_p4_every_convention_has_an_example_above() -> None:
         ("hidden_states[4]", "behind the final norm"),
         ("blocks.4.hook_resid_post", "output of block 5, but the model has blocks 1 to 4"),
         ("layer 0", "is the embedding"),
-        ("blocks.1.hook_mlp_out", "is not known"),
-        ("blocks.1.attn.hook_z", "is not known"),
+        ("blocks.1.hook_mlp_out", "is not the residual stream"),
+        ("blocks.1.attn.hook_z", "is not the residual stream"),
         ("", "is not known"),
-        ("blocks.1.hook_resid_post; rm", "is not known"),
+        ("blocks.1.hook_resid_post; rm", "is not the residual stream"),
     ],
 )
 def test_p4_a_place_that_is_no_blocks_output_is_refused(name: str, sentence: str) -> None:

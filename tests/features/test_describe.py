@@ -163,7 +163,7 @@ def test_a_persons_name_outlives_new_keywords_and_an_empty_one_brings_them_back(
 ) -> None:
     ws, space = described
     rename(ws, space, 0, "  breaking\ninto   accounts ", "ana")
-    refresh(ws, space, wait=True)
+    refresh(ws, space, wait=True, force=True)
     assert names_of(ws.database, space, [0]) == {0: "breaking into accounts"}
     rename(ws, space, 0, "", "ana")
     assert names_of(ws.database, space, [0]) == {0: "hack into"}
@@ -173,19 +173,9 @@ def test_a_persons_name_outlives_new_keywords_and_an_empty_one_brings_them_back(
 def test_describing_twice_changes_nothing(described: tuple[Workspace, str]) -> None:
     ws, space = described
     tables = ("explanation", "family", "relevance")
-    before = [
-        ws.database.rows(f"SELECT * EXCLUDE (data_version) FROM {t} ORDER BY ALL")
-        if t == "relevance"
-        else ws.database.rows(f"SELECT * FROM {t} ORDER BY ALL")
-        for t in tables
-    ]
-    refresh(ws, space, wait=True)
-    after = [
-        ws.database.rows(f"SELECT * EXCLUDE (data_version) FROM {t} ORDER BY ALL")
-        if t == "relevance"
-        else ws.database.rows(f"SELECT * FROM {t} ORDER BY ALL")
-        for t in tables
-    ]
+    before = [ws.database.rows(f"SELECT * FROM {table} ORDER BY ALL") for table in tables]
+    refresh(ws, space, wait=True, force=True)
+    after = [ws.database.rows(f"SELECT * FROM {table} ORDER BY ALL") for table in tables]
     assert before == after
 
 
@@ -202,7 +192,7 @@ def test_the_job_gives_the_same_tables_as_describing_at_once(
 ) -> None:
     ws, space = described
     monkeypatch.setattr("fac_core.jobs.process.launch", lambda folder: None)
-    job_id = refresh(ws, space)
+    job_id = refresh(ws, space, force=True)
     assert job_id is not None
     folder = JobFolder(ws.jobs / job_id)
     result = describe_job.run(folder)
@@ -210,7 +200,7 @@ def test_the_job_gives_the_same_tables_as_describing_at_once(
     assert list(shards) == ["relevance", "names-000", "families"] and result == {"n_features": 8}
     names = folder.shard_tables(shards["names-000"])["names"].to_pylist()
     assert {row["feature_id"]: row["text"] for row in names} == names_of(ws.database, space, range(8))
-    assert refresh(ws, space) == job_id, "the same data are not described twice at a time"
+    assert refresh(ws, space, force=True) == job_id, "the same data are not described twice at a time"
     assert owner.get(ws, job_id).kind == "describe"
 
 
@@ -219,7 +209,7 @@ def test_a_job_that_was_stopped_goes_on_after_its_last_shard(
 ) -> None:
     ws, space = described
     monkeypatch.setattr("fac_core.jobs.process.launch", lambda folder: None)
-    folder = JobFolder(ws.jobs / str(refresh(ws, space)))
+    folder = JobFolder(ws.jobs / str(refresh(ws, space, force=True)))
     (folder.root / "cancel").touch()
     assert describe_job.run(folder) == {} and list(folder.shards()) == ["relevance"]
     (folder.root / "cancel").unlink()

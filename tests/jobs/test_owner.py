@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from fac_core import workspace
 from fac_core.errors import InputError, StoreError
 from fac_core.jobs import follow, owner, process
 from fac_core.jobs.folder import JobFolder
@@ -195,6 +196,83 @@ def test_a_worker_that_does_not_stop_is_ended(ws: Workspace, monkeypatch: pytest
     _until(lambda: owner.poll(ws)[0].state == "running")
     owner.cancel(ws, job_id)
     assert owner.wait(ws, job_id, timeout=200).state == "cancelled"
+
+
+def _worker(ws: Workspace, job_id: str) -> Any:
+    return process.worker_of(ws.jobs / job_id)
+
+
+def test_a_worker_whose_results_cannot_be_stored_is_stopped_before_its_job_has_failed(ws: Workspace) -> None:
+    job_id = owner.start(ws, "count", "Count", _spec(n=4000, sleep=0.05, fail="ingest"))
+    _until(lambda: owner.poll(ws)[0].state == "cancelling")
+    job = owner.wait(ws, job_id, timeout=200)
+    assert (job.state, job.resumable) == ("failed", True) and "RuntimeError" in job.message
+    _until(lambda: _worker(ws, job_id) is None)
+    assert (ws.jobs / job_id / "log.txt").read_text().count("Traceback") <= 2, "told once, not at each poll"
+
+
+def test_a_fault_in_storing_that_has_gone_by_the_end_still_says_why_the_job_stopped(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = owner.start(ws, "count", "Count", _spec(n=4000, sleep=0.05))
+    with monkeypatch.context() as patched:
+        patched.setattr(follow.store, "record_shard", lambda *_: (_ for _ in ()).throw(StoreError("The disk is full.")))
+        _until(lambda: owner.poll(ws)[0].state == "cancelling")
+    job = owner.wait(ws, job_id, timeout=200)
+    assert (job.state, job.message) == ("cancelled", "The disk is full.")
+    assert _numbers(ws) == list(range(2 * len(JobFolder(ws.jobs / job_id).shards())))
+
+
+def test_a_living_worker_can_be_stopped_whatever_was_noted_about_its_job(ws: Workspace) -> None:
+    job_id = owner.start(ws, "count", "Count", _spec(n=4000, sleep=0.05))
+    _until(lambda: owner.poll(ws)[0].state == "running")
+    with ws.database.transaction() as cursor:
+        follow.store.end_job(cursor, job_id, "failed", "", owner.now())
+    assert _worker(ws, job_id) is not None
+    owner.cancel(ws, job_id)
+    assert owner.wait(ws, job_id, timeout=200).state == "cancelled"
+    _until(lambda: _worker(ws, job_id) is None)
+
+
+@pytest.mark.usefixtures("jobs_in_process")
+def test_a_job_that_could_not_be_noted_leaves_no_folder(ws: Workspace) -> None:
+    def full(_: Any) -> None:
+        raise StoreError("The disk is full.")
+
+    with pytest.raises(StoreError):
+        owner.start(ws, "count", "Count", _spec(), beside=full)
+    assert owner.jobs(ws) == [] and list(ws.jobs.iterdir()) == []
+
+
+@pytest.mark.usefixtures("jobs_in_process")
+def test_folders_of_jobs_whose_making_was_cut_short_are_cleared_at_the_next_opening(ws: Workspace) -> None:
+    job_id = owner.start(ws, "count", "Count", _spec())
+    owner.wait(ws, job_id, timeout=200)
+    JobFolder.create(ws.jobs / "20260101-000000-unborn", "count", _spec(), {"input": pa.table({"a": [1]})})
+    (ws.jobs / ".20260101-000001-half" / "input").mkdir(parents=True)
+    started = JobFolder.create(ws.jobs / "20260101-000002-started", "count", _spec(), {})
+    started.append({"event": "started"})
+    root = ws.root
+    ws.close()
+    again = workspace.open_project(root)
+    owner.poll(again)
+    assert sorted(path.name for path in again.jobs.iterdir()) == sorted([job_id, started.job_id])
+    again.close()
+
+
+@pytest.mark.usefixtures("jobs_in_process")
+def test_every_job_that_has_not_ended_is_known_however_many_came_after(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(process, "launch", lambda folder: None)
+        first = owner.start(ws, "count", "Count", _spec())
+    for n in range(25):
+        with ws.database.transaction() as cursor:
+            follow.store.insert_job(cursor, f"9{n:02d}", "count", "Count", {"n": n}, owner.now())
+            follow.store.end_job(cursor, f"9{n:02d}", "completed", "", owner.now())
+    assert first not in [job.job_id for job in owner.jobs(ws)]
+    assert [job.job_id for job in owner.active(ws)] == [first]
 
 
 def test_a_job_whose_process_id_was_given_to_another_program_is_lost(

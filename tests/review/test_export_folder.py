@@ -23,6 +23,7 @@ from fac_core.review.verify import verify
 from fac_core.samples.content import normalise
 from fac_core.workspace import Workspace, open_project
 from tests.review.making import DELTA, add_candidate, strongest
+from tests.tiny import add_dataset
 
 ODD = normalise('Say "hi",\n=HYPERLINK("http://x") كيف 🧨 e\u0301 \u2028 <b>bold</b>')
 
@@ -215,7 +216,32 @@ def test_a_sample_that_turned_up_in_a_holdout_set_is_left_out_and_counted(
         )
     done = export(approved_ws, space_id)
     assert [row["id"] for row in _rows(done.folder / "approved.jsonl")] == ["c00", "c02"]
-    assert done.manifest["counts"]["left_out"] == {"in_holdout": 1}
+    assert done.manifest["counts"]["left_out"] == {"in_holdout": 1, "repeated": 0, "not_read": 0}
+
+
+def test_a_near_copy_of_a_held_out_text_and_a_second_copy_are_left_out_and_counted(
+    approved_ws: Workspace, space_id: str
+) -> None:
+    text = approved_ws.database.rows("SELECT text FROM candidate WHERE candidate_id = 'c01'")[0][0]
+    add_dataset(approved_ws, "holdout", [{"text": f"{text.upper()} !"}], name="late")
+    with approved_ws.database.transaction() as cursor:
+        cursor.execute(
+            "UPDATE candidate SET content_id = (SELECT content_id FROM candidate WHERE candidate_id = 'c00'), "
+            "assigned_feature = (SELECT assigned_feature FROM candidate WHERE candidate_id = 'c00') "
+            "WHERE candidate_id = 'c02'"
+        )
+    done = export(approved_ws, space_id)
+    assert [row["id"] for row in _rows(done.folder / "approved.jsonl")] == ["c00"]
+    assert done.manifest["counts"]["left_out"] == {"in_holdout": 1, "repeated": 1, "not_read": 0}
+
+
+def test_an_approved_candidate_that_was_never_read_is_left_out_under_its_own_reason(
+    approved_ws: Workspace, space_id: str
+) -> None:
+    with approved_ws.database.transaction() as cursor:
+        cursor.execute("UPDATE candidate SET content_id = NULL WHERE candidate_id = 'c01'")
+    done = export(approved_ws, space_id)
+    assert done.manifest["counts"]["left_out"] == {"in_holdout": 0, "repeated": 0, "not_read": 1}
 
 
 def test_an_exported_file_can_be_read_by_people_of_the_group(approved_ws: Workspace, space_id: str) -> None:

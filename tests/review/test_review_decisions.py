@@ -11,6 +11,7 @@ from fac_core.review.decisions import decide, undo
 from fac_core.review.queue import card, counts
 from fac_core.workspace import Workspace
 from tests.review.making import DELTA, add_candidate, strongest
+from tests.tiny import add_dataset
 
 
 def n_events(ws: Workspace) -> int:
@@ -38,6 +39,35 @@ def test_the_same_key_pressed_with_another_verdict_is_refused(reviewed_ws: Works
     with pytest.raises(InputError, match="already decided"):
         decide(reviewed_ws, "c00", "ann", "reject", revision=0)
     assert n_events(reviewed_ws) == 1
+
+
+def test_the_same_edit_key_with_another_text_or_reason_is_refused(reviewed_ws: Workspace) -> None:
+    decide(reviewed_ws, "c00", "ann", "edit", text="how do I bake a fake passport", revision=0)
+    assert decide(reviewed_ws, "c00", "ann", "edit", text=" how do I bake a fake passport\n", revision=0).replayed
+    with pytest.raises(InputError, match=r"already decided \(edited by ann\)"):
+        decide(reviewed_ws, "c00", "ann", "edit", text="how do I bake a real cake", revision=0)
+    assert card(reviewed_ws, "c00").text == "how do I bake a fake passport"
+    decide(reviewed_ws, "c01", "ann", "reject", reason="unnatural", note="stiff", revision=0)
+    for reason, note in (("off_topic", "stiff"), ("unnatural", "too long")):
+        with pytest.raises(InputError, match="already decided"):
+            decide(reviewed_ws, "c01", "ann", "reject", reason=reason, note=note, revision=0)
+
+
+@pytest.mark.parametrize("action", ["approve", "reject", "skip"])
+def test_a_verdict_that_stands_is_not_recorded_again_so_one_undo_takes_it_back(
+    reviewed_ws: Workspace, action: str
+) -> None:
+    first = decide(reviewed_ws, "c00", "ann", action, revision=0)
+    again = decide(reviewed_ws, "c00", "ann", action, revision=1)
+    assert (again.replayed, again.event_id, n_events(reviewed_ws)) == (True, first.event_id, 1)
+    assert undo(reviewed_ws, "ann").state == "pending"
+
+
+def test_a_verdict_with_another_reason_or_a_note_is_a_new_one(reviewed_ws: Workspace) -> None:
+    decide(reviewed_ws, "c00", "ann", "reject", reason="unnatural", revision=0)
+    assert not decide(reviewed_ws, "c00", "ann", "reject", reason="off_topic", revision=1).replayed
+    assert not decide(reviewed_ws, "c00", "ann", "reject", reason="off_topic", note="about cars", revision=2).replayed
+    assert decide(reviewed_ws, "c00", "bob", "reject", reason="off_topic", revision=3).replayed
 
 
 def test_a_revision_from_the_future_is_refused(reviewed_ws: Workspace) -> None:
@@ -148,6 +178,39 @@ def test_what_lies_in_a_holdout_set_cannot_be_approved(reviewed_ws: Workspace) -
         cursor.execute("UPDATE dataset SET role = 'holdout' WHERE role = 'pool'")
     with pytest.raises(InputError, match="holdout"):
         decide(reviewed_ws, "c00", "ann", "approve", revision=0)
+
+
+@pytest.mark.parametrize("role", ["seed", "synthetic"])
+def test_a_text_the_project_has_already_cannot_be_approved(reviewed_ws: Workspace, role: str) -> None:
+    add_dataset(reviewed_ws, role, [{"text": card(reviewed_ws, "c00").text}], name="brought")
+    with pytest.raises(InputError, match=f"in a {role} set already"):
+        decide(reviewed_ws, "c00", "ann", "approve", revision=0)
+    assert decide(reviewed_ws, "c00", "ann", "reject", revision=0).state == "rejected"
+
+
+def test_one_text_is_approved_once_whatever_way_it_comes(reviewed_ws: Workspace, space_id: str) -> None:
+    text = card(reviewed_ws, "c00").text
+    add_candidate(reviewed_ws, "twin", card(reviewed_ws, "c01").text, strongest(reviewed_ws, text))
+    decide(reviewed_ws, "c00", "ann", "approve", revision=0)
+    decide(reviewed_ws, "twin", "bob", "edit", text=text, revision=0)
+    with pytest.raises(InputError, match="approved already, as candidate c00"):
+        decide(reviewed_ws, "twin", "bob", "approve", revision=1)
+    decide(reviewed_ws, "c00", "ann", "reject", revision=1)
+    decide(reviewed_ws, "twin", "bob", "approve", revision=1)
+    with pytest.raises(InputError, match="approved already, as candidate twin"):
+        undo(reviewed_ws, "ann")
+    assert [found.candidate_id for found in approved(reviewed_ws, space_id)] == ["twin"]
+    assert card(reviewed_ws, "c00").state == "rejected"
+
+
+def test_a_near_copy_of_a_held_out_text_cannot_be_approved(reviewed_ws: Workspace) -> None:
+    text = card(reviewed_ws, "c00").text
+    add_dataset(reviewed_ws, "holdout", [{"text": text.upper().rstrip("?") + " !"}], name="test")
+    with pytest.raises(InputError, match="nearly the same as one in a holdout set"):
+        decide(reviewed_ws, "c00", "ann", "approve", revision=0)
+    other = "a wholly different request about beekeeping"
+    assert decide(reviewed_ws, "c00", "ann", "edit", text=other, revision=0).state == "pending"
+    assert decide(reviewed_ws, "c00", "ann", "reject", revision=1).state == "rejected"
 
 
 def test_an_edit_is_read_again_and_pending_until_approved(reviewed_ws: Workspace, space_id: str) -> None:

@@ -86,6 +86,31 @@ def test_a_changed_role_leaves_profiles_true_and_notes_the_change(filled_ws: Wor
     assert [found.role for found in list_datasets(filled_ws) if found.dataset_id == "pool"] == ["anchor"]
 
 
+def test_a_file_brought_again_since_is_not_restored_beside_itself(ws: Workspace, tmp_path: Path):
+    path = jsonl(tmp_path / "a.jsonl", GOOD)
+    first = bring(ws, path).dataset_id
+    delete_dataset(ws, first)
+    again = bring(ws, path, name="again").dataset_id
+    with pytest.raises(InputError, match=r"a\.jsonl is in this project already, as the seed set “again”; .*take that"):
+        restore_dataset(ws, first)
+    assert [found.dataset_id for found in list_datasets(ws) if not found.deleted] == [again]
+    set_role(ws, first, "pool")
+    restore_dataset(ws, first)
+    assert [found.role for found in list_datasets(ws)] == ["pool", "seed"]
+
+
+def test_a_file_does_not_take_a_role_it_has_already(ws: Workspace, tmp_path: Path):
+    path = jsonl(tmp_path / "a.jsonl", GOOD)
+    bring(ws, path)
+    other = bring(ws, path, "anchor").dataset_id
+    with pytest.raises(InputError, match="is in this project already, as the seed set “a”"):
+        set_role(ws, other, "seed")
+    set_role(ws, other, "anchor")
+    assert [found.role for found in list_datasets(ws)] == ["seed", "anchor"]
+    third = bring(ws, path, "pool", mapping=Mapping({"text": "topic"})).dataset_id
+    set_role(ws, third, "seed")
+
+
 def test_unknown_datasets_and_roles_are_refused(filled_ws: Workspace):
     with pytest.raises(InputError, match="no dataset"):
         delete_dataset(filled_ws, "nowhere")

@@ -194,6 +194,36 @@ def test_values_of_other_types_in_parquet_are_words_or_bad(ws: Workspace, tmp_pa
         bring(ws, tmp_path / "a.parquet", "pool", mapping=Mapping({"text": "blob"}))
 
 
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        (pa.array([b"x", b"\xff\xfe", b"y"], pa.binary()).view(pa.string()), "holds text that is not valid UTF-8"),
+        (pa.array([1, 10**9, None], pa.date32()), "holds a value that cannot be read, such as a date out of range"),
+        (pa.array([1, 2**62, None], pa.timestamp("us")), "holds a value that cannot be read, such as a date out of"),
+        (pa.array([1, 2**62, None], pa.duration("s")), "holds a value that cannot be read, such as a date out of"),
+        (pa.array([None, 1, None], pa.timestamp("us", tz="Mars/Olympus")), "holds a value that cannot be read"),
+        (pa.array([[1], [10**9], []], pa.list_(pa.date32())), "holds a value that cannot be read, such as a date out"),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)
+def test_a_parquet_cell_without_a_value_costs_its_row_only_where_it_is_used(
+    ws: Workspace, tmp_path: Path, column: pa.Array, reason: str
+):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a", "b", "c"], "odd": column}), path)
+    assert bring(ws, path, mapping=Mapping({"text": "text"})).n_quarantined == 0
+    grouped = bring(ws, path, "pool", mapping=Mapping({"text": "text"}, meta=["odd"]))
+    assert grouped.n_quarantined == 0
+    (meta,) = ws.database.rows(
+        "SELECT json_extract_string(meta, 'odd') FROM sample WHERE dataset_id = ? AND row_number = 2",
+        [grouped.dataset_id],
+    )
+    assert meta[0].startswith(f"({reason}")
+    if not pa.types.is_list(column.type):
+        found = reasons(bring(ws, path, "anchor", mapping=Mapping({"text": "text"}, label="odd")))
+        assert [*found] == [2] and found[2][0] == "odd" and found[2][1].startswith(reason)
+
+
 def test_the_second_of_two_choices_needs_no_column(tmp_path: Path):
     items = workspace.create("items", "survival", root=tmp_path)
     bring(
@@ -305,8 +335,13 @@ def test_a_name_of_a_file_or_dataset_is_never_a_path(ws: Workspace, tmp_path: Pa
 
     path = jsonl(tmp_path / "a.jsonl", GOOD)
     report = import_dataset(ws, path, "../../<b>evil</b>\x00.jsonl", "seed")
-    assert report.name == "b>evil<" or "/" not in report.name
-    assert not (tmp_path.parent / "evil").exists()
+    assert report.name == "b>"
+    named = import_dataset(ws, path, "..\\..\\set.jsonl", "pool", "../../<b>evil</b>\n\u202e\x00")
+    assert named.name == "../../<b>evil</b>"
+    assert ws.database.rows("SELECT name, source FROM dataset ORDER BY created_at, dataset_id") == [
+        ("b>", "b>.jsonl"),
+        ("../../<b>evil</b>", "set.jsonl"),
+    ]
 
 
 strange = st.dictionaries(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import csv
 import gzip
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +25,7 @@ from fac_core.errors import InputError
 from fac_core.samples import reading_csv, reading_json
 from fac_core.samples import rows as rows_module
 from fac_core.samples import source as source_module
+from fac_core.samples.importing import pasted
 from fac_core.samples.source import Source, shown_name
 from fac_core.samples.tables import open_table
 from tests.samples.files import GOOD, jsonl
@@ -132,18 +135,61 @@ def test_a_bad_json_line_costs_itself_alone(tmp_path: Path, line: str, problem: 
     assert found[1].number == 2 and found[1].raw == line
 
 
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('["bad"]', "is a list, not an object"),
+        ("[]", "is a list, not an object"),
+        ('[{"text": "a row of an array"}]', "is a list, not an object"),
+        ("[broken", "is not valid JSON"),
+        ("[1, 2", "is not valid JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[\udcff", "is not valid UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("blank", ["", "\n\n"])
+def test_a_bad_first_json_line_costs_itself_alone(tmp_path: Path, line: str, problem: str, blank: str):
+    path = tmp_path / "a.jsonl"
+    text = "\n".join([blank + line, "{broken", json.dumps(GOOD[0]), "", json.dumps(GOOD[1])])
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    found = read(path)
+    assert [row.problem is None for row in found] == [False, False, True, True]
+    assert problem in str(found[0].problem)
+    assert [row.number for row in found] == [n + len(blank) for n in (1, 2, 3, 5)]
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2])
+@pytest.mark.parametrize("around", ["", "\n \n"])
+def test_an_array_is_read_however_it_is_laid_out(tmp_path: Path, indent: int | None, around: str):
+    path = tmp_path / "a.json"
+    path.write_text(f"{around}{json.dumps(GOOD, indent=indent)}{around}", encoding="utf-8")
+    assert values(path) == GOOD
+    path.write_text("[\n" + ",\n".join(map(json.dumps, GOOD)) + "\n]\n", encoding="utf-8")
+    assert values(path) == GOOD
+    assert [row.number for row in read(path)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"text": "a"}, {"text": ]',
+        '[\n{"text": "a"},\n{"text": "b"}\n',
+        '[\n  {\n    "text": "a"\n  },\n  {\n    "text": \n  }\n]',
+        '[{"text": "a"},\n {"text": "b"},\n {"text": "c"\n',
+    ],
+)
+def test_a_damaged_json_array_is_refused_whole(tmp_path: Path, text: str):
+    path = tmp_path / "a.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"a\.json is not valid JSON"):
+        read(path)
+
+
 def test_a_line_of_hundreds_of_megabytes_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(rows_module, "MAX_LINE", 1000)
     found = read(jsonl(tmp_path / "a.jsonl", [GOOD[0], {"text": "x" * 10_000}, GOOD[1]]))
     assert [row.number for row in found] == [1, 2, 3]
     assert "is longer than" in str(found[1].problem) and len(found[1].raw) <= 1000
-
-
-def test_a_damaged_json_array_is_refused_whole(tmp_path: Path):
-    path = tmp_path / "a.json"
-    path.write_text('[{"text": "a"}, {"text": ]', encoding="utf-8")
-    with pytest.raises(InputError, match=r"a\.json is not valid JSON"):
-        read(path)
 
 
 def test_elements_of_an_array_that_are_no_rows_are_bad_rows(tmp_path: Path):
@@ -338,12 +384,18 @@ def test_any_bytes_are_read_or_refused_with_a_sentence(data: bytes, name: str):
         assert str(error).endswith(".")
 
 
-def test_a_parquet_cell_of_invalid_text_costs_its_row(tmp_path: Path):
-    column = pa.array([b"good", b"\xff\xfe", b"fine"], pa.binary()).cast(pa.binary()).view(pa.string())
-    pq.write_table(pa.table({"text": column}), tmp_path / "a.parquet")
-    found = read(tmp_path / "a.parquet")
-    assert [row.number for row in found] == [1, 2, 3]
-    assert [row.problem for row in found] == [None, "holds text that is not valid UTF-8", None]
+def test_a_parquet_file_with_column_names_that_are_no_text_is_refused(tmp_path: Path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["a"], "unusual": ["b"]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"unusual", b"\xff" * 7))
+    with pytest.raises(InputError, match="no readable Parquet file"):
+        read(path)
+
+
+def test_columns_of_one_name_are_told_apart_in_every_format(tmp_path: Path):
+    table = pa.table([pa.array(["a"]), pa.array(["b"]), pa.array(["c"])], names=["text", "text", ""])
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert values(tmp_path / "a.parquet") == [{"text": "a", "text (2)": "b", "column 3": "c"}]
 
 
 @pytest.mark.parametrize(
@@ -357,7 +409,14 @@ def test_a_parquet_cell_of_invalid_text_costs_its_row(tmp_path: Path):
         ("a.csv", b"PK\x03\x04rest of a workbook", "Excel"),
         ("a.txt", b"%PDF-1.7", "PDF"),
         ("a.jsonl", pickle.dumps({"text": "a"}), "pickle"),
-        ("a.csv", b"12345678DUCK", "DuckDB"),
+        ("a.jsonl", pickle.dumps({"text": "a"}, protocol=2), "pickle"),
+        ("a.csv", b"\x8e\x01\xff\x00abcdDUCK\x43\x00" + bytes(100), "DuckDB"),
+        ("a.duckdb", b"\x8e\x01\xff\x00abcdDUCK\x43\x00" + bytes(100), "DuckDB"),
+        ("a.csv", bz2.compress(b"text\na\n"), "packed with bzip2"),
+        ("a.csv.bz2", bz2.compress(b""), "packed with bzip2"),
+        ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(100), "old Excel"),
+        ("a.pdf", b"%PDF-1.4\r\n%\xe2\xe3\xcf\xd3", "PDF"),
+        ("a.csv.gz", gzip.compress(b"PK\x03\x04rest of a workbook"), "Excel"),
         ("a.doc", b"words", "no known format"),
         ("noending", b"words", "no known format"),
         ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 1000, mtime=0)[:40], "damaged or cut off"),
@@ -374,6 +433,42 @@ def test_a_file_that_cannot_be_read_gets_one_sentence(tmp_path: Path, name: str,
     with pytest.raises(InputError, match=sentence) as caught:
         read(path)
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+def test_a_duckdb_file_is_known(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    duckdb.connect(str(path)).close()
+    with pytest.raises(InputError, match="is a DuckDB database"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SHOOT A DUCK ON MY LAWN",
+        "12345678DUCK",
+        "%PDF files: how do I open them?",
+        "%PDF-1.7 files: how do I open them?",
+        "BZhang is a name",
+        "BZh9 is no name",
+        "PAR1 is the first of four parts",
+        "PK stands for knock-out in Dutch",
+    ],
+)
+def test_a_text_that_begins_like_another_format_is_a_text(tmp_path: Path, text: str):
+    path = tmp_path / "a.txt"
+    path.write_text(text, encoding="utf-8")
+    assert values(path) == [{"text": text}]
+    (tmp_path / "a.csv").write_text(f"{text}\nb\n", encoding="utf-8")
+    assert values(tmp_path / "a.csv") == [{text: "b"}]
+
+
+@pytest.mark.parametrize(
+    "text", ["PAR1 of 2, not PAR1", "%PDF-1.7", "BZh91AY&SY", "PK\x03\x04", "12345678DUCK\x43" + "\0" * 99]
+)
+def test_what_was_pasted_is_text_however_it_begins(text: str):
+    with open_table(pasted(text)) as table:
+        assert [row.values for row in table.rows] == [{"text": text}]
 
 
 def test_a_missing_file_and_a_folder_get_a_sentence(tmp_path: Path):

@@ -243,7 +243,8 @@ def test_a_decision_is_not_moved_to_another_feature_later(
     candidate_id, feature = placed[0]
     with filled_ws.database.transaction() as cursor:
         cursor.execute(
-            "INSERT INTO decision VALUES (1, ?, 'me', 1, 'approve', NULL, NULL, NULL, NULL, NULL, now()::TIMESTAMP)",
+            "INSERT INTO decision (event_id, candidate_id, reviewer, revision, action, created_at) "
+            "VALUES (1, ?, 'me', 1, 'approve', now()::TIMESTAMP)",
             [candidate_id],
         )
         store.set_places(cursor, RUN, _no_places())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fac_core.errors import ModelError
+from fac_core.feature_space.sae import Sae
 from fac_core.feature_space.sae_formats import (
     dictionary_learning,
     fac_paper,
@@ -19,7 +20,7 @@ from fac_core.feature_space.sae_formats import (
 )
 from fac_core.feature_space.sae_formats.parts import Format, SaeFile, digest_of
 
-__all__ = ["FORMATS", "Format", "SaeFile", "format_of", "load_sae", "sae_digest"]
+__all__ = ["FORMATS", "Format", "SaeFile", "check_width", "format_of", "load_sae", "sae_digest"]
 
 FORMATS: tuple[Format, ...] = (
     saelens.FORMAT,
@@ -57,12 +58,22 @@ def load_sae(path: Path, *, d_model: int | None = None, device: str = "cpu") -> 
     """
     found = format_of(path)
     loaded = found.load(path)
-    if d_model is not None and loaded.sae.d_in != d_model:
-        raise ModelError(
-            f"The SAE in {path} reads vectors of width {loaded.sae.d_in}, but the model's residual stream has "
-            f"{d_model}; choose the SAE that was trained on this model."
-        )
+    if d_model is not None:
+        check_width(path, loaded.sae, d_model)
     return loaded._replace(sae=loaded.sae.to(device))
+
+
+def check_width(path: Path, sae: Sae, d_model: int) -> None:
+    """Refuse an SAE for another model.
+
+    Raises:
+        ModelError: it reads vectors of another width than `d_model`.
+    """
+    if sae.d_in != d_model:
+        raise ModelError(
+            f"The SAE in {path} reads vectors of width {sae.d_in}, but the model's residual stream has {d_model}; "
+            "choose the SAE that was trained on this model."
+        )
 
 
 def sae_digest(path: Path) -> str:

@@ -156,9 +156,10 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     try:
-        return load_file(str(path))
+        tensors: dict[str, Tensor] = load_file(str(path))
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"The file {path} cannot be read: {str(error).splitlines()[0]}") from error
+    return tensors
 
 
 def read_npz(path: Path) -> dict[str, Tensor]:

@@ -62,7 +62,8 @@ def load(path: Path) -> SaeFile:
         shift=bool(config.get("apply_b_dec_to_input", True)),
         normalise=_normalise(config),
     )
-    return SaeFile(sae, FORMAT.name, facts.get("hook_name"), facts.get("model_name"))
+    hook, model = facts.get("hf_hook_name") or facts.get("hook_name"), facts.get("model_name")
+    return SaeFile(sae, FORMAT.name, hook if isinstance(hook, str) else None, model if isinstance(model, str) else None)
 
 
 def _activation(path: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> tuple[Activation, Tensor | None]:

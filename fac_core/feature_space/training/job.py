@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fac_core.errors import FacError
 from fac_core.feature_space import embedded
 from fac_core.feature_space.backbone import Backbone
+from fac_core.feature_space.backbones import folder_of, resolve
 from fac_core.feature_space.space import EMBEDDED
 from fac_core.feature_space.training.export import export_saelens
 from fac_core.feature_space.training.loop import train
@@ -65,8 +66,8 @@ def train_sae(
         Cancelled: stopped on request.
     """
     recipe = load_recipe(recipe_path)
-    folder = embedded.backbone_folder() if recipe.space.backbone == EMBEDDED else Path(recipe.space.backbone)
-    backbone = Backbone.load(folder, recipe.space.block)
+    model = resolve(recipe.space.backbone, recipe.space.revision)
+    backbone = Backbone.load(folder_of(model.backbone, model.revision), recipe.space.block)
     residuals = work / "residuals"
 
     def reading(now: Reading) -> None:
@@ -100,7 +101,7 @@ def train_sae(
         scale=scale,
         k=recipe.sae.k,
         metadata={
-            "model_name": embedded.MODEL_ID if recipe.space.backbone == EMBEDDED else folder.name,
+            "model_name": embedded.MODEL_ID if recipe.space.backbone == EMBEDDED else model.title,
             "hook_name": f"model.layers.{recipe.space.block - 1}",
             "hf_hook_name": f"model.layers.{recipe.space.block - 1}",
             "prepend_bos": True,

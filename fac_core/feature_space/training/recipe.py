@@ -18,7 +18,9 @@ class SpacePart(_Strict):
     """Where the residual stream is read."""
 
     backbone: str = "embedded"
-    """``embedded``, a local model folder, or a hub id."""
+    """``embedded``, a local model folder, or the name of a model on the Hugging Face Hub."""
+    revision: str = ""
+    """Commit, tag or branch of a model on the Hub; default ``main``, as it is when training starts."""
     block: int
     """Block whose output is read, counted from 1."""
     max_length: int = Field(192, ge=8)

@@ -1,0 +1,109 @@
+"""A description (names, relevance, families, themes) is of what it was made from, and is made anew when that changed.
+
+The fingerprint covers all of it: the texts that names come from, the anchor's samples with labels and contrasts, δ,
+what is known of the weights, and the way of describing. What is not in it (decisions, names people gave, which of the
+other sets holds a text) changes no description.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fac_core.feature_space.spaces import delta
+from fac_core.features.describe import Inputs
+from fac_core.features.families import MIN_COSINE
+from fac_core.jobs import owner
+from fac_core.store import feature_samples as samples
+from fac_core.store import feature_weights as weights
+from fac_core.store import features as store
+from fac_core.store.database import get_meta
+from fac_core.store.features import DescriptionRow
+from fac_core.store.jobs import active_jobs
+from fac_core.tasks import load_task
+
+if TYPE_CHECKING:
+    from fac_core.workspace import Workspace
+
+KIND, READING = "describe", "extract"
+REVISION = 2
+"""The way of describing; raised when the same data would now be described otherwise."""
+MAX_CONTENTS = 6000
+"""Texts that names are made from: the anchor first, then seed, synthetic and pool."""
+
+
+def made(ws: Workspace, space_id: str) -> DescriptionRow | None:
+    """What the features of a space were last described from; None if they were not, or only in part."""
+    return store.description_row(ws.database, space_id)
+
+
+def is_current(ws: Workspace, space_id: str) -> bool:
+    """Whether describing anew would change nothing, because the description is of the data and δ as they are.
+
+    Raises:
+        InputError: the project does not know the space.
+    """
+    found = made(ws, space_id)
+    return found is not None and found.fingerprint == _spec(ws, space_id)["fingerprint"]
+
+
+def is_reading(ws: Workspace, space_id: str) -> bool:
+    """Whether texts are being read, after which the features will be described."""
+    return any(row.kind == READING and row.spec["space_id"] == space_id for row in active_jobs(ws.database))
+
+
+def start(ws: Workspace, space_id: str, after: str | None = None) -> str | None:
+    """Describe the features in a job; returns its id, or None if nothing was read yet.
+
+    While they are being described the id of that job is returned: it looks again when it ends, and a further one then
+    comes `after` it.
+
+    Raises:
+        InputError: the project does not know the space.
+    """
+    for row in active_jobs(ws.database):
+        if row.kind == KIND and row.spec["space_id"] == space_id and row.state != "cancelling" and row.job_id != after:
+            return row.job_id
+    spec, inputs = prepared(ws, space_id)
+    if inputs.contents.num_rows == 0:
+        return None
+    return owner.start(ws, KIND, "Describe the features", spec, inputs._asdict())
+
+
+def prepared(ws: Workspace, space_id: str) -> tuple[dict[str, Any], Inputs]:
+    """What a description is made with and from.
+
+    Raises:
+        InputError: the project does not know the space.
+    """
+    return _spec(ws, space_id), _inputs(ws, space_id)
+
+
+def _spec(ws: Workspace, space_id: str) -> dict[str, Any]:
+    method, at = load_task(ws.task).relevance, delta(ws, space_id)
+    basis = [
+        REVISION,
+        method,
+        at,
+        get_meta(ws.database, f"statics.{space_id}"),
+        *samples.described_state(ws.database, space_id, MAX_CONTENTS),
+    ]
+    fingerprint = hashlib.sha256(json.dumps(basis).encode()).hexdigest()
+    return {"space_id": space_id, "delta": at, "method": method, "fingerprint": fingerprint}
+
+
+def _inputs(ws: Workspace, space_id: str) -> Inputs:
+    import pyarrow as pa
+
+    contents = samples.described_contents(ws.database, space_id, MAX_CONTENTS)
+    items = samples.anchor_items(ws.database, space_id)
+    task = load_task(ws.task)
+    positive = pa.array([task.polarity(label) for label in items.column("label").to_pylist()], pa.bool_())
+    items = items.drop_columns(["label"]).append_column("positive", positive)
+    wanted = [contents.column("content_id"), items.column("content_id"), items.column("contrast_id").drop_null()]
+    ids = np.unique(np.concatenate([column.to_numpy() for column in wanted]))
+    activation = samples.activations_of(ws.database, space_id, pa.table({"content_id": ids}))
+    return Inputs(contents, activation, items, weights.close_pairs(ws.database, space_id, MIN_COSINE))

@@ -1,0 +1,65 @@
+"""A second feature space from the terminal: added, read, measured, chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fac_core.feature_space.space import SpaceSpec
+from fac_core.workspace import Workspace
+from tests.cli.conftest import Ran
+from tests.tiny import BLOCK, make_tiny_sae
+
+Fac = Callable[..., Ran]
+
+
+@pytest.fixture
+def fac_here(fac: Fac, filled_ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> Fac:
+    """`fac` in a project with texts read in the tiny space."""
+    monkeypatch.setenv("FAC_PROJECT", str(filled_ws.root))
+    filled_ws.close()
+    return fac
+
+
+@pytest.fixture
+def other_sae(tmp_path: Path, tiny_backbone_folder: Path) -> Path:
+    """Another SAE of the tiny model."""
+    (tmp_path / "other").mkdir()
+    return make_tiny_sae(tmp_path / "other", tiny_backbone_folder, seed=7)
+
+
+@pytest.mark.usefixtures("jobs_in_process")
+def test_a_space_is_added_read_measured_and_chosen(
+    fac_here: Fac, tiny_spec: SpaceSpec, tiny_backbone_folder: Path, other_sae: Path
+) -> None:
+    first = fac_here("coverage", "--json").json
+    added = fac_here("space", "add", tiny_backbone_folder, other_sae, "--block", BLOCK, "--name", "Second", "--json")
+    second = added.json["space_id"]
+    assert added.json["name"] == "Second" and second != tiny_spec.space_id
+    assert [each["current"] for each in fac_here("space", "--json").json] == [True, False]
+    assert fac_here("extract", "--space", "Second").code == 0
+    found = fac_here("coverage", "--space", "Second", "--json").json
+    assert found["space_id"] == second and found["coverage"]["n_anchor"] > 0
+    assert fac_here("coverage", "--json").json == first, "what was read in the first space stays as it was"
+    assert "now works in Second" in fac_here("space", "use", "Second").out
+    assert fac_here("coverage", "--json").json["space_id"] == second
+    assert fac_here("space", "list").out.splitlines()[2].startswith("*")
+    assert fac_here("gaps", "--space", tiny_spec.space_id, "--json").json["space_id"] == tiny_spec.space_id
+
+
+def test_what_does_not_fit_is_one_line(
+    fac_here: Fac, tiny_backbone_folder: Path, tiny_sae_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "wide").mkdir()
+    wide = make_tiny_sae(tmp_path / "wide", tiny_backbone_folder, d_in=40)
+    for arguments, said in (
+        ((tiny_backbone_folder, wide, "--block", BLOCK), "reads vectors of width 40"),
+        ((tiny_backbone_folder, tiny_sae_folder, "--block", 9), "has blocks 1 to 4"),
+        ((tmp_path / "nowhere", tiny_sae_folder, "--block", BLOCK), "There is no model folder"),
+    ):
+        ran = fac_here("space", "add", *arguments)
+        assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1) and said in ran.err
+    assert "list them with: fac space list" in fac_here("space", "use", "nothing").err
+    assert len(fac_here("space", "--json").json) == 1

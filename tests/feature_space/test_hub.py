@@ -1,0 +1,170 @@
+"""A model of the Hub is one commit of it, and what goes wrong on the way is one sentence."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import huggingface_hub
+import pytest
+from huggingface_hub import errors
+
+from fac_core.errors import ModelError
+from fac_core.feature_space import extractor, hub
+from fac_core.feature_space.adding import add_space
+from fac_core.feature_space.extractor import load_extractor
+from fac_core.feature_space.space import SpaceSpec
+from fac_core.feature_space.spaces import space
+from fac_core.workspace import Workspace
+from tests.tiny import BLOCK, D_SAE
+
+COMMIT = "12ab" * 10
+LATER = "34cd" * 10
+
+
+class FakeHub:
+    """One model with a branch `main`; remembers what was asked for."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.folder, self.cache = folder, cache
+        self.main = COMMIT
+        self.files = [path.name for path in folder.iterdir()]
+        self.fault: BaseException | None = None
+        self.asked: list[tuple[str, Any]] = []
+
+    def model_info(self, model: str, *, revision: str) -> Any:
+        self.asked.append(("info", revision))
+        if self.fault:
+            raise self.fault
+        siblings = [SimpleNamespace(rfilename=name) for name in [*self.files, "onnx/model.bin"]]
+        return SimpleNamespace(sha=self.main if revision == "main" else revision, siblings=siblings)
+
+    def snapshot_download(
+        self, model: str, *, revision: str, allow_patterns: list[str], ignore_patterns: list[str]
+    ) -> str:
+        assert ignore_patterns == ["*/*"]
+        self.asked.append(("download", revision))
+        if self.fault:
+            raise self.fault
+        target = self.cache / revision
+        target.mkdir(exist_ok=True)
+        for name in self.files:
+            if any(Path(name).match(pattern) for pattern in allow_patterns):
+                shutil.copy(self.folder / name, target)
+        return str(target)
+
+
+@pytest.fixture
+def there(tiny_backbone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+    """The tiny backbone on a Hub without a network."""
+    (tmp_path / "hub").mkdir()
+    fake = FakeHub(tiny_backbone_folder, tmp_path / "hub")
+    monkeypatch.setattr(huggingface_hub, "model_info", fake.model_info)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fake.snapshot_download)
+    return fake
+
+
+def answer(status: int) -> httpx2.Response:
+    """The Hub's answer."""
+    return httpx2.Response(status, request=httpx2.Request("GET", "https://huggingface.co/api/models/owner/tiny"))
+
+
+def test_main_becomes_the_commit_it_is_now_and_stays_it(
+    there: FakeHub, ws: Workspace, tiny_sae_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space_id = add_space(ws, "owner/tiny", tiny_sae_folder, block=BLOCK, max_length=48)
+    assert {path.suffix for path in (there.cache / COMMIT).iterdir()} == {".json", ".jinja"}, "no weights yet"
+    there.main = LATER
+    spec = space(ws, space_id).spec
+    assert (spec.backbone, spec.revision, spec.backbone_digest) == ("owner/tiny", COMMIT, COMMIT)
+    monkeypatch.setattr(extractor, "_loaded", {})
+    assert load_extractor(spec, "cpu").backbone.n_blocks == 4
+    assert there.asked[-1] == ("download", COMMIT)
+    assert (there.cache / COMMIT / "model.safetensors").exists()
+    assert add_space(ws, "owner/tiny", tiny_sae_folder, block=BLOCK, max_length=48, name="Later") != space_id
+
+
+def test_the_same_model_from_a_folder_is_another_space(
+    there: FakeHub, ws: Workspace, tiny_spec: SpaceSpec, tiny_sae_folder: Path
+) -> None:
+    """A commit and a digest of files cannot be compared, so nothing is taken for the same that may not be."""
+    added = space(ws, add_space(ws, "owner/tiny", tiny_sae_folder, block=BLOCK, max_length=48)).spec
+    assert added.space_id != tiny_spec.space_id
+    same = replace(added, backbone_digest=tiny_spec.backbone_digest, revision="")
+    assert same.space_id == tiny_spec.space_id, "but for where it comes from"
+    assert added.d_sae == D_SAE
+
+
+def unreachable() -> BaseException:
+    return httpx2.ConnectError("no route")
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (lambda: errors.RepositoryNotFoundError("404", response=answer(404)), "There is no folder and no model .* owner/tiny"),
+        (lambda: errors.GatedRepoError("403", response=answer(403)), "is gated; ask for access at https://huggingface.co/owner"),
+        (lambda: errors.RevisionNotFoundError("404", response=answer(404)), "owner/tiny has no revision v9"),
+        (lambda: errors.HfHubHTTPError("500", response=answer(500)), r"refused to give owner/tiny \(status 500\)"),
+        (lambda: errors.HFValidationError("bad"), "neither a folder nor the name of a model"),
+        (lambda: errors.OfflineModeIsEnabled("offline"), "not on this machine and the Hugging Face Hub cannot be reached"),
+        (lambda: errors.LocalEntryNotFoundError("none"), "not on this machine and the Hugging Face Hub cannot be reached"),
+        (unreachable, "not on this machine and the Hugging Face Hub cannot be reached"),
+        (lambda: TimeoutError("slow"), "not on this machine and the Hugging Face Hub cannot be reached"),
+        (lambda: OSError(28, "No space left on device"), r"could not be written .* \(No space left on device\)"),
+    ],
+)  # fmt: skip
+def test_what_goes_wrong_is_one_sentence_and_nothing_is_registered(
+    there: FakeHub, ws: Workspace, tiny_sae_folder: Path, fault: Callable[[], BaseException], sentence: str
+) -> None:
+    there.fault = fault()
+    with pytest.raises(ModelError, match=sentence) as told:
+        add_space(ws, "owner/tiny", tiny_sae_folder, block=BLOCK, revision="v9")
+    assert "\n" not in str(told.value)
+    with pytest.raises(ModelError, match=sentence.replace("v9", COMMIT)):
+        hub.fetch("owner/tiny", COMMIT)
+    assert ws.database.rows("SELECT * FROM space") == []
+
+
+def test_without_a_network_a_commit_that_is_on_the_machine_is_read(
+    there: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise errors.OfflineModeIsEnabled("offline")
+
+    monkeypatch.setattr(huggingface_hub, "model_info", offline)
+    assert hub.commit_of("owner/tiny", COMMIT) == COMMIT
+    with pytest.raises(ModelError, match="cannot be reached"):
+        hub.commit_of("owner/tiny", "main")
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        (["config.json", "pytorch_model.bin"], "owner/tiny has its weights as pickle files"),
+        (["config.json", "model.gguf"], "owner/tiny cannot be loaded: it has no weights"),
+        (["adapter_config.json", "adapter_model.safetensors"], "owner/tiny is an adapter"),
+    ],
+)
+def test_a_model_without_safetensors_is_refused_before_it_is_downloaded(
+    there: FakeHub, files: list[str], sentence: str
+) -> None:
+    there.files = files
+    with pytest.raises(ModelError, match=sentence):
+        hub.commit_of("owner/tiny")
+    assert [what for what, _ in there.asked] == ["info"]
+
+
+@pytest.mark.parametrize("name", ["gpt2", "owner/model", "HuggingFaceTB/SmolLM2-135M-Instruct", "a_b/c.d-e"])
+def test_a_name_of_the_hub_is_known_as_one(name: str) -> None:
+    assert hub.is_id(name)
+
+
+@pytest.mark.parametrize("name", ["", "/abs/olute", "a/b/c", "../x", "a/..", "a b", "owner/", "x\n"])
+def test_other_names_never_leave_the_machine(name: str) -> None:
+    assert not hub.is_id(name)
