@@ -92,6 +92,32 @@ def test_a_group_named_like_a_query_is_only_a_name(ws: Workspace) -> None:
     assert evil in group_columns(ws, space) and sorted(heatmap(ws, space, 1.0, evil).groups) == ["a'", 'b"']
 
 
+def test_columns_called_label_and_dataset_stand_beside_what_samples_have_by_themselves(ws: Workspace) -> None:
+    samples = [
+        Planted(role, f"{role} {i}", {1: 2.0}, label="ab"[i % 2], meta={"label": "xyz"[i % 3], "dataset": "uv"[i % 2]})
+        for role in ("anchor", "seed")
+        for i in range(12)
+    ]
+    space = plant(ws, samples)
+    assert set(group_columns(ws, space)) == {"label", "label (column)", "dataset", "dataset (column)"}
+    groups = {column: set(heatmap(ws, space, 1.0, column).groups) for column in group_columns(ws, space)}
+    assert groups == {
+        "label": {"a", "b"},
+        "label (column)": {"x", "y", "z"},
+        "dataset": {"seed"},
+        "dataset (column)": {"u", "v"},
+    }
+
+
+def test_columns_that_already_bear_the_ending_stay_apart(ws: Workspace) -> None:
+    names = ("label", "label (column)", "label (column) (column)", "topic (column)")
+    meta = [{name: f"{name} {i}" for name in names} for i in range(2)]
+    samples = [Planted(role, f"{role} {i}", {1: 2.0}, meta=meta[i]) for role in ("anchor", "seed") for i in range(2)]
+    space = plant(ws, samples)
+    groups = [frozenset(heatmap(ws, space, 1.0, column).groups) for column in group_columns(ws, space)]
+    assert len(groups) == len(set(groups)) == 5
+
+
 def test_an_unknown_column_or_measure_is_refused_with_a_sentence(ws: Workspace) -> None:
     space = _project(ws)
     with pytest.raises(InputError, match="grouped by 'planet'"):
