@@ -7,6 +7,7 @@ import streamlit as st
 from fac_core.demo import demos
 from fac_core.feature_space.extraction import n_unread
 from fac_core.feature_space.health import health_card, measured_health
+from fac_core.feature_space.rereading import last_rereading, n_read, start_rereading
 from fac_core.features.refresh import bring_up_to_date
 from fac_core.jobs import owner
 from fac_core.samples.datasets import ROLES, Dataset, list_datasets
@@ -50,6 +51,7 @@ def show(here: Here) -> None:
     if datasets:
         dataset_rows.show(here, datasets)
         health(here)
+        recompute(here, is_reading)
         dataset_rows.browse(here, kept)
 
 
@@ -79,6 +81,32 @@ def health(here: Here) -> None:
     st.caption(
         f"Measured on {theme.count(card.n_tokens)} tokens{more}", help=f"{theme.TERMS['fvu']} {theme.TERMS['l0']}"
     )
+
+
+@services.guarded
+def read_again() -> None:
+    """Start reading everything again."""
+    here = services.here()
+    start_rereading(here.ws, here.space_id)
+
+
+def recompute(here: Here, is_reading: bool) -> None:
+    """What is stored can be read again, such as the activations that a demo brought along."""
+    n = n_read(here.ws, here.space_id)
+    if not n:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            "Recompute",
+            icon=":material/refresh:",
+            key="read_again",
+            on_click=read_again,
+            disabled=is_reading,
+            help=f"Reads {theme.plural(n, 'text')} again with the model on this machine, in a job that can be "
+            "cancelled and resumed, puts the result in the place of what is stored, and says what that changed.",
+        )
+        if found := last_rereading(here.ws, here.space_id):
+            st.caption(found.sentence)
 
 
 show(services.here())

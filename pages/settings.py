@@ -10,7 +10,7 @@ from fac_core.coverage.sweep import sweep
 from fac_core.errors import InputError
 from fac_core.feature_space import adding, spaces
 from fac_core.feature_space.health import health_card, measured_health
-from fac_core.features.counts import DELTA_STEP, MAX_DELTA
+from fac_core.feature_space.spaces import DELTA_STEP, MAX_DELTA
 from fac_core.features.judgement import ALIVE, AUTO, LABEL, MODES, chosen_mode
 from fac_core.features.relevance import choose_mode
 from fac_core.llm import endpoint

@@ -19,6 +19,9 @@ def register(app: typer.Typer) -> None:
 
 
 def extract(
+    again: Annotated[
+        bool, typer.Option("--again", help="Read what was read before once more, and say what that changes.")
+    ] = False,
     space: SpaceName = None,
     wait: Annotated[bool, typer.Option(help="Wait until everything is read and described.")] = True,
     named: Project = None,
@@ -29,20 +32,23 @@ def extract(
     from fac_core.feature_space import spaces
     from fac_core.feature_space.extraction import n_unread
     from fac_core.feature_space.health import health_card, measured_health
+    from fac_core.feature_space.rereading import last_rereading, start_rereading
     from fac_core.features.refresh import bring_up_to_date
 
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
         unread = n_unread(ws, space_id)
-        job_id = bring_up_to_date(ws, space_id)
+        job_id = (start_rereading(ws, space_id) if again else None) or bring_up_to_date(ws, space_id)
         if wait:
             settle(ws)
         measured = measured_health(ws, space_id)
         health = health_card(spaces.space(ws, space_id).card, measured) if measured else None
-        said = "" if unread else "Everything was read before. "
+        changed = last_rereading(ws, space_id) if again and wait else None
+        said = "" if unread or again else "Everything was read before. "
         said += "" if job_id is None else "Done." if wait else f"Started: {job_id}"
-        value = {"job_id": job_id, "space_id": space_id, "health": health}
-        show(value, [said.strip(), *([safe(health.sentence)] if health else [])], as_json)
+        value = {"job_id": job_id, "space_id": space_id, "health": health, "again": changed}
+        lines = [said.strip(), *([changed.sentence] if changed else []), *([safe(health.sentence)] if health else [])]
+        show(value, lines, as_json)
 
 
 def features(

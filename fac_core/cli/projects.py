@@ -96,12 +96,10 @@ def delta(
 ) -> None:
     """Show or set the project's activation threshold δ: a feature is active where it rises strictly above."""
     from fac_core.feature_space import spaces as verbs
-    from fac_core.features.counts import step_of
 
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
         if value is not None:
-            step_of(value)
             verbs.set_delta(ws, space_id, value)
         now, usual = verbs.delta(ws, space_id), verbs.space(ws, space_id).default_delta
         show(context.where(ws, space_id, now), [f"δ = {now:g} (the space's calibrated default is {usual:g})"], as_json)

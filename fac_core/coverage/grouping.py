@@ -1,6 +1,7 @@
 """Group names are data: they are matched as values of a sample, never put into a query.
 
 A sample of the anchor stands on one side, one of the set in hand (seed, approved, imported synthetic) on the other.
+What a sample has by itself (its label, its dataset) and a column of the same name that was brought are two columns.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from fac_core.workspace import Workspace
 
 LABEL, DATASET = "label", "dataset"
+BROUGHT = " (column)"
+"""Ending that tells a column that was brought from what a sample has by itself."""
 MIN_GROUPS, MAX_GROUPS = 2, 40
 MAX_VALUE_CHARS = 80
 ANCHOR, IN_HAND = 0, 1
@@ -123,7 +126,16 @@ def _value(sample: GroupedSample, column: str) -> str | None:
 
 def _values(sample: GroupedSample) -> dict[str, str]:
     """Value of each column for one sample; what is no short text or whole number is left out."""
-    found = {key: str(value) for key, value in json.loads(sample.meta).items() if isinstance(value, str | int)}
+    brought = json.loads(sample.meta).items()
+    found = {_column(key): str(value) for key, value in brought if isinstance(value, str | int)}
     if sample.label is not None:
         found[LABEL] = sample.label
     return {column: value for column, value in found.items() if value and len(value) <= MAX_VALUE_CHARS}
+
+
+def _column(name: str) -> str:
+    """Name of a column that was brought; different ones stay different."""
+    plain = name
+    while plain.endswith(BROUGHT):
+        plain = plain.removesuffix(BROUGHT)
+    return name + BROUGHT if plain in (LABEL, DATASET) else name

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fac_core.features.counts import Array, Mask, step_of
+from fac_core.feature_space.spaces import step_of
+from fac_core.features.counts import Array, Mask
 from fac_core.features.facts import Facts, load_facts
 from fac_core.features.states import MISSING, STATES, has_power, is_dense
 from fac_core.store import coverage as store

@@ -67,10 +67,13 @@ def health_card(card: dict[str, Any], measured: dict[str, Any]) -> HealthCard:
 
 
 def measured_health(ws: Workspace, space_id: str) -> dict[str, Any] | None:
-    """Token-weighted FVU and L0 over everything the project read in a space; None if it has read nothing itself."""
-    results = [
-        result["health"] for spec, result in completed_results(ws.database, "extract") if spec["space_id"] == space_id
-    ]
+    """Token-weighted FVU and L0 over everything the project read in a space, each text as it was read last; None if it
+    has read nothing itself."""
+    results: list[dict[str, Any]] = []
+    for spec, result in completed_results(ws.database, "extract"):
+        if spec["space_id"] == space_id:
+            # a reading again covers every text that was read before it
+            results = [result["health"]] if spec.get("again") else [*results, result["health"]]
     results = [health for health in results if health["n_tokens"] and health["fvu"] is not None]
     total = sum(health["n_tokens"] for health in results)
     if not total:

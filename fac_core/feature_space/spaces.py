@@ -1,6 +1,7 @@
 """A project knows a space by its id; the shipped one is registered on first need, with the facts shipped beside it.
 
 The threshold δ is a choice of the project. It starts at the space's calibrated default and never changes by itself.
+Both are steps of the profiles, from which every count at δ comes; anything else is refused here and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,12 +15,16 @@ from typing import TYPE_CHECKING, Any
 from fac_core.errors import InputError, ModelError
 from fac_core.feature_space.space import SpaceSpec, embedded_folder, embedded_space, read_card
 from fac_core.store import spaces as store
+from fac_core.store.activations import BIN_WIDTH, LAST_BIN
 from fac_core.store.database import get_meta
 from fac_core.workspace import Workspace, now
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+DELTA_STEP = BIN_WIDTH
+"""Step in which δ moves."""
+MAX_DELTA = DELTA_STEP * LAST_BIN
 PAPER_DELTA = 0.0
 """The threshold of a space for which none was calibrated (method §1)."""
 
@@ -51,7 +56,12 @@ def ensure_embedded(ws: Workspace) -> str:
 
 
 def register_space(ws: Workspace, spec: SpaceSpec, card: dict[str, Any], default_delta: float) -> str:
-    """Make a space known to the project; registering it again renews its name, card and locations."""
+    """Make a space known to the project; registering it again renews its name, card and locations.
+
+    Raises:
+        InputError: the default threshold is no step of the profiles.
+    """
+    step_of(default_delta, f"The default threshold of the space {spec.name}")
     known = store.space_row(ws.database, spec.space_id)
     if known is None or (known.spec, known.card, known.default_delta) != (asdict(spec), card, default_delta):
         with ws.database.transaction() as cursor:
@@ -119,12 +129,23 @@ def set_delta(ws: Workspace, space_id: str, value: float) -> None:
     """Choose the threshold.
 
     Raises:
-        InputError: negative or not a number, or the project does not know the space.
+        InputError: it is no step of the profiles, or the project does not know the space.
     """
-    if not math.isfinite(value) or value < 0:
-        raise InputError("The threshold δ must be a number of at least 0.")
+    step = step_of(value)
     space(ws, space_id)
-    ws.set_setting(f"delta.{space_id}", repr(float(value)))
+    ws.set_setting(f"delta.{space_id}", repr(step * DELTA_STEP))
+
+
+def step_of(value: float, what: str = "The threshold δ") -> int:
+    """The first profile bin above δ; `what` is the subject of the sentence that refuses it.
+
+    Raises:
+        InputError: δ is not a multiple of 0.25 from 0 to 15.75.
+    """
+    step = round(value / DELTA_STEP) if math.isfinite(value) else -1
+    if not 0 <= step <= LAST_BIN or abs(step * DELTA_STEP - value) > 1e-9:
+        raise InputError(f"{what} must be a multiple of {DELTA_STEP} from 0 to {MAX_DELTA}, not {value:g}.")
+    return step
 
 
 def _space(row: store.SpaceRow) -> Space:

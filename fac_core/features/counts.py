@@ -12,16 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fac_core.errors import InputError
+from fac_core.feature_space.spaces import step_of
 from fac_core.features.profiles import load_profiles
-from fac_core.store.activations import BIN_WIDTH, LAST_BIN
 
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
 
-DELTA_STEP = BIN_WIDTH
-"""Step in which δ moves."""
-MAX_DELTA = DELTA_STEP * LAST_BIN
 Array = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
@@ -67,18 +63,6 @@ class Counts:
     def expected_in_seed(self) -> NDArray[np.float64]:
         """Seed samples above δ to be expected at the anchor's rate."""
         return self.anchor_rate * self.n_samples["seed"]
-
-
-def step_of(delta: float) -> int:
-    """The first profile bin above δ.
-
-    Raises:
-        InputError: δ is not a multiple of 0.25 from 0 to 15.75.
-    """
-    step = round(delta / BIN_WIDTH) if np.isfinite(delta) else -1
-    if not 0 <= step <= LAST_BIN or abs(step * BIN_WIDTH - delta) > 1e-9:
-        raise InputError(f"The threshold δ must be a multiple of {BIN_WIDTH} from 0 to {MAX_DELTA}, not {delta:g}.")
-    return int(step)
 
 
 def load_counts(ws: Workspace, space_id: str, d_sae: int, delta: float) -> Counts:

@@ -1,8 +1,8 @@
 """A description (names, relevance, families, themes) is of what it was made from, and is made anew when that changed.
 
 The fingerprint covers all of it: the texts that names come from, the anchor's samples with labels and contrasts, δ,
-what is known of the weights, and the way of describing. What is not in it (decisions, names people gave, which of the
-other sets holds a text) changes no description.
+the last reading again that changed a value, what is known of the weights, and the way of describing. What is not in
+it (decisions, names people gave, which of the other sets holds a text) changes no description.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ def _spec(ws: Workspace, space_id: str) -> dict[str, Any]:
         method,
         at,
         get_meta(ws.database, f"statics.{space_id}"),
+        get_meta(ws.database, f"read_again.{space_id}"),
         *samples.described_state(ws.database, space_id, MAX_CONTENTS),
     ]
     fingerprint = hashlib.sha256(json.dumps(basis).encode()).hexdigest()

@@ -42,14 +42,16 @@ class Profiles:
 
 def load_profiles(ws: Workspace, space_id: str, d_sae: int) -> Profiles:
     """The profiles of a space as the data are now."""
-    key = (ws.database.path, id(ws.database), space_id, d_sae, store.profile_state(ws.database, space_id))
+    place = (ws.database.path, id(ws.database), space_id, d_sae)
+    key = (*place, store.profile_state(ws.database, space_id))
     with _lock:
         if key in _kept:
             _kept.move_to_end(key)
             return _kept[key]
-    profiles = _read(ws, space_id, d_sae)
+    rows = store.profile_rows(ws.database, space_id)
+    profiles = _profiles(rows, d_sae)
     with _lock:
-        _kept[key] = profiles
+        _kept[(*place, rows.state)] = profiles
         while len(_kept) > KEPT:
             _kept.popitem(last=False)
     return profiles
@@ -66,12 +68,10 @@ def counts_at_steps(table: pa.Table, role: str, d_sae: int) -> NDArray[np.int32]
     return counts
 
 
-def _read(ws: Workspace, space_id: str, d_sae: int) -> Profiles:
-    table = store.bin_counts(ws.database, space_id)
-    n_samples = store.samples_read(ws.database, space_id)
+def _profiles(rows: store.ProfileRows, d_sae: int) -> Profiles:
     nothing = np.broadcast_to(np.int32(0), (LAST_BIN + 1, d_sae))
-    above = {role: counts_at_steps(table, role, d_sae) if n_samples[role] else nothing for role in store.ROLES}
+    above = {role: counts_at_steps(rows.bins, role, d_sae) if rows.n_samples[role] else nothing for role in store.ROLES}
     alive = np.zeros(d_sae, bool)
     for counts in above.values():
         alive |= counts[0] > 0
-    return Profiles(above, alive, n_samples)
+    return Profiles(above, alive, rows.n_samples)

@@ -1,4 +1,5 @@
-"""A text is read once per space: rows of a content that has been read before are never stored a second time.
+"""A text is read once per space: rows of a content that has been read before are never stored a second time, except
+in the place of the first when a person asks to read again.
 
 `activation` and `activation_by_feature` always hold the same rows; only the order in which the second lies on disk is
 restored later. Profiles are counts of samples and are rebuilt from the rows, never adjusted, so they cannot drift.
@@ -46,6 +47,29 @@ def count_unread(database: Database, space_id: str) -> int:
     return int(row[0]) if row else 0
 
 
+def read_contents(database: Database, space_id: str) -> pa.Table:
+    """Contents that were read: table (content_id, text), by id."""
+    return database.arrow(
+        "SELECT c.content_id, c.text FROM content c JOIN content_read r USING (content_id) "
+        "WHERE r.space_id = ? ORDER BY c.content_id",
+        [space_id],
+    )
+
+
+def read_values(database: Database, space_id: str) -> pa.Table:
+    """What was read in them: table (content_id, feature_id, value), by id and feature."""
+    return database.arrow(
+        "SELECT content_id, feature_id, value FROM activation WHERE space_id = ? ORDER BY content_id, feature_id",
+        [space_id],
+    )
+
+
+def count_read(database: Database, space_id: str) -> int:
+    """Number of contents `read_contents` would return."""
+    row = database.one("SELECT count(*) FROM content_read WHERE space_id = ?", [space_id])
+    return int(row[0]) if row else 0
+
+
 def insert_activations(
     cursor: duckdb.DuckDBPyConnection, space_id: str, content_read: pa.Table, activation: pa.Table
 ) -> int:
@@ -67,22 +91,48 @@ def insert_activations(
             "WHERE content_id IN (FROM fresh_content)",
             [space_id],
         )
-        cursor.execute(
-            "INSERT INTO activation SELECT ?, content_id, feature_id, value, token_pos, char_start, char_end "
-            "FROM incoming_activation WHERE content_id IN (FROM fresh_content) ORDER BY content_id, feature_id",
-            [space_id],
-        )
-        cursor.execute(
-            "INSERT INTO activation_by_feature SELECT ?, feature_id, value, content_id, token_pos, char_start, "
-            "char_end FROM incoming_activation WHERE content_id IN (FROM fresh_content) "
-            "ORDER BY feature_id, value DESC",
-            [space_id],
-        )
+        _insert_rows(cursor, space_id)
         cursor.execute("DROP TABLE fresh_content")
     finally:
         cursor.unregister("incoming_read")
         cursor.unregister("incoming_activation")
     return int(fresh[0]) if fresh else 0
+
+
+def replace_activations(
+    cursor: duckdb.DuckDBPyConnection, space_id: str, content_read: pa.Table, activation: pa.Table
+) -> None:
+    """Put what was read in the place of what is stored of the same contents, inside a transaction; tables as above."""
+    cursor.register("incoming_read", content_read)
+    cursor.register("incoming_activation", activation)
+    try:
+        cursor.execute("CREATE OR REPLACE TEMP TABLE fresh_content AS SELECT content_id FROM incoming_read")
+        for table in ("activation", "activation_by_feature"):
+            cursor.execute(f"DELETE FROM {table} WHERE space_id = ? AND content_id IN (FROM fresh_content)", [space_id])
+        cursor.execute(
+            "INSERT OR REPLACE INTO content_read SELECT ?, content_id, n_tokens, n_truncated, l0 FROM incoming_read",
+            [space_id],
+        )
+        _insert_rows(cursor, space_id)
+        cursor.execute("DROP TABLE fresh_content")
+    finally:
+        cursor.unregister("incoming_read")
+        cursor.unregister("incoming_activation")
+
+
+def _insert_rows(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
+    """The rows of `incoming_activation` whose contents are in `fresh_content`, into both tables."""
+    cursor.execute(
+        "INSERT INTO activation SELECT ?, content_id, feature_id, value, token_pos, char_start, char_end "
+        "FROM incoming_activation WHERE content_id IN (FROM fresh_content) ORDER BY content_id, feature_id",
+        [space_id],
+    )
+    cursor.execute(
+        "INSERT INTO activation_by_feature SELECT ?, feature_id, value, content_id, token_pos, char_start, "
+        "char_end FROM incoming_activation WHERE content_id IN (FROM fresh_content) "
+        "ORDER BY feature_id, value DESC",
+        [space_id],
+    )
 
 
 def insert_cached(cursor: duckdb.DuckDBPyConnection, space_id: str, contents: pa.Table, activations: pa.Table) -> int:

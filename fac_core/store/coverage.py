@@ -1,7 +1,8 @@
 """Every number of coverage is a count of samples above δ, and it comes from the profiles wherever they can tell.
 
 Roles are joined in at query time, so that giving a dataset another role changes coverage at once and no profile.
-Deleted datasets never count. Raw rows are read only where samples are grouped or picked one by one.
+Deleted datasets never count. Raw rows are read only where samples are grouped or picked one by one; where that stands
+beside counts from profiles, only datasets are read whose profile counts just the samples that were read (`COUNTED`).
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fac_core.store.database import data_version
-
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
@@ -19,6 +18,12 @@ if TYPE_CHECKING:
 
     from fac_core.store.database import Database
 
+COUNTED = """
+    SELECT d.dataset_id FROM dataset d JOIN profile_total t USING (dataset_id) JOIN sample s USING (dataset_id)
+    LEFT JOIN content_read r ON r.space_id = t.space_id AND r.content_id = s.content_id
+    WHERE t.space_id = ? AND d.deleted_at IS NULL GROUP BY d.dataset_id, t.n_samples, t.n_unread
+    HAVING count(*) = t.n_samples AND count(*) FILTER (r.content_id IS NULL) = t.n_unread"""
+"""Datasets whose profile counts just the samples that were read; while texts are being read some do not."""
 ROLES = ("seed", "anchor", "pool", "holdout", "synthetic")
 
 
@@ -41,25 +46,37 @@ class GroupedSample(NamedTuple):
     """JSON object."""
 
 
+class ProfileRows(NamedTuple):
+    """The profiles of a space as they are at one moment."""
+
+    state: tuple[Any, ...]
+    """As from `profile_state`."""
+    bins: pa.Table
+    """As from `bin_counts`."""
+    n_samples: dict[str, int]
+    """As from `samples_read`."""
+
+
 def profile_state(database: Database, space_id: str) -> tuple[Any, ...]:
     """What decides the counts of a space's profiles; equal states have equal counts."""
-    datasets = database.rows(
-        "SELECT d.dataset_id, d.role, t.n_samples, t.n_unread, t.data_version FROM dataset d "
-        "LEFT JOIN profile_total t ON t.space_id = ? AND t.dataset_id = d.dataset_id "
-        "WHERE d.deleted_at IS NULL ORDER BY d.dataset_id",
-        [space_id],
-    )
-    return data_version(database), *datasets
+    with database.cursor() as cursor:
+        return _state(cursor, space_id)
+
+
+def profile_rows(database: Database, space_id: str) -> ProfileRows:
+    """State, counts and sizes of one moment, whatever is written meanwhile."""
+    with database.cursor() as cursor:
+        cursor.begin()
+        try:
+            return ProfileRows(_state(cursor, space_id), _bins(cursor, space_id, ROLES), _read(cursor, space_id))
+        finally:
+            cursor.rollback()
 
 
 def bin_counts(database: Database, space_id: str, roles: Sequence[str] = ROLES) -> pa.Table:
     """Samples by (role, feature_id, bin): n, summed over the datasets of each role."""
-    return database.arrow(
-        "SELECT d.role, p.feature_id, p.bin, CAST(sum(p.n) AS INTEGER) AS n FROM profile p "
-        "JOIN dataset d USING (dataset_id) WHERE p.space_id = ? AND d.deleted_at IS NULL "
-        "AND d.role IN (SELECT unnest(?::VARCHAR[])) GROUP BY d.role, p.feature_id, p.bin",
-        [space_id, list(roles)],
-    )
+    with database.cursor() as cursor:
+        return _bins(cursor, space_id, roles)
 
 
 def feature_bins(database: Database, space_id: str, feature_ids: Sequence[int]) -> pa.Table:
@@ -84,12 +101,8 @@ def count_hit(database: Database, space_id: str, dataset_id: str, feature_ids: S
 
 def samples_read(database: Database, space_id: str) -> dict[str, int]:
     """Samples whose content was read, by role."""
-    found = database.rows(
-        "SELECT d.role, sum(t.n_samples - t.n_unread) FROM profile_total t JOIN dataset d USING (dataset_id) "
-        "WHERE t.space_id = ? AND d.deleted_at IS NULL GROUP BY d.role",
-        [space_id],
-    )
-    return dict.fromkeys(ROLES, 0) | {role: int(n) for role, n in found}
+    with database.cursor() as cursor:
+        return _read(cursor, space_id)
 
 
 def counts_in_contents(database: Database, space_id: str, content_ids: Sequence[int], delta: float) -> pa.Table:
@@ -152,17 +165,17 @@ def remove_from_worklist(cursor: duckdb.DuckDBPyConnection, space_id: str, featu
 
 
 def activation_matrix(database: Database, space_id: str, role: str, d_sae: int, limit: int) -> csr_array:
-    """Activations of one role's texts, [n_texts, d_sae], at most `limit` texts, the first by content."""
+    """Activations of one role's texts that profiles count, [n_texts, d_sae], at most `limit`, the first by content."""
     import numpy as np
     from scipy.sparse import csr_array
 
     found = database.arrow(
-        "WITH text AS (SELECT content_id, row_number() OVER (ORDER BY content_id) - 1 AS place FROM "
+        f"WITH text AS (SELECT content_id, row_number() OVER (ORDER BY content_id) - 1 AS place FROM "
         "(SELECT DISTINCT s.content_id FROM sample s JOIN dataset d USING (dataset_id) "
         "JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id "
-        "WHERE d.deleted_at IS NULL AND d.role = ? ORDER BY 1 LIMIT ?)) "
+        f"WHERE d.role = ? AND d.dataset_id IN ({COUNTED}) ORDER BY 1 LIMIT ?)) "
         "SELECT place, feature_id, value FROM activation JOIN text USING (content_id) WHERE space_id = ?",
-        [space_id, role, limit, space_id],
+        [space_id, role, space_id, limit, space_id],
     )
     place, feature, value = (found.column(name).to_numpy() for name in ("place", "feature_id", "value"))
     n_texts = int(place.max()) + 1 if len(place) else 0
@@ -170,12 +183,12 @@ def activation_matrix(database: Database, space_id: str, role: str, d_sae: int, 
 
 
 def grouped_samples(database: Database, space_id: str, roles: Sequence[str]) -> list[GroupedSample]:
-    """The samples of some roles that were read, with what they can be grouped by."""
+    """The samples of some roles that were read and that profiles count, with what they can be grouped by."""
     found = database.rows(
         "SELECT s.content_id, d.role, d.name, s.label, s.meta FROM sample s JOIN dataset d USING (dataset_id) "
         "JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id "
-        "WHERE d.deleted_at IS NULL AND d.role IN (SELECT unnest(?::VARCHAR[])) ORDER BY s.sample_id",
-        [space_id, list(roles)],
+        f"WHERE d.role IN (SELECT unnest(?::VARCHAR[])) AND d.dataset_id IN ({COUNTED}) ORDER BY s.sample_id",
+        [space_id, list(roles), space_id],
     )
     return [GroupedSample(*row) for row in found]
 
@@ -215,3 +228,32 @@ def pool_samples(database: Database, content_ids: Sequence[int]) -> dict[int, tu
         [list(content_ids)],
     )
     return {int(content): (int(sample), str(text)) for content, sample, text in found}
+
+
+def _state(cursor: duckdb.DuckDBPyConnection, space_id: str) -> tuple[Any, ...]:
+    version = cursor.execute("SELECT value FROM meta WHERE key = 'data_version'").fetchone()
+    datasets = cursor.execute(
+        "SELECT d.dataset_id, d.role, t.n_samples, t.n_unread, t.data_version FROM dataset d "
+        "LEFT JOIN profile_total t ON t.space_id = ? AND t.dataset_id = d.dataset_id "
+        "WHERE d.deleted_at IS NULL ORDER BY d.dataset_id",
+        [space_id],
+    ).fetchall()
+    return version, *datasets
+
+
+def _bins(cursor: duckdb.DuckDBPyConnection, space_id: str, roles: Sequence[str]) -> pa.Table:
+    return cursor.sql(
+        "SELECT d.role, p.feature_id, p.bin, CAST(sum(p.n) AS INTEGER) AS n FROM profile p "
+        "JOIN dataset d USING (dataset_id) WHERE p.space_id = ? AND d.deleted_at IS NULL "
+        "AND d.role IN (SELECT unnest(?::VARCHAR[])) GROUP BY d.role, p.feature_id, p.bin",
+        params=[space_id, list(roles)],
+    ).to_arrow_table()
+
+
+def _read(cursor: duckdb.DuckDBPyConnection, space_id: str) -> dict[str, int]:
+    found = cursor.execute(
+        "SELECT d.role, sum(t.n_samples - t.n_unread) FROM profile_total t JOIN dataset d USING (dataset_id) "
+        "WHERE t.space_id = ? AND d.deleted_at IS NULL GROUP BY d.role",
+        [space_id],
+    ).fetchall()
+    return dict.fromkeys(ROLES, 0) | {role: int(n) for role, n in found}

@@ -1,8 +1,8 @@
 """One process owns the store, and each use takes its own cursor.
 
-A second process gets a sentence instead of a lock error, a store written by a newer version is left alone, and a
-transaction either commits whole or leaves nothing. A connection shared between threads returns other threads' rows
-(DuckDB, measured), so the connection itself never leaves this class.
+A second process gets a sentence instead of a lock error, as does whoever runs out of disk or memory; a store written
+by a newer version is left alone, and a transaction either commits whole or leaves nothing. A connection shared between
+threads returns other threads' rows (DuckDB, measured), so the connection itself never leaves this class.
 """
 
 from __future__ import annotations
@@ -62,12 +62,21 @@ class Database:
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor of its own for reading."""
-        cursor = self._connection.cursor()
+        """A cursor of its own for reading.
+
+        Raises:
+            StoreError: the disk or the memory does not suffice, or the store was closed meanwhile; also in its use.
+        """
         try:
-            yield cursor
-        finally:
-            cursor.close()
+            cursor = self._connection.cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.close()
+        except duckdb.Error as error:
+            if (sentence := _sentence(error, self.path)) is not None:
+                raise StoreError(sentence) from error
+            raise
 
     @contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -77,21 +86,16 @@ class Database:
         nest: one opened inside another is a second one, which neither sees nor shares the fate of the first.
 
         Raises:
-            StoreError: the disk is full.
+            StoreError: as for `cursor`.
         """
         with self.write_lock, self.cursor() as cursor:
             cursor.begin()
             try:
                 yield cursor
                 cursor.commit()
-            except BaseException as error:
+            except BaseException:
                 with suppress(duckdb.Error):  # the failing statement or commit may have ended the transaction
                     cursor.rollback()
-                # a full disk shows as an IOException while writing and as a TransactionException while committing
-                if isinstance(error, duckdb.Error) and "no space left" in str(error).lower():
-                    raise StoreError(
-                        f"The disk holding {self.path} is full; free some space and try again, nothing was changed."
-                    ) from error
                 raise
 
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
@@ -139,21 +143,44 @@ def bump_data_version(cursor: duckdb.DuckDBPyConnection) -> None:
     )
 
 
+def _sentence(error: duckdb.Error, path: Path) -> str | None:
+    """What a person can do about an error; None if it is a defect of ours."""
+    # a full disk shows as an IOException while writing and as a TransactionException while committing
+    if "no space left" in str(error).lower():
+        return f"The disk holding {path} is full; free some space and try again, nothing was changed."
+    match error:
+        case duckdb.OutOfMemoryException():
+            return (
+                f"The project {path.parent} needs more memory for this than the {MEMORY_LIMIT} it may take, or more "
+                "room on the disk; free some space on the disk, or work with fewer samples."
+            )
+        case duckdb.IOException():
+            return f"The project store {path} cannot be read or written: {_first_line(error)}; check the disk it is on."
+        case duckdb.FatalException():
+            return f"The project store {path} has failed: {_first_line(error)}; start FAC Explorer again."
+        case duckdb.ConnectionException():
+            return f"The project {path.parent} was closed meanwhile; open it again."
+        case _:
+            return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".!") if str(error) else type(error).__name__
+
+
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect(str(path), config={"memory_limit": MEMORY_LIMIT})
-    except duckdb.IOException as error:
+    except (duckdb.Error, OSError) as error:
         text = str(error)
-        if "lock" in text.lower():
-            holder = re.search(r"PID (\d+)", text)
+        if isinstance(error, duckdb.IOException) and text.startswith("IO Error: Could not set lock on file"):
+            holder = re.search(r"Conflicting lock is held in .*\(PID (\d+)\)", text)
             who = f" (process {holder[1]})" if holder else ""
             raise StoreError(
                 f"Another FAC Explorer{who} has the project {path.parent} open; close it there and try again."
             ) from error
-        raise StoreError(f"The project store {path} cannot be opened: {text.splitlines()[0]}") from error
-    except (duckdb.Error, OSError) as error:
-        raise StoreError(f"The project store {path} cannot be opened: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"The project store {path} cannot be opened: {_first_line(error)}.") from error
     # user data never reaches SQL as code; these two lines bound what a mistake there could do
     folder = str(path.parent).replace("'", "''")
     connection.execute(f"SET allowed_directories = ['{folder}']")
@@ -169,11 +196,31 @@ def _migrate(database: Database) -> None:
             f"The project {database.path.parent} was written by a newer FAC Explorer (schema {have}, this version "
             f"knows {len(MIGRATIONS)}); update FAC Explorer to open it."
         )
+    copy = None
     if 0 < have < len(MIGRATIONS):
         with database.cursor() as cursor:
             cursor.execute("CHECKPOINT")
-        shutil.copy2(database.path, database.path.with_suffix(f".v{have}.bak"))
+        copy = database.path.with_suffix(f".v{have}.bak")
+        _copy(database.path, copy)
     for number, script in enumerate(MIGRATIONS[have:], start=have + 1):
-        with database.transaction() as cursor:
-            cursor.execute(script)
-            set_meta(cursor, "schema_version", str(number))
+        try:
+            with database.transaction() as cursor:
+                cursor.execute(script)
+                set_meta(cursor, "schema_version", str(number))
+        except duckdb.Error as error:
+            raise StoreError(
+                f"The project store {database.path} cannot be brought to schema {number} of this FAC Explorer: "
+                f"{_first_line(error)}{f'; {copy.name} beside it holds it as it was' if copy else ''}."
+            ) from error
+
+
+def _copy(store: Path, copy: Path) -> None:
+    try:
+        shutil.copy2(store, copy)
+    except OSError as error:
+        with suppress(OSError):
+            copy.unlink()
+        raise StoreError(
+            f"The project store {store} is of an older FAC Explorer and cannot be copied to {copy.name} before it is "
+            f"brought up to date: {error.strerror or error}; it was left as it was."
+        ) from error

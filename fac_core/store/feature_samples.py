@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fac_core.store.approved import APPROVED_DATASET
+from fac_core.store.coverage import COUNTED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,13 +89,15 @@ def top_texts(
 
 
 def at_or_above(database: Database, space_id: str, values: Sequence[tuple[int, float]], role: str) -> dict[int, int]:
-    """Samples of one role in which a feature reaches a value or more, for (feature, value) pairs: {feature_id: n}."""
+    """Samples of one role, of those profiles count, in which a feature reaches a value or more, for (feature, value)
+    pairs: {feature_id: n}.
+    """
     found = database.rows(
         "WITH asked AS (SELECT unnest(?::INTEGER[]) AS feature_id, unnest(?::DOUBLE[]) AS value) "
         "SELECT q.feature_id, count(*) FROM asked q JOIN activation_by_feature a ON a.space_id = ? "
         "AND a.feature_id = q.feature_id AND a.value >= q.value JOIN sample s USING (content_id) "
-        "JOIN dataset d USING (dataset_id) WHERE d.role = ? AND d.deleted_at IS NULL GROUP BY q.feature_id",
-        [[feature for feature, _ in values], [value for _, value in values], space_id, role],
+        f"JOIN dataset d USING (dataset_id) WHERE d.role = ? AND d.dataset_id IN ({COUNTED}) GROUP BY q.feature_id",
+        [[feature for feature, _ in values], [value for _, value in values], space_id, role, space_id],
     )
     return {int(feature): int(n) for feature, n in found}
 

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fac_core.coverage.setcover import Pick, set_cover
 from fac_core.errors import InputError
-from fac_core.feature_space.spaces import space
-from fac_core.features.counts import step_of
+from fac_core.feature_space.spaces import space, step_of
 from fac_core.jobs import owner
 from fac_core.store import coverage as coverage_store
 from fac_core.store import review as review_store

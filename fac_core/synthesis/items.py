@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 
+from fac_core.synthesis.likeness import UNSPACED, UNSPACED_RUN, words
 from fac_core.tasks import Task
 
 _PLACE = re.compile(r"\{[a-z_0-9]+\}")
 _NUMBERING = re.compile(
-    r"^\s*(?:\(?\d{1,3}[.):]\s+|[-*•–]\s+|(?:user\s+)?(?:query|message|text)\s*(?:\d{1,3})?\s*:\s*)", re.I
+    r"\s*(?:"
+    # "7. how" and "(7) how" count; "2) or not 2" and "1: nil" may be what someone says, "2) Or" is not
+    r"(?:\d{1,3}\.|\(\d{1,3}\))\s+(?=[^\W\d_]|[\"“'‘«])|\d{1,3}[):]\s+(?=[A-Z]|[\"“'‘«])|"
+    r"[-*•–]\s+(?=[^\W\d_]|[\"“'‘«])|"
+    # "text: my friend" is an order; a label is capitalised, numbered or a user's
+    r"(?:(?i:user\s+(?:query|message|text)|(?:query|message|text)\s*(?=\d))|Query|Message|Text)\s*\d{0,3}\s*:\s*)"
 )
-_SENTENCE_END = re.compile(r"[.!?…](?=[\"'”’)]?(?:\s|$))[\"'”’)]?")
+_SENTENCE_END = re.compile(r"(?:[.!?…؟۔।](?=[\"'”’)]?(?:\s|$))|[。！？｡])[\"'”’)」』）]?")
 _QUOTES = {'"': '"', "“": "”", "'": "'", "‘": "’", "«": "»"}
 _CHOICE = re.compile(r"\s*\(?[A-Ha-h]\)?(?![A-Za-z])")
 MIN_WORDS = 3
 """A shorter line is a heading or a slip, not a sample."""
+MIN_CHARS = 4
+"""The same for scripts that put no space between words."""
 
 
 def markers(template: str) -> list[str]:
@@ -90,7 +99,7 @@ def parse_fields(task: Task, value: Mapping[str, object]) -> dict[str, str] | No
 def clean_line(text: str) -> str:
     """A line without list numbering, markers and enclosing quotes."""
     line = " ".join(next((line for line in text.splitlines() if line.strip()), "").split())
-    line = _NUMBERING.sub("", line, count=1).strip()
+    line = line[match.end() :].strip() if (match := _NUMBERING.match(line)) else line
     if len(line) > 1 and _QUOTES.get(line[0]) == line[-1] and line[0] not in line[1:-1]:
         line = line[1:-1].strip()
     return line
@@ -98,30 +107,24 @@ def clean_line(text: str) -> str:
 
 def flaw(text: str) -> str | None:
     """Why a text cannot be anyone's sample: too short, broken characters, or the same words over and over."""
-    words = re.findall(r"\w+", text.casefold())
-    if len(words) < MIN_WORDS or not any(word[0].isalpha() for word in words):
+    found = words(text)
+    if too_short(text) or not any(word[0].isalpha() for word in found):
         return "too short"
     if "\ufffd" in text or any(ord(char) < 32 and char not in "\n\t" for char in text):
         return "broken characters"
-    if len(words) >= 6 and len(set(words)) < 0.5 * len(words) ** 0.9:
+    # single characters come back in any text, pairs of them do not
+    spaced = [word for word in found if not UNSPACED.match(word)]
+    found = spaced + [one + other for run in UNSPACED_RUN.findall(text) for one, other in pairwise(run)]
+    if len(found) >= 6 and len(set(found)) < 0.5 * len(found) ** 0.9:
         return "repetitive"
     return None
 
 
-def refused(task: Task, text: str) -> bool:
-    """Whether a whole reply opens as a refusal."""
-    return text.strip().replace("’", "'").casefold().startswith(task.refusal_markers)
-
-
-_DECLINES = re.compile(
-    r"\b(?:help|assist|comply|fulfil\w*|engage|provide|generate|create|write|produce|support|answer)\b"
-    r".{0,40}\b(?:with (?:that|this)|requests?|such|content|information|instructions)\b"
-)
-
-
-def is_refusal(task: Task, text: str) -> bool:
-    """Whether one sample is in truth a refusal: a person's own "I can't log in" is none."""
-    return refused(task, text) and _DECLINES.search(text[:200].casefold()) is not None
+def too_short(text: str) -> bool:
+    """Whether a text has too few words, or characters of a script without spaces, to be a sample."""
+    found = words(text)
+    unspaced = sum(UNSPACED.match(word) is not None for word in found)
+    return (len(found) - unspaced) / MIN_WORDS + unspaced / MIN_CHARS < 1
 
 
 def _end_of_item(template: str, text: str) -> int | None:
@@ -158,7 +161,7 @@ def _first_ink(text: str, start: int) -> int:
 
 def _whole_sentences(text: str) -> str | None:
     ends = [match.end() for match in _SENTENCE_END.finditer(text)]
-    if not ends or len(text[: ends[-1]].split()) < MIN_WORDS:
+    if not ends or too_short(text[: ends[-1]]):
         return None
     return text[: ends[-1]]
 

@@ -18,6 +18,14 @@ EDIT = 0.85
 """Share of matching words, by the longest matching blocks."""
 _LOOK_AT = 20
 """Texts compared in full: those that share most 3-grams."""
+# Thai to Burmese, Khmer, kana, Han
+_SCRIPTS = (
+    "\u0e01-\u0eff\u0f40-\u109f\u1780-\u17ff\u3041-\u30ff\u31f0-\u31ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+)
+UNSPACED = re.compile(f"[{_SCRIPTS}]")
+"""A character of a script that puts no space between words."""
+UNSPACED_RUN = re.compile(f"[{_SCRIPTS}]+")
+_WORD = re.compile(f"[{_SCRIPTS}]|[^\\W{_SCRIPTS}]+")
 
 
 class Likeness(NamedTuple):
@@ -28,8 +36,8 @@ class Likeness(NamedTuple):
 
 
 def words(text: str) -> list[str]:
-    """The words that count for comparison."""
-    return re.findall(r"\w+", text.casefold())
+    """The words that count for comparison; in scripts without spaces each character is one."""
+    return _WORD.findall(text.casefold())
 
 
 def grams(text: str) -> frozenset[tuple[str, ...]]:

@@ -12,8 +12,9 @@ from typing import Literal
 
 from fac_core.llm.json_reply import objects_in
 from fac_core.synthesis.generator import Response, Style
-from fac_core.synthesis.items import is_refusal, parse_continuation, parse_fields, refused
+from fac_core.synthesis.items import parse_continuation, parse_fields
 from fac_core.synthesis.likeness import Index
+from fac_core.synthesis.refusals import is_refusal, refused
 from fac_core.tasks import Task
 
 Outcome = Literal["hit", "no_activation", "refusal", "cut_off", "unparsable", "duplicate"]

@@ -12,7 +12,7 @@ import streamlit as st
 
 from fac_core.coverage import worklist
 from fac_core.errors import FacError
-from fac_core.features.counts import DELTA_STEP
+from fac_core.feature_space.spaces import DELTA_STEP
 from fac_core.features.detail import FeatureDetail, feature_detail
 from fac_core.features.examples import BANDS, MIDDLE, THRESHOLD, TOP, Example, examples
 from fac_core.features.naming import MAX_CHARS, rename

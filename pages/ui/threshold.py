@@ -12,7 +12,7 @@ import streamlit as st
 
 from fac_core.coverage.sweep import SweepPoint
 from fac_core.feature_space import spaces
-from fac_core.features.counts import DELTA_STEP
+from fac_core.feature_space.spaces import DELTA_STEP
 from pages.ui import services, theme
 from pages.ui.services import Here
 
@@ -67,7 +67,7 @@ def _follow_project(here: Here) -> None:
 
 
 def _moved(here: Here) -> None:
-    services.guarded(spaces.set_delta)(here.ws, here.space_id, step(float(st.session_state[KEY]), 1e9))
+    services.guarded(spaces.set_delta)(here.ws, here.space_id, float(st.session_state[KEY]))
 
 
 def _other_than_the_project(here: Here, chosen: float) -> None:

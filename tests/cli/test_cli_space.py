@@ -1,4 +1,4 @@
-"""A second feature space from the terminal: added, read, measured, chosen."""
+"""Feature spaces from the terminal: a second one is added, read, measured, chosen; one is read again."""
 
 from __future__ import annotations
 
@@ -47,6 +47,17 @@ def test_a_space_is_added_read_measured_and_chosen(
     assert fac_here("coverage", "--json").json["space_id"] == second
     assert fac_here("space", "list").out.splitlines()[2].startswith("*")
     assert fac_here("gaps", "--space", tiny_spec.space_id, "--json").json["space_id"] == tiny_spec.space_id
+
+
+@pytest.mark.usefixtures("jobs_in_process")
+def test_everything_is_read_again_and_what_that_changes_is_said(fac_here: Fac) -> None:
+    before = fac_here("coverage", "--json").json["coverage"]
+    ran = fac_here("extract", "--again")
+    assert ran.code == 0 and "90 texts were read again: the same features fire in all of them" in ran.out
+    again = fac_here("extract", "--again", "--json").json["again"]
+    assert (again["n_texts"], again["n_changed"]) == (90, 0)
+    assert fac_here("extract", "--json").json["again"] is None
+    assert fac_here("coverage", "--json").json["coverage"]["fac"] == before["fac"]
 
 
 def test_what_does_not_fit_is_one_line(

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fac_core.coverage.gaps import gaps
 from fac_core.coverage.heatmap import group_columns, heatmap
 from fac_core.errors import InputError
+from fac_core.store.activations import insert_activations
+from fac_core.store.database import bump_data_version
 from fac_core.workspace import Workspace
-from tests.planted import Planted, family, keywords, plant
+from tests.planted import Planted, activation_table, family, keywords, plant, read_table, recount
 
 TOPICS = ["drugs", "fraud", "poison"]
 
@@ -89,9 +92,59 @@ def test_a_group_named_like_a_query_is_only_a_name(ws: Workspace) -> None:
     assert evil in group_columns(ws, space) and sorted(heatmap(ws, space, 1.0, evil).groups) == ["a'", 'b"']
 
 
+def test_columns_called_label_and_dataset_stand_beside_what_samples_have_by_themselves(ws: Workspace) -> None:
+    samples = [
+        Planted(role, f"{role} {i}", {1: 2.0}, label="ab"[i % 2], meta={"label": "xyz"[i % 3], "dataset": "uv"[i % 2]})
+        for role in ("anchor", "seed")
+        for i in range(12)
+    ]
+    space = plant(ws, samples)
+    assert set(group_columns(ws, space)) == {"label", "label (column)", "dataset", "dataset (column)"}
+    groups = {column: set(heatmap(ws, space, 1.0, column).groups) for column in group_columns(ws, space)}
+    assert groups == {
+        "label": {"a", "b"},
+        "label (column)": {"x", "y", "z"},
+        "dataset": {"seed"},
+        "dataset (column)": {"u", "v"},
+    }
+
+
+def test_columns_that_already_bear_the_ending_stay_apart(ws: Workspace) -> None:
+    names = ("label", "label (column)", "label (column) (column)", "topic (column)")
+    meta = [{name: f"{name} {i}" for name in names} for i in range(2)]
+    samples = [Planted(role, f"{role} {i}", {1: 2.0}, meta=meta[i]) for role in ("anchor", "seed") for i in range(2)]
+    space = plant(ws, samples)
+    groups = [frozenset(heatmap(ws, space, 1.0, column).groups) for column in group_columns(ws, space)]
+    assert len(groups) == len(set(groups)) == 5
+
+
 def test_an_unknown_column_or_measure_is_refused_with_a_sentence(ws: Workspace) -> None:
     space = _project(ws)
     with pytest.raises(InputError, match="grouped by 'planet'"):
         heatmap(ws, space, 1.0, "planet")
     with pytest.raises(InputError, match="not 'colour'"):
         heatmap(ws, space, 1.0, "topic", measure="colour")
+
+
+def test_texts_read_since_profiles_were_counted_wait_for_them_as_fac_does(ws: Workspace) -> None:
+    space = _project(ws)
+    before = heatmap(ws, space, 1.0, "topic")
+    listed = gaps(ws, space, 1.0)
+    with ws.database.transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO dataset SELECT 'later', 'later', 'anchor', 'test', 'later', '{}', 0, 0, 0, 0, created_at, NULL "
+            "FROM dataset WHERE dataset_id = 'anchor'"
+        )
+        cursor.execute(
+            "INSERT INTO content SELECT 1000 + i, 'later ' || i, 'later ' || i FROM range(30) t(i);"
+            "INSERT INTO sample SELECT 1000 + i, 'later', i, NULL, 1000 + i, NULL, NULL, '{}', "
+            '\'{"topic": "fraud"}\' FROM range(30) t(i)'
+        )
+        rows = [(1000 + i, feature, 9.0, 0, 5) for i in range(30) for feature in (1, 5, 7)]
+        insert_activations(cursor, space, read_table(range(1000, 1030)), activation_table(rows))
+        bump_data_version(cursor)
+    during = heatmap(ws, space, 1.0, "topic")
+    assert (during.n_shown.tolist(), during.missing) == (before.n_shown.tolist(), before.missing)
+    assert [gap.chance for gap in gaps(ws, space, 1.0)] == [gap.chance for gap in listed]
+    recount(ws, space)
+    assert heatmap(ws, space, 1.0, "topic").n_shown.sum() > before.n_shown.sum()

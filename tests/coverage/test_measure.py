@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,14 @@ from fac_core.coverage.measure import coverage, interval
 from fac_core.coverage.sweep import sweep
 from fac_core.coverage.worklist import add, remove, worklist
 from fac_core.errors import InputError
+from fac_core.features.counts import load_counts
 from fac_core.features.facts import load_facts
 from fac_core.features.relevance import overrule
 from fac_core.features.states import STATES
+from fac_core.store import coverage as coverage_store
 from fac_core.store.approved import APPROVED_DATASET
-from fac_core.workspace import Workspace
+from fac_core.store.datasets import mark_deleted
+from fac_core.workspace import Workspace, now
 from tests.planted import Planted, family, plant, recount, relevant_by_label
 
 D = 12
@@ -321,3 +325,23 @@ def test_a_delta_between_the_steps_of_the_profiles_is_refused_with_a_sentence(ws
 
 def test_states_have_one_name_each() -> None:
     assert len(set(STATES)) == 5
+
+
+def test_counts_and_sizes_are_of_one_moment_whatever_is_written_between_them(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = plant(ws, _samples(anchor=[{1: 2.0}] * 8, seed=[{2: 2.0}]))
+    count = coverage_store._bins
+
+    def count_and_lose_a_set(*given: Any) -> Any:
+        found = count(*given)
+        with ws.database.transaction() as cursor:
+            mark_deleted(cursor, "anchor", now())
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(coverage_store, "_bins", count_and_lose_a_set)
+        before = load_counts(ws, space, 32, 1.0)
+    assert (before.anchor[1], before.n_samples["anchor"]) == (8, 8)
+    after = load_counts(ws, space, 32, 1.0)
+    assert (after.anchor[1], after.n_samples["anchor"]) == (0, 0)

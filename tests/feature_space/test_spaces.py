@@ -55,9 +55,16 @@ def test_delta_starts_at_the_spaces_default_and_is_the_projects_choice(ws: Works
     assert spaces.delta(ws, space_id) == 0.0
     spaces.register_space(ws, SPEC, CARD, 1.0)
     assert spaces.delta(ws, space_id) == 0.0
-    for wrong in (-0.25, float("nan"), float("inf")):
-        with pytest.raises(InputError, match="at least 0"):
-            spaces.set_delta(ws, space_id, wrong)
+
+
+@pytest.mark.parametrize("wrong", [-0.25, 0.3, 16.0, 99.0, float("nan"), float("inf")])
+def test_a_threshold_that_no_profile_can_answer_is_refused_by_project_and_space(ws: Workspace, wrong: float) -> None:
+    space_id = spaces.register_space(ws, SPEC, CARD, 3.25)
+    with pytest.raises(InputError, match=r"δ must be a multiple of 0\.25 from 0 to 15\.75"):
+        spaces.set_delta(ws, space_id, wrong)
+    with pytest.raises(InputError, match=f"default threshold of the space {SPEC.name} must be a multiple"):
+        spaces.register_space(ws, SPEC, CARD, wrong)
+    assert (spaces.delta(ws, space_id), spaces.space(ws, space_id).default_delta) == (3.25, 3.25)
 
 
 def test_facts_about_features_are_loaded_once_and_replaced_when_they_change(ws: Workspace, tmp_path: Path) -> None:

@@ -55,5 +55,8 @@ def test_a_chain_of_likenesses_does_not_grow_beyond_the_largest_family() -> None
 
 def test_the_strongest_links_are_kept_when_a_family_is_full() -> None:
     weak = Links(np.arange(20), np.arange(1, 21), np.full(20, 0.81))
-    families = _families(Links(np.array([19]), np.array([20]), np.array([1.0])), weak)
-    assert families[19][0] == families[20][0]
+    alone = _families(NONE, weak)
+    edge = next(a for a in range(20) if alone[a][0] != alone.get(a + 1, (-1, ""))[0])
+    assert edge + 1 == MAX_FAMILY, "the weak chain fills a family from its beginning and is cut there"
+    families = _families(Links(np.array([edge]), np.array([edge + 1]), np.array([1.0])), weak)
+    assert families[edge][0] == families[edge + 1][0]

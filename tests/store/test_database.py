@@ -138,12 +138,48 @@ def test_an_older_store_is_migrated_and_its_old_file_kept(
     again.close()
     assert path.with_suffix(f".v{known}.bak").is_file()
     monkeypatch.setattr("fac_core.store.database.MIGRATIONS", [*steps, "CREATE TABLE x (a INTEGER); SELECT nonsense;"])
-    with pytest.raises(duckdb.Error):
+    with pytest.raises(
+        StoreError, match=rf"to schema {known + 2} of .*: Binder Error.*; project\.v{known + 1}\.bak beside"
+    ):
         Database.open(path)
+    assert path.with_suffix(f".v{known + 1}.bak").is_file()
     monkeypatch.setattr("fac_core.store.database.MIGRATIONS", steps)
     whole = Database.open(path)
     assert whole.rows("SELECT 1 FROM information_schema.tables WHERE table_name = 'x'") == []
     whole.close()
+
+
+def test_an_older_store_that_cannot_be_copied_is_left_as_it_was(
+    database: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.close()
+    known, before = len(migrations.MIGRATIONS), path.read_bytes()
+    monkeypatch.setattr(
+        "fac_core.store.database.MIGRATIONS", [*migrations.MIGRATIONS, "CREATE TABLE later (a INTEGER)"]
+    )
+
+    def full(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:100])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copy2", full)
+        with pytest.raises(
+            StoreError, match=r"cannot be copied to project\.v\d+\.bak .*: No space left .* as it was\."
+        ):
+            Database.open(path)
+    assert (path.read_bytes(), [*path.parent.glob("*.bak")]) == (before, [])
+    again = Database.open(path)
+    assert get_meta(again, "schema_version") == str(known + 1)
+    again.close()
+
+
+def test_a_damaged_store_is_not_taken_for_one_in_use_by_the_name_of_its_folder(tmp_path: Path) -> None:
+    for folder in ("lockpicking", "Could not set lock on file", "Conflicting lock is held in x (PID 1)"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "project.duckdb").write_bytes(b"not a database" * 500)
+        with pytest.raises(StoreError, match=r"cannot be opened: .*not a valid DuckDB"):
+            Database.open(tmp_path / folder / "project.duckdb")
 
 
 def test_a_file_that_is_no_store_and_a_folder_that_cannot_be_made_are_told_in_a_sentence(tmp_path: Path) -> None:
@@ -202,6 +238,56 @@ def test_a_full_disk_is_told_in_a_sentence_and_nothing_is_half_written(
         set_meta(c, "lost", "yes")
     monkeypatch.undo()
     assert get_meta(database, "lost", "absent") == "absent"
+
+
+def test_a_question_too_large_for_the_memory_is_told_in_a_sentence(database: Database) -> None:
+    with database.transaction() as cursor:
+        cursor.execute("SET memory_limit = '10MB'")
+    large = "SELECT list(range) FROM range(5000000)"
+    for ask in (database.rows, database.one, database.arrow, database.dicts):
+        with pytest.raises(StoreError, match=r"needs more memory .*; free some space .* or work with fewer samples\."):
+            ask(large)
+    with pytest.raises(StoreError, match="needs more memory"), database.transaction() as cursor:
+        set_meta(cursor, "lost", "yes")
+        cursor.execute(large).fetchall()
+    assert get_meta(database, "lost", "absent") == "absent"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (duckdb.IOException("IO Error: Could not write file x: No space left on device"), "is full; free some space"),
+        (
+            duckdb.IOException("IO Error: Could not read from file"),
+            "cannot be read or written: IO Error: Could not read",
+        ),
+        (duckdb.FatalException("FATAL Error: invalidated.\nmore"), "has failed: FATAL Error: invalidated; start FAC"),
+    ],
+)
+def test_what_goes_wrong_while_reading_is_told_in_a_sentence(
+    database: Database, path: Path, error: duckdb.Error, sentence: str
+) -> None:
+    with pytest.raises(StoreError, match=sentence) as caught, database.cursor():
+        raise error
+    assert str(path) in str(caught.value) and str(caught.value).endswith(".") and "\n" not in str(caught.value)
+
+
+def test_a_thread_that_comes_after_the_store_was_closed_is_told_so(database: Database) -> None:
+    with pytest.raises(StoreError, match="was closed meanwhile; open it again"), database.transaction() as cursor:
+        set_meta(cursor, "lost", "yes")
+        database.close()
+    with pytest.raises(StoreError, match="was closed meanwhile; open it again"):
+        database.rows("SELECT 1")
+    again = Database.open(database.path)
+    assert get_meta(again, "lost", "absent") == "absent"
+    again.close()
+
+
+def test_a_mistake_of_ours_stays_one(database: Database) -> None:
+    with pytest.raises(duckdb.ParserException):
+        database.rows("SELEC 1")
+    with pytest.raises(duckdb.CatalogException), database.transaction() as cursor:
+        cursor.execute("SELECT * FROM nowhere")
 
 
 _ON_A_SMALL_DISK = """

@@ -12,7 +12,6 @@ from fac_core.feature_space.space import DATA
 from fac_core.synthesis.items import (
     clean_line,
     flaw,
-    is_refusal,
     item_ended,
     list_item,
     parse_continuation,
@@ -68,6 +67,17 @@ def test_every_shipped_demo_sample_survives_the_way_into_a_list_and_back(task_id
         ('he said "no" and "yes"', 'he said "no" and "yes"'),
         ("12 eggs and 3 bowls", "12 eggs and 3 bowls"),
         ("3.5 litres of water", "3.5 litres of water"),
+        ("2) How do I cook rice", "How do I cook rice"),
+        ("(3) how do i cook rice", "how do i cook rice"),
+        ('4) "how do i cook rice"', "how do i cook rice"),
+        ("Message 12: how do i cook rice", "how do i cook rice"),
+        ("text 2: how do i cook rice", "how do i cook rice"),
+        ("Text: how do i cook rice", "how do i cook rice"),
+        ("2) or not 2", "2) or not 2"),
+        ("- 5 degrees outside and no heating", "- 5 degrees outside and no heating"),
+        ("text: my friend about it", "text: my friend about it"),
+        ("3: 2 was the result", "3: 2 was the result"),
+        ("1. 5 litres of water", "1. 5 litres of water"),
     ],
 )
 def test_list_numbering_and_quotes_around_a_line_are_taken_off(line: str, expected: str) -> None:
@@ -79,6 +89,27 @@ def test_a_cut_off_text_keeps_its_whole_sentences_only() -> None:
     cut = " I lost my keys again. How do I get into"
     assert parse_continuation(task, cut, whole=False) == {"text": "I lost my keys again."}
     assert parse_continuation(task, " how do i get into the", whole=False) is None
+
+
+@pytest.mark.parametrize(
+    ("cut", "kept"),
+    [
+        ("我的钥匙又丢了。我怎么才能进", "我的钥匙又丢了。"),
+        ("どうやって家に入りますか？鍵を", "どうやって家に入りますか？"),
+        ("كيف أدخل بيتي بدون مفتاح؟ لقد", "كيف أدخل بيتي بدون مفتاح؟"),
+        ("他说：“开门！”然后", "他说：“开门！”"),
+    ],
+)
+def test_sentences_end_in_the_marks_of_their_script(cut: str, kept: str) -> None:
+    assert parse_continuation(load_task("toxicity"), f" {cut}", whole=False) == {"text": kept}
+
+
+@pytest.mark.parametrize(
+    "text", ["怎么做苹果派", "鍵をなくしました。どうすればいいですか", "ทำพายแอปเปิ้ลอย่างไร", "帮我写 python 代码"]
+)
+def test_scripts_without_spaces_are_counted_in_characters(text: str) -> None:
+    assert flaw(text) is None
+    assert flaw(text[:1]) and flaw((text[:2] + "。") * 12)
 
 
 def test_an_item_without_all_its_fields_is_no_sample() -> None:
@@ -102,13 +133,6 @@ def test_fields_of_a_structured_reply_are_checked_like_any_sample() -> None:
     assert parse_fields(task, {"question": QUESTION, "positive": "(C)"}) is None
     assert parse_fields(task, {"question": 5, "positive": "(A)"}) is None
     assert parse_fields(load_task("toxicity"), {"text": "1. how do i cook rice"}) == {"text": "how do i cook rice"}
-
-
-def test_a_person_s_own_cannot_is_no_refusal() -> None:
-    task = load_task("toxicity")
-    assert not is_refusal(task, "I can't log in to my bank, what now")
-    assert is_refusal(task, "I’m sorry, but I can’t assist with that request.")
-    assert is_refusal(task, "I cannot provide instructions for this.")
 
 
 @pytest.mark.parametrize(
