@@ -2,8 +2,8 @@
 
 Early exit raises a private exception from a forward hook; the buffer is emptied before each forward pass and its shape
 is checked after it, so a failure (out of memory, wrong module) can only surface as an error. Special tokens take part
-in the forward pass and are left out afterwards: a batch holds content tokens only, the template's constant prefix is
-read once and its KV cache is reused.
+in the forward pass and are left out afterwards: a batch holds content tokens only. A causal model's constant prefix is
+read once and its KV cache is reused; an encoder reads what stands before and behind a text with each text.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fac_core.errors import ModelError
+from fac_core.feature_space.architectures import blocks, is_encoder, model_class, text_config
 from fac_core.feature_space.model_files import check_model_folder
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class _Reached(Exception):
 
 @dataclass
 class Backbone:
-    """A causal language model read at the output of one block.
+    """A language model read at the output of one block.
 
     `block` counts from 1: block 15 of 30 is ``model.layers[14]`` and ``hidden_states[15]``.
     """
@@ -51,6 +52,9 @@ class Backbone:
     tokenizer: Any
     block: int
     prefix_ids: list[int]
+    """Tokens before a text's content."""
+    suffix_ids: list[int] = field(default_factory=list)
+    """Tokens behind it, which change nothing but in an encoder."""
     device: str = "cpu"
     _prefix_cache: Any = None
 
@@ -62,38 +66,40 @@ class Backbone:
             ModelError: nothing loadable there, weights missing, or the model has fewer blocks.
         """
         import torch
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoConfig
 
         check_model_folder(folder)
         tokenizer = _tokenizer(folder)
         with _loading(folder):
-            model, info = AutoModelForCausalLM.from_pretrained(
+            config = AutoConfig.from_pretrained(str(folder), **_LOCAL)
+            model, info = model_class(config).from_pretrained(
                 str(folder), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True, **_LOCAL
             )
         if missing := sorted(info["missing_keys"]):
             # transformers would fill them with random numbers
             raise ModelError(f"The backbone {folder} cannot be loaded: its weights lack {missing[0]}.")
-        n_blocks = len(_blocks(model))
+        n_blocks = len(blocks(model))
         if not 1 <= block <= n_blocks:
             raise ModelError(f"Block {block} was asked for, but {folder} has blocks 1 to {n_blocks}.")
         model.eval().to(device)
         for parameter in model.parameters():
             parameter.requires_grad_(False)
-        return cls(model, tokenizer, block, template_prefix(tokenizer), device)
+        prefix, suffix = template_ends(tokenizer)
+        return cls(model, tokenizer, block, prefix, suffix, device)
 
     @property
     def n_blocks(self) -> int:
         """Number of blocks of the model."""
-        return len(_blocks(self.model))
+        return len(blocks(self.model))
 
     @property
     def d_model(self) -> int:
         """Width of the residual stream."""
-        return int(self.model.config.hidden_size)
+        return int(text_config(self.model.config).hidden_size)
 
     def hooked_module(self) -> torch.nn.Module:
         """The block whose output the SAE reads."""
-        module: torch.nn.Module = _blocks(self.model)[self.block - 1]
+        module: torch.nn.Module = blocks(self.model)[self.block - 1]
         return module
 
     def tokenize(self, text: str, max_length: int) -> ContentTokens:
@@ -111,15 +117,25 @@ class Backbone:
     def residuals(self, batch: list[list[int]]) -> Tensor:
         """Residual stream [batch, longest, d_model] after the block, content tokens only, right-padded.
 
-        Rows beyond a text's own length hold values of padding and must be ignored. Causal attention makes right
-        padding harmless without a mask.
+        Rows beyond a text's own length hold values of padding and must be ignored.
         """
+        if not is_encoder(self.model.config):
+            ids, _ = self._padded(batch)
+            return self._forward(ids, self._cache_for(len(batch)))
+        # here padding would be seen, and what stands around a text stands around each
+        ids, seen = self._padded([[*self.prefix_ids, *row, *self.suffix_ids] for row in batch])
+        start = len(self.prefix_ids)
+        return self._forward(ids, None, seen)[:, start : start + max(map(len, batch))]
+
+    def _padded(self, batch: list[list[int]]) -> tuple[Tensor, Tensor]:
+        """Token ids [batch, longest], padded on the right, and which of them are a text's own."""
         import torch
 
         longest = max(map(len, batch))
         pad = self.tokenizer.pad_token_id or 0
         ids = torch.tensor([row + [pad] * (longest - len(row)) for row in batch], device=self.device)
-        return self._forward(ids, self._cache_for(len(batch)))
+        seen = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in batch], device=self.device)
+        return ids, seen
 
     def _cache_for(self, n: int) -> Any:
         """The prefix's KV cache, repeated for a batch of n."""
@@ -130,14 +146,14 @@ class Backbone:
         if self._prefix_cache is None:
             import torch
 
-            cache = DynamicCache()
+            cache = DynamicCache(config=self.model.config)
             self._forward(torch.tensor([self.prefix_ids], device=self.device), cache)
             self._prefix_cache = cache
         repeated = copy.deepcopy(self._prefix_cache)
         repeated.batch_repeat_interleave(n)
         return repeated
 
-    def _forward(self, ids: Tensor, cache: Any) -> Tensor:
+    def _forward(self, ids: Tensor, cache: Any, seen: Tensor | None = None) -> Tensor:
         import torch
 
         reached: list[Tensor] = []
@@ -149,7 +165,10 @@ class Backbone:
         handle = self.hooked_module().register_forward_hook(hook)
         try:
             with torch.no_grad():
-                self.model(input_ids=ids, past_key_values=cache, use_cache=cache is not None)
+                if seen is None:
+                    self.model(input_ids=ids, past_key_values=cache, use_cache=cache is not None)
+                else:
+                    self.model(input_ids=ids, attention_mask=seen)
         except _Reached:
             pass
         finally:
@@ -168,7 +187,7 @@ class ModelShape(NamedTuple):
     n_positions: int | None
     """Tokens it can read at once, template included; None where it does not say."""
     n_prefix: int
-    """Tokens of the template before a user's content."""
+    """Tokens that are read with a user's content: the template before it, and in an encoder what stands behind."""
 
 
 def model_shape(folder: Path) -> ModelShape:
@@ -178,16 +197,17 @@ def model_shape(folder: Path) -> ModelShape:
         ModelError: configuration or tokenizer cannot be used, or the architecture keeps its blocks somewhere unknown.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     tokenizer = _tokenizer(folder)
     with _loading(folder):
         config = AutoConfig.from_pretrained(str(folder), **_LOCAL)
         with torch.device("meta"):  # the modules without their numbers
-            model = AutoModelForCausalLM.from_config(config)
-        positions = getattr(config, "max_position_embeddings", None)
-        d_model = int(config.hidden_size)
-    return ModelShape(len(_blocks(model)), d_model, positions, len(template_prefix(tokenizer)))
+            model = model_class(config).from_config(config)
+        positions = getattr(text_config(config), "max_position_embeddings", None)
+        d_model = int(text_config(config).hidden_size)
+    before, behind = template_ends(tokenizer)
+    return ModelShape(len(blocks(model)), d_model, positions, len(before) + len(behind) * is_encoder(config))
 
 
 # a model folder brings no code of its own, and nothing of it is fetched
@@ -219,8 +239,11 @@ def _tokenizer(folder: Path) -> Any:
     return tokenizer
 
 
-def template_prefix(tokenizer: Any) -> list[int]:
-    """Token ids the chat template puts before a user's content; empty without a template but for a BOS token.
+def template_ends(tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Token ids that the chat template puts before and behind a user's content.
+
+    Without a template they are those that the tokenizer itself puts around a text, an encoder's two, or else a BOS
+    token if it has one: models use it as a sink of attention, whether or not their tokenizer adds it (P1).
 
     Found by rendering a marker and splitting there, so it is right for any template whose user turn comes last.
 
@@ -228,28 +251,18 @@ def template_prefix(tokenizer: Any) -> list[int]:
         ModelError: the template is damaged or leaves the user's text out.
     """
     if not getattr(tokenizer, "chat_template", None):
-        bos = tokenizer.bos_token_id
-        return [] if bos is None else [int(bos)]
+        around = list(tokenizer("")["input_ids"])
+        if len(around) > 1:
+            return around[: len(around) // 2], around[len(around) // 2 :]
+        return around or [int(token) for token in [tokenizer.bos_token_id] if token is not None], []
     from jinja2 import TemplateError
 
     try:
         rendered = tokenizer.apply_chat_template([{"role": "user", "content": _MARK}], tokenize=False)
     except TemplateError as error:
         raise ModelError(f"The model's chat template cannot be rendered: {str(error).splitlines()[0]}") from error
-    prefix, found, _ = rendered.partition(_MARK)
+    prefix, found, suffix = rendered.partition(_MARK)
     if not found:
         raise ModelError("The model's chat template does not contain the user's text, so content cannot be located.")
-    return list(tokenizer(prefix, add_special_tokens=False)["input_ids"])
-
-
-def _blocks(model: Any) -> Any:
-    """The list of transformer blocks, wherever the architecture keeps it."""
-    for path in ("model.layers", "transformer.h", "gpt_neox.layers", "model.decoder.layers"):
-        node = model
-        for name in path.split("."):
-            node = getattr(node, name, None)
-            if node is None:
-                break
-        else:
-            return node
-    raise ModelError(f"The blocks of a {type(model).__name__} could not be found.")
+    before, behind = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in (prefix, suffix))
+    return list(before), list(behind)

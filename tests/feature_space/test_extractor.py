@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fac_core.errors import InputError, ModelError
-from fac_core.feature_space.backbone import Backbone, template_prefix
+from fac_core.feature_space.backbone import Backbone, template_ends
 from fac_core.feature_space.batching import length_sorted
 from fac_core.feature_space.extractor import Extractor, Health, TextActivations, load_extractor
 from fac_core.feature_space.sae_formats import load_sae
@@ -219,21 +219,36 @@ def test_a_backbone_that_cannot_be_loaded_is_told_in_a_sentence(tiny_backbone_fo
             Backbone.load(tiny_backbone_folder, block)
 
 
-def test_without_a_template_the_prefix_is_the_first_token_of_a_text(extractor: Extractor) -> None:
+@pytest.mark.parametrize(
+    ("bos", "adds", "ends"),
+    [
+        (7, [], ([7], [])),
+        (None, [], ([], [])),
+        (7, [7], ([7], [])),
+        (None, [5, 6], ([5], [6])),
+        (7, [7, 6], ([7], [6])),
+    ],
+)
+def test_p1_without_a_template_the_ends_are_the_tokenizers_own_or_a_bos_token(
+    bos: int | None, adds: list[int], ends: tuple[list[int], list[int]]
+) -> None:
     class Plain:
         chat_template = None
-        bos_token_id: int | None = 7
+        bos_token_id = bos
 
-    plain = Plain()
-    assert template_prefix(plain) == [7]
-    plain.bos_token_id = None
-    assert template_prefix(plain) == []
+        def __call__(self, text: str) -> dict[str, list[int]]:
+            return {"input_ids": adds}
+
+    assert template_ends(Plain()) == ends
+
+
+def test_a_template_that_leaves_the_text_out_is_refused(extractor: Extractor) -> None:
     tokenizer = extractor.backbone.tokenizer
     original = tokenizer.chat_template
     try:
         tokenizer.chat_template = "{{ 'nothing of yours' }}"
         with pytest.raises(ModelError, match="does not contain the user's text"):
-            template_prefix(tokenizer)
+            template_ends(tokenizer)
     finally:
         tokenizer.chat_template = original
 
