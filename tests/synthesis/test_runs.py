@@ -14,7 +14,7 @@ from fac_core.coverage import worklist
 from fac_core.coverage.setcover import Pick, set_cover
 from fac_core.errors import InputError, StoreError
 from fac_core.feature_space.space import SpaceSpec
-from fac_core.features.counts import MAX_DELTA
+from fac_core.feature_space.spaces import MAX_DELTA
 from fac_core.jobs import owner
 from fac_core.review.decisions import decide
 from fac_core.synthesis.find import find_in_pool
