@@ -12,7 +12,7 @@ from fac_core.errors import EndpointError
 from fac_core.feature_space.extractor import Extractor
 from fac_core.jobs.folder import JobFolder
 from fac_core.llm.client import ChatClient, Reply
-from fac_core.llm.endpoint import Endpoint
+from fac_core.llm.endpoint import Endpoint, confirm
 from fac_core.llm.ledger import Ledger, request_hash
 from fac_core.synthesis import synthesis_job
 from fac_core.synthesis.generator import Prompt, Request
@@ -53,6 +53,7 @@ def test_an_endpoint_s_failures_are_counted_apart_and_its_samples_scored(
         completion([]),
     ]
     with serving(*replies) as fake:
+        confirm(fake.url)
         job = make_job(gap_ids[:2], generator="openai", base_url=fake.url, model="fake")
         result = synthesis_job.run(job)
         assert all(headers["authorization"] == f"Bearer {KEY}" for headers in fake.headers)
@@ -88,6 +89,14 @@ def test_an_endpoint_that_cannot_be_used_stops_the_run_and_keeps_what_is_finishe
         with pytest.raises(EndpointError, match=said):
             synthesis_job.run(job)
     assert len(job.shards()) == (0 if answer is None else 1)
+
+
+def test_a_key_is_not_sent_where_nobody_here_pointed(gap_ids: list[int], make_job: MakeJob) -> None:
+    with serving(fails(401)) as fake:
+        job = make_job(gap_ids[:1], generator="openai", base_url=fake.url, model="fake")
+        with pytest.raises(EndpointError, match="yours was not sent"):
+            synthesis_job.run(job)
+    assert not any(KEY in headers["authorization"] for headers in fake.headers)
 
 
 def test_no_reply_is_paid_for_twice_and_each_is_counted_once(

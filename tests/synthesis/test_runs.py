@@ -193,6 +193,7 @@ def test_a_run_whose_worker_cannot_be_started_can_be_resumed(
         (RunSettings(generator="magic"), "no generator"),  # type: ignore[arg-type]
         (RunSettings(generator="openai"), "address and model"),
         (RunSettings(generator="openai", base_url="nonsense", model="m"), "web address"),
+        (RunSettings(generator="openai", base_url="http://host/v1?api-key=x", model="m"), "must be plain"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_anything_is_written(
