@@ -144,7 +144,7 @@ def generator(here: Here) -> None:
             "Model", here.ws.setting(endpoint.MODEL_SETTING), key="settings_model", placeholder="name of the model"
         )
         st.form_submit_button("Keep", on_click=set_endpoint)
-    if endpoint.load_key() == endpoint.NO_KEY:
+    if not endpoint.has_key():
         st.caption(
             "No key is set. A service that wants one gets it from the environment: "
             "`FAC_LLM_API_KEY` or `OPENAI_API_KEY`."

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
 from fac_core.cli import context
 from fac_core.cli.context import Json, Project, Reviewer, SpaceName
-from fac_core.cli.show import plural, safe, short, show, table
+from fac_core.cli.show import plural, safe, say, short, show, table
 from fac_core.errors import InputError
 
 review = typer.Typer(no_args_is_help=True, help="Decide on candidates: approve, reject, edit, skip, undo.")
@@ -17,6 +17,10 @@ CandidateId = Annotated[str, typer.Argument(metavar="ID", help="Candidate, see `
 CandidateIds = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Candidates, see `fac review list`.")]
 Top = Annotated[int | None, typer.Option("--top", min=1, help="The first N of the queue instead of ids.")]
 Note = Annotated[str | None, typer.Option("--note", help="Anything worth keeping.")]
+Label = Annotated[
+    str | None,
+    typer.Option("--label", help="Label to approve them with, where the task has labels (default: their own)."),
+]
 Reason = Annotated[
     str,
     typer.Option("--reason", help="off_topic, unnatural, wrong_label, unsafe_detail, near_copy, bad_format, other."),
@@ -93,6 +97,7 @@ def show_card(
         rank = "" if found.percentile is None else f", {found.percentile:.0%} of the anchor's firing samples reach less"
         lines = [
             f"{safe(found.candidate_id)}  {found.state}, revision {found.revision}",
+            *([f"label {safe(found.label or 'none yet')}"] if found.label_words else []),
             f"feature {found.target_feature} {safe(found.target_name)}: {found.value:.2f} at δ = {found.delta:g}{rank}",
             *(f"  | {safe(line)}" for line in found.item.splitlines()),
             f"covers {', '.join(f'{feature} {safe(name)}' for feature, name in found.newly_covers) or 'nothing new'}",
@@ -106,11 +111,11 @@ def show_card(
 
 @review.command("approve")
 def approve(
-    ids: CandidateIds = None, top: Top = None, note: Note = None, revision: Revision = None,
+    ids: CandidateIds = None, top: Top = None, label: Label = None, note: Note = None, revision: Revision = None,
     space: SpaceName = None, reviewer: Reviewer = None, named: Project = None, as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Approve candidates."""
-    _decide_all("approve", ids, top, None, note, revision, space, reviewer, named, as_json)
+    """Approve candidates; one without a label needs one, where the task has labels."""
+    _decide_all("approve", ids, top, _Said(note=note, label=label), revision, space, reviewer, named, as_json)
 
 
 @review.command("reject")
@@ -121,7 +126,7 @@ def reject(
     space: SpaceName = None, reviewer: Reviewer = None, named: Project = None, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Reject candidates; a gap that only they closed opens again."""
-    _decide_all("reject", ids, top, reason, note, revision, space, reviewer, named, as_json)
+    _decide_all("reject", ids, top, _Said(reason, note), revision, space, reviewer, named, as_json)
 
 
 @review.command("skip")
@@ -130,13 +135,18 @@ def skip(
     space: SpaceName = None, reviewer: Reviewer = None, named: Project = None, as_json: Json = False,
 ) -> None:  # fmt: skip
     """Put candidates last."""
-    _decide_all("skip", ids, top, None, None, revision, space, reviewer, named, as_json)
+    _decide_all("skip", ids, top, _Said(), revision, space, reviewer, named, as_json)
 
 
 @review.command("edit")
 def edit(
     candidate_id: CandidateId,
-    text: Annotated[str, typer.Argument(help="The new text, in the form `fac review show` prints it.")],
+    text: Annotated[
+        str | None, typer.Argument(metavar="[TEXT]", help="The new text, in the form `fac review show` prints it.")
+    ] = None,
+    changed: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=TEXT", help="One field instead; repeat for more.")
+    ] = None,
     revision: Revision = None,
     reviewer: Reviewer = None,
     named: Project = None,
@@ -145,10 +155,17 @@ def edit(
     """Replace a candidate's text; it is read again and waits for approval."""
     from fac_core.review.decisions import decide
     from fac_core.review.queue import card
+    from fac_core.tasks import load_task
 
+    if (text is None) == (not changed):
+        raise InputError("Give the new text, or fields with --set FIELD=TEXT.")
     with context.opened(named) as ws:
-        at = card(ws, candidate_id).revision if revision is None else revision
-        done = decide(ws, candidate_id, context.reviewer_of(ws, reviewer), "edit", text=text, revision=at)
+        before = card(ws, candidate_id)
+        fields = before.fields | _set(changed or [])
+        if text is not None:
+            fields = load_task(ws.task).fields_of_edited(text, before.fields)
+        at = before.revision if revision is None else revision
+        done = decide(ws, candidate_id, context.reviewer_of(ws, reviewer), "edit", fields=fields, revision=at)
         after = card(ws, candidate_id)
         fires = "fires" if after.verified else "does not fire enough"
         show(
@@ -208,12 +225,27 @@ def verify(folder: Annotated[Path, typer.Argument(help="An exported folder.")], 
         raise typer.Exit(1)
 
 
+class _Said(NamedTuple):
+    """What goes with a decision, as `decide` takes it."""
+
+    reason: str | None = None
+    note: str | None = None
+    label: str | None = None
+
+
+def _set(changed: list[str]) -> dict[str, str]:
+    """Fields as given on the command line, FIELD=TEXT."""
+    parts = [each.partition("=") for each in changed]
+    if wrong := next((name for name, equals, _ in parts if not equals), None):
+        raise InputError(f"--set takes FIELD=TEXT, not {wrong[:40]!r}.")
+    return {name.strip(): text for name, _, text in parts}
+
+
 def _decide_all(
     action: str,
     ids: list[str] | None,
     top: int | None,
-    reason: str | None,
-    note: str | None,
+    said: _Said,
     revision: int | None,
     space: str | None,
     reviewer: str | None,
@@ -230,19 +262,20 @@ def _decide_all(
         space_id = context.space_of(ws, space)
         chosen = ids or [item.candidate_id for item in queue(ws, space_id)[:top]]
         who = context.reviewer_of(ws, reviewer)
-        done = [
-            decide(
-                ws,
-                candidate_id,
-                who,
-                action,
-                reason=reason,
-                note=note,
-                revision=card(ws, candidate_id).revision if revision is None else revision,
-            )
-            for candidate_id in chosen
-        ]
+        revisions = {candidate_id: card(ws, candidate_id).revision for candidate_id in chosen}
+        done, refused = [], {}
+        for candidate_id, at in revisions.items():
+            try:
+                at = at if revision is None else revision
+                done.append(decide(ws, candidate_id, who, action, revision=at, **said._asdict()))
+            except InputError as error:
+                refused[candidate_id] = str(error)
         measured = coverage(ws, space_id, context.delta_of(ws, space_id, None))
         lines = [f"{safe(each.candidate_id)}: {each.state}" for each in done]
         lines.append(f"FAC {measured.fac:.4f} → {measured.fac_after:.4f} at δ = {measured.delta:g}")
-        show({"decisions": done, "fac": measured.fac, "fac_after": measured.fac_after}, lines, as_json)
+        found = {"decisions": done, "refused": refused, "fac": measured.fac, "fac_after": measured.fac_after}
+        show(found, lines, as_json)
+    for candidate_id, why in refused.items():
+        say(f"{candidate_id}: {why}")
+    if refused:
+        raise typer.Exit(1)

@@ -1,6 +1,7 @@
 """A curator's own words are read by the one extractor that read everything else, so their numbers compare.
 
-Nothing is stored. Tokens that share a character (parts of an emoji) are one mark, so a highlight never cuts one.
+Nothing is stored. Tokens that share a character as a person sees it (parts of an emoji, a letter and its accent) are
+one mark, so a highlight never cuts one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fac_core.feature_space.extractor import load_extractor
 from fac_core.feature_space.spaces import space
+from fac_core.features.graphemes import widen
 from fac_core.features.relevance import check_feature
 from fac_core.samples.content import normalise
 from fac_core.store import coverage as coverage_store
@@ -92,9 +94,9 @@ def heat(ws: Workspace, space_id: str, feature_id: int, text: str) -> list[Mark]
 
 
 def _merge(text: str, offsets: Sequence[tuple[int, int]], values: Sequence[float]) -> list[Mark]:
-    """One mark for each stretch of tokens that overlap, with the highest of their values."""
+    """One mark for each stretch of tokens that share a character, with the highest of their values."""
     marks: list[Mark] = []
-    for (start, end), value in zip(offsets, values, strict=True):
+    for (start, end), value in zip(widen(text, offsets), values, strict=True):
         if marks and start < marks[-1].end:
             last = marks.pop()
             start, end, value = last.start, max(end, last.end), max(value, last.value)

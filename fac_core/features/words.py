@@ -7,9 +7,10 @@ own, and a mark of punctuation is a token that no phrase reaches across.
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
+
+from fac_core.features.graphemes import combining, visible
 
 # scripts written without spaces: Thai, Lao, Khmer, kana, Han
 _UNSPACED = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
@@ -118,15 +119,11 @@ class Word(NamedTuple):
 
 @lru_cache(maxsize=1)
 def _pattern() -> re.Pattern[str]:
-    marks = "".join(
-        re.escape(char) for char in map(chr, range(0x300, 0x20000)) if unicodedata.category(char).startswith("M")
-    )
+    marks = combining()
     spaced = f"[^\\W_{_UNSPACED}]"
     letter = f"(?:{spaced}|[{marks}])"
     word = f"{spaced}{letter}*(?:['’\\-]{letter}+|(?<=\\d)[.,](?=\\d){letter}+)*"
-    # a picture with its modifiers and what a joiner ties to it is one mark
-    mark = "[^\\s](?:[\ufe0f\U0001f3fb-\U0001f3ff]|\u200d[^\\s])*"
-    return re.compile(f"{word}|[{_UNSPACED}][{marks}]*|{mark}")
+    return re.compile(f"{word}|[{_UNSPACED}][{marks}]*|{visible()}")
 
 
 def words_of(text: str) -> list[Word]:

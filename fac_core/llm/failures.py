@@ -61,6 +61,11 @@ def verdict(error: Exception, endpoint: Endpoint, failures: int) -> str:
         return f"{where} did not answer in time{again}; try again later or ask for fewer samples at once."
     if isinstance(error, openai.APIConnectionError):
         return f"{where} cannot be reached{again}; check the address and that the service runs, then resume."
+    if status in {401, 403} and endpoint.withheld:
+        return (
+            f"{where} wants a key, and yours was not sent, since nobody entered this address on this machine; if you "
+            "trust it, keep it in the settings or pass it with --base-url, then resume."
+        )
     if status == 401 or status == 403:
         return f"{where} does not accept the key; set the right one in the settings or in FAC_LLM_API_KEY, then resume."
     if status == 404:

@@ -49,5 +49,5 @@ def _row(found: Candidate) -> store.ApprovedRow | None:
     if found.state != APPROVED or decision is None or found.content_id is None:
         return None
     return store.ApprovedRow(
-        found.candidate_id, decision.event_id, found.content_id, found.made.label, found.fields, found.made.origin
+        found.candidate_id, decision.event_id, found.content_id, found.label, found.fields, found.made.origin
     )

@@ -50,6 +50,11 @@ class Candidate:
         return self.standing.state
 
     @property
+    def label(self) -> str | None:
+        """The label that the last approval which stands and names one gave it, else the one it was made with."""
+        return next((event.label for event in reversed(self.standing.events) if event.label), self.made.label)
+
+    @property
     def verified(self) -> bool:
         """Whether the text as it stands was read and activates its feature above the run's δ."""
         good = self.standing.edit is not None or self.made.outcome == "hit"
@@ -96,21 +101,7 @@ def _as_it_stands(task: Task, row: store.CandidateRow, standing: Standing) -> Ca
     edit = standing.edit
     if edit is None:
         return Candidate(row, standing, row.fields, row.text, row.content_id, row.value)
-    fields = edited_fields(task, row.fields, edit.text or "")
+    fields = edit.fields
+    if fields is None:  # an edit of an older version is kept as the task's item, which left out nothing that was there
+        fields = task.tidy({**row.fields, **(task.parse_item(edit.text or "") or {})})
     return Candidate(row, standing, fields, task.content(fields), edit.content_id, edit.target_value or 0.0)
-
-
-def edited_fields(task: Task, fields: dict[str, str], item: str) -> dict[str, str]:
-    """A candidate's fields with those of the edited item in their place; fields that an item does not show stay.
-
-    Raises:
-        InputError: the text is no sample of the task.
-    """
-    found = task.parse_item(item)
-    if found is None:
-        form = " / ".join(task.generation.item.splitlines())
-        raise InputError(f"The edited text is no {task.sample_word}; keep its form: {form}")
-    merged = task.tidy({**fields, **found})
-    if (problem := task.check(merged)) is not None:
-        raise InputError(f"The edited text is no {task.sample_word}: {problem.field} {problem.reason}.")
-    return merged

@@ -7,18 +7,19 @@ they did not see. A verdict that stands already is not recorded again, so one un
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from fac_core.errors import InputError
 from fac_core.review.approved import bring_in_line
 from fac_core.review.candidates import Candidate, load_one
-from fac_core.review.editing import Edited, clean_item, read_edit, store_edit
+from fac_core.review.editing import Edited, clean_fields, read_edit, store_edit
 from fac_core.review.repeats import repeat
 from fac_core.samples.content import normalise
 from fac_core.store import review as store
 from fac_core.synthesis.standing import APPROVED, fold, taken_back
-from fac_core.tasks import load_task
+from fac_core.tasks import Task, load_task
 from fac_core.workspace import now
 
 if TYPE_CHECKING:
@@ -61,17 +62,19 @@ def decide(
     revision: int,
     reason: str | None = None,
     note: str | None = None,
-    text: str | None = None,
+    fields: Mapping[str, str] | None = None,
+    label: str | None = None,
 ) -> Decision:
     """Record what a reviewer decided about a candidate as it stood at `revision`.
 
-    `approve` takes it, `reject` leaves it out (with one of REASONS, ``other`` by default), `skip` puts it last,
-    `edit` replaces its text with `text` (written as the task's item), which is read again and pending until approved.
+    `approve` takes it, with `label` if one is given, `reject` leaves it out (with one of REASONS, ``other`` by
+    default), `skip` puts it last, `edit` puts `fields` in the place of its fields; the new text is read again and
+    pending until approved.
 
     Raises:
-        InputError: unknown candidate, action or reason; decided by somebody since `revision`; approving a text that
-            does not activate its feature above the run's δ or that the project holds already (`repeats`); an edited
-            text that is empty, unchanged or no sample.
+        InputError: unknown candidate, action, reason or label; decided by somebody since `revision`; approving a text
+            that does not activate its feature above the run's δ, that the project holds already (`repeats`) or that
+            lacks its task's label; an edited text that is empty, unchanged or no sample.
         ModelError: the edited text cannot be read because the space's model cannot be loaded.
     """
     reviewer, note = _name(reviewer), _note(note)
@@ -81,21 +84,27 @@ def decide(
         reason = reason or "other"
     if reason is not None and reason not in REASONS:
         raise InputError(f"There is no reason {reason[:40]!r}; choose one of {', '.join(REASONS)}.")
-    act = _Act(reviewer, revision, action, reason, note, clean_item(text or "") if action == "edit" else None)
+    task = load_task(ws.task)
+    edit = clean_fields(task, fields or {}) if action == "edit" else None
+    act = _Act(reviewer, revision, action, reason, note, edit, _label(task, label) if action == "approve" else None)
     edited = None
     if action == "edit":
         # reading takes seconds, so it happens before the transaction, which looks at the revision again
         with ws.database.cursor() as cursor:
-            candidate = load_one(cursor, load_task(ws.task), candidate_id)
+            candidate = load_one(cursor, task, candidate_id)
             if (before := _seen(cursor, candidate, act)) is not None:
                 return before
-        edited = read_edit(ws, candidate, act.text or "")
+        edited = read_edit(ws, candidate, act.fields or {})
     with ws.database.transaction() as cursor:
-        candidate = load_one(cursor, load_task(ws.task), candidate_id)
+        candidate = load_one(cursor, task, candidate_id)
         if (before := _seen(cursor, candidate, act)) is not None:
             return before
         if action == "approve":
             _check_approval(ws, cursor, candidate)
+            if task.labels is not None and not (act.label or candidate.label):
+                raise InputError(
+                    f"This {task.sample_word} has no label yet; approve it as {' or as '.join(task.label_words)}."
+                )
         return _record(ws, cursor, _event(cursor, candidate, act, edited))
 
 
@@ -142,21 +151,22 @@ class _Act(NamedTuple):
     action: str
     reason: str | None = None
     note: str | None = None
-    text: str | None = None
+    fields: dict[str, str] | None = None
+    label: str | None = None
 
 
 def _seen(cursor: duckdb.DuckDBPyConnection, candidate: Candidate, act: _Act) -> Decision | None:
     """The recorded decision if this is a replay or what stands already; None if it is new and its revision current."""
     log = store.events(cursor, candidate.candidate_id)
     for event in log:
-        if act == _Act(event.reviewer, event.revision, event.action, event.reason, event.note, event.text):
+        if act == _Act(*(getattr(event, name) for name in _Act._fields)):
             return _decision(cursor, event, replayed=True)
     if act.revision != len(log):
         last = log[-1] if log else None
         who = f" ({_DONE[last.action]} by {last.reviewer})" if last else ""
         raise InputError(f"This sample was already decided{who}; open it again to decide anew.")
     standing = candidate.standing.decision
-    if standing is not None and _says_the_same(act, standing):
+    if standing is not None and _says_the_same(act, standing) and act.label in (None, candidate.label):
         return _decision(cursor, standing, replayed=True)
     return None
 
@@ -185,6 +195,7 @@ def _event(
     return store.Event(
         event_id=store.next_event_id(cursor),
         candidate_id=candidate.candidate_id,
+        text=None,
         content_id=content_id,
         target_value=value,
         created_at=now(),
@@ -223,3 +234,14 @@ def _name(reviewer: str) -> str:
 def _note(note: str | None) -> str | None:
     kept = normalise((note or "").replace("\0", "").encode("utf-8", "replace").decode())[:_MAX_NOTE]
     return kept or None
+
+
+def _label(task: Task, label: str | None) -> str | None:
+    said = (label or "").strip()
+    if not said:
+        return None
+    if task.labels is None:
+        raise InputError(f"Samples of {task.title} have no label; leave it out.")
+    if task.polarity(said) is None:
+        raise InputError(f"There is no label {said[:40]!r}; choose {' or '.join(task.label_words)}.")
+    return said

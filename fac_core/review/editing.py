@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from fac_core.errors import InputError
 from fac_core.feature_space.extraction import activation_tables
 from fac_core.feature_space.extractor import TextActivations, load_extractor
 from fac_core.feature_space.spaces import space
-from fac_core.review.candidates import Candidate, edited_fields
+from fac_core.review.candidates import Candidate
 from fac_core.samples.content import content_hash, normalise
 from fac_core.store import review as store
 from fac_core.store.activations import insert_activations
-from fac_core.tasks import load_task
+from fac_core.tasks import Task, load_task
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,10 +24,8 @@ MAX_CHARS = 100_000
 
 
 class Edited(NamedTuple):
-    """A new text for a candidate, read."""
+    """New fields for a candidate, read."""
 
-    item: str
-    """As the reviewer wrote it: the task's item."""
     content: str
     digest: str
     """Hash of the content."""
@@ -34,37 +33,43 @@ class Edited(NamedTuple):
     """None if the space has read this content before."""
 
 
-def clean_item(item: str) -> str:
-    """An edited item as it is kept.
+def clean_fields(task: Task, fields: Mapping[str, str]) -> dict[str, str]:
+    """Edited fields as they are kept: the task's own, normalised, without empty ones.
 
     Raises:
-        InputError: too long, or it holds a NUL character.
+        InputError: a field that the task has not, one that is too long or holds a NUL character.
     """
-    if "\0" in item or len(item) > MAX_CHARS:
-        raise InputError(f"The edited text must have at most {MAX_CHARS:,} characters and no NUL character.")
-    return normalise(item.encode("utf-8", "replace").decode())
+    for name, text in fields.items():
+        if name not in task.field_names:
+            known = ", ".join(field.name for field in task.fields)
+            raise InputError(f"There is no field {name[:40]!r}; the fields of a {task.title} sample are {known}.")
+        if "\0" in text or len(text) > MAX_CHARS:
+            raise InputError(f"The edited text must have at most {MAX_CHARS:,} characters and no NUL character.")
+    return _normalised(task, {name: text.encode("utf-8", "replace").decode() for name, text in fields.items()})
 
 
-def read_edit(ws: Workspace, candidate: Candidate, item: str) -> Edited:
-    """Check an edited item, cleaned, and read its content in the candidate's space.
+def read_edit(ws: Workspace, candidate: Candidate, fields: dict[str, str]) -> Edited:
+    """Check edited fields, cleaned, and read their content in the candidate's space.
 
     Raises:
         InputError: empty, unchanged, or no sample of the task.
         ModelError: the space's model cannot be loaded.
     """
     task = load_task(ws.task)
-    content = normalise(task.content(edited_fields(task, candidate.fields, item))) if item else ""
+    content = normalise(task.content(fields))
     if not content:
         raise InputError("The edited text is empty; write a text, or reject the sample.")
-    if task.item(edited_fields(task, candidate.fields, item)) == task.item(candidate.fields):
+    if (problem := task.check(fields)) is not None:
+        raise InputError(f"The edited text is no {task.sample_word}: {problem.field} {problem.reason}.")
+    if fields == _normalised(task, candidate.fields):
         raise InputError("The edited text is the same as before; change it, or approve the sample as it is.")
     digest = content_hash(content)
     with ws.database.cursor() as cursor:
         known = store.is_read(cursor, candidate.made.space_id, digest)
     if known:
-        return Edited(item, content, digest, None)
+        return Edited(content, digest, None)
     extractor = load_extractor(space(ws, candidate.made.space_id).spec)
-    return Edited(item, content, digest, extractor.read_one(content))
+    return Edited(content, digest, extractor.read_one(content))
 
 
 def store_edit(cursor: duckdb.DuckDBPyConnection, candidate: Candidate, edited: Edited) -> tuple[int, float]:
@@ -75,3 +80,7 @@ def store_edit(cursor: duckdb.DuckDBPyConnection, candidate: Candidate, edited: 
         tables = activation_tables([(content_id, edited.activations)])
         insert_activations(cursor, space_id, tables["content_read"], tables["activation"])
     return content_id, store.value_in(cursor, space_id, content_id, candidate.feature_id)
+
+
+def _normalised(task: Task, fields: Mapping[str, str]) -> dict[str, str]:
+    return task.tidy({name: normalise(text) for name, text in fields.items()})

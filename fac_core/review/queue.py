@@ -61,9 +61,11 @@ class ReviewCard:
     text: str
     """The content that is read."""
     item: str
-    """The text to edit: the task's item."""
+    """The sample as one text: the task's item."""
     fields: dict[str, str]
     label: str | None
+    label_words: tuple[str, ...]
+    """Labels to choose from when it is approved; empty if the task has none."""
     state: str
     revision: int
     """Goes back with the decision."""
@@ -166,7 +168,8 @@ def card(ws: Workspace, candidate_id: str) -> ReviewCard:
         text=found.text,
         item=task.item(found.fields),
         fields=found.fields,
-        label=found.made.label,
+        label=found.label,
+        label_words=task.label_words,
         state=found.state,
         revision=found.standing.revision,
         verified=found.verified,

@@ -85,7 +85,7 @@ def rows_of(ws: Workspace, space_id: str) -> Rows:
             "reviewer": decision.reviewer,
             "decided_at": decision.created_at.isoformat(timespec="seconds") + "Z",
         }
-        own = {"id": made.candidate_id, **candidate.fields, "label": made.label, "provenance": provenance}
+        own = {"id": made.candidate_id, **candidate.fields, "label": candidate.label, "provenance": provenance}
         rows.append({column: own.get(column) for column in columns})
     return Rows(rows, columns, sorted({row["provenance"]["run_id"] for row in rows}), left_out)
 

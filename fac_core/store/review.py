@@ -12,7 +12,10 @@ from fac_core.store.approved import APPROVED_DATASET
 if TYPE_CHECKING:
     import duckdb
 
-_EVENT = "event_id, candidate_id, reviewer, revision, action, reason, note, text, content_id, target_value, created_at"
+_EVENT = (
+    "event_id, candidate_id, reviewer, revision, action, reason, note, text, fields, label, content_id, target_value, "
+    "created_at"
+)
 # the feature a candidate serves: the one it was assigned to, else the one it was made for
 _SERVED = "coalesce(c.assigned_feature, c.target_feature)"
 
@@ -30,7 +33,11 @@ class Event(NamedTuple):
     reason: str | None
     note: str | None
     text: str | None
-    """New text of an edit, written as the task's item."""
+    """New text of an edit of an older version, written as the task's item; None for those that have `fields`."""
+    fields: dict[str, str] | None
+    """New fields of an edit."""
+    label: str | None
+    """Label that an approval gives; None if it leaves the label as it is."""
     content_id: int | None
     """Content of the edited text."""
     target_value: float | None
@@ -71,7 +78,11 @@ def next_event_id(cursor: duckdb.DuckDBPyConnection) -> int:
 
 def append_event(cursor: duckdb.DuckDBPyConnection, event: Event) -> None:
     """Add one event inside a transaction."""
-    cursor.execute(f"INSERT INTO decision ({_EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", list(event))
+    fields = None if event.fields is None else json.dumps(event.fields, ensure_ascii=False, sort_keys=True)
+    cursor.execute(
+        f"INSERT INTO decision ({_EVENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        list((event._asdict() | {"fields": fields}).values()),
+    )
 
 
 def events(
@@ -83,7 +94,7 @@ def events(
         "ORDER BY event_id",
         [candidate_id, reviewer],
     ).fetchall()
-    return [Event(*row) for row in found]
+    return [_event(row) for row in found]
 
 
 def candidate_rows(
@@ -206,6 +217,11 @@ def roles_of_content(cursor: duckdb.DuckDBPyConnection, content_id: int) -> set[
         [content_id, APPROVED_DATASET],
     ).fetchall()
     return {str(row[0]) for row in found}
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    event = Event(*row)
+    return event if event.fields is None else event._replace(fields=json.loads(str(event.fields)))
 
 
 def _candidate(row: tuple[Any, ...]) -> CandidateRow:

@@ -15,7 +15,7 @@ from fac_core.coverage.worklist import in_worklist
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import space
 from fac_core.jobs import owner
-from fac_core.llm.endpoint import endpoint_of
+from fac_core.llm.endpoint import confirm, endpoint_of
 from fac_core.store import synthesis as store
 from fac_core.store.features import names_of
 from fac_core.synthesis.find import Found, add_picks, checked, new_run_id, search_pool
@@ -73,6 +73,8 @@ def start_run(
         raise InputError("The work list is empty; add missing features to it on the coverage page first.")
     if settings.generator == "openai":
         endpoint = endpoint_of(ws, settings.base_url, settings.model)
+        if settings.base_url:
+            confirm(endpoint.base_url)
         settings = replace(settings, base_url=endpoint.base_url, model=endpoint.model)
     chosen, task = space(ws, space_id), load_task(ws.task)
     with owner.turn(ws):  # two that search at once would find the same samples

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 Tables = dict[str, "pa.Table"]
 STEPS = (1, 2)
+REPLIES = "replies.jsonl"
+"""File of replies of an endpoint that are not in a shard yet."""
 UNLIKELY = -10.0
 """Fluency of a text whose fluency is not known."""
 
@@ -50,7 +52,10 @@ def run(job: JobFolder) -> dict[str, Any]:
     plan = Plan.read(job)
     job.progress(0, _total(plan), "Loading the model")
     extractor = load_extractor(plan.space)
-    return work(job, plan, extractor, make_generator(job.spec, plan, extractor))
+    result = work(job, plan, extractor, make_generator(job, plan, extractor))
+    if result:  # everything is in shards now
+        (job.work / REPLIES).unlink(missing_ok=True)
+    return result
 
 
 def work(job: JobFolder, plan: Plan, extractor: Extractor, generator: Generator) -> dict[str, Any]:
@@ -82,15 +87,17 @@ def work(job: JobFolder, plan: Plan, extractor: Extractor, generator: Generator)
     return {**_sums(job), **timing}
 
 
-def make_generator(spec: dict[str, Any], plan: Plan, extractor: Extractor) -> Generator:
+def make_generator(job: JobFolder, plan: Plan, extractor: Extractor) -> Generator:
     """The generator a plan asks for; the key of an endpoint is looked up here, in the worker."""
     from fac_core.llm.client import ChatClient
     from fac_core.llm.endpoint import make_endpoint
+    from fac_core.llm.ledger import Ledger
     from fac_core.synthesis.hosted import HostedGenerator
     from fac_core.synthesis.local import LocalGenerator
 
     if plan.settings.generator == "openai":
-        return HostedGenerator(ChatClient(make_endpoint(plan.settings.base_url, plan.settings.model)))
+        client = ChatClient(make_endpoint(plan.settings.base_url, plan.settings.model))
+        return HostedGenerator(client, Ledger(job.work / REPLIES))
     return LocalGenerator(extractor)
 
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fac_core.errors import InputError
 from fac_core.tasks.choices import mark, options
-from fac_core.tasks.template import fill, split
+from fac_core.tasks.template import fill, names, repeated_separator, split
 
 PART_SEPARATOR = "\n\n"
 OPTION_SUFFIX = "_option"
@@ -105,6 +106,11 @@ class Task:
         """Names of all fields."""
         return frozenset(field.name for field in self.fields)
 
+    @property
+    def label_words(self) -> tuple[str, ...]:
+        """The task's own words for a positive and for a negative label; empty if its samples have no label."""
+        return () if self.labels is None else (self.labels.positive[0], self.labels.negative[0])
+
     def content(self, fields: Mapping[str, str]) -> str:
         """The text that is read for coverage."""
         return self._join(self.content_parts, fields)
@@ -171,6 +177,26 @@ class Task:
             return None
         fields = self.tidy(found)
         return None if self.check(fields) else fields
+
+    def fields_of_edited(self, item: str, before: Mapping[str, str]) -> dict[str, str]:
+        """Fields of an item that a person rewrote; of those `before` only the ones that an item does not show stay.
+
+        Raises:
+            InputError: the text has not the item's form, or a separator occurs more than once.
+        """
+        template = self.generation.item
+        if (twice := repeated_separator(template, item)) is not None:
+            raise InputError(
+                f"The edited text holds {twice!r} more than once, so its fields cannot be told apart; "
+                "change them one by one."
+            )
+        found = split(template, item)
+        if found is None:
+            form = " / ".join(template.splitlines())
+            raise InputError(f"The edited text is no {self.sample_word}; keep its form: {form}")
+        return self.tidy(
+            {name: text for name, text in before.items() if name not in names(template)} | self.tidy(found)
+        )
 
     def _join(self, parts: tuple[str, ...], fields: Mapping[str, str]) -> str:
         texts = (self._part(part, fields).strip() for part in parts)

@@ -8,6 +8,11 @@ from collections.abc import Mapping
 _PLACE = re.compile(r"\{([a-z_0-9]+)\}")
 
 
+def names(template: str) -> frozenset[str]:
+    """Names of the places of a template."""
+    return frozenset(_PLACE.findall(template))
+
+
 def fill(template: str, values: Mapping[str, str]) -> str:
     """The template with each ``{name}`` replaced by its value; a name without a value becomes empty."""
     return _PLACE.sub(lambda match: values.get(match[1], ""), template)
@@ -18,11 +23,10 @@ def split(template: str, text: str) -> dict[str, str] | None:
 
     Each separator is taken where it occurs first, so a value that holds the next separator is cut there.
     """
-    names = _PLACE.findall(template)
     first, *separators = [part.strip() for part in _PLACE.split(template)[::2]]
     rest = text.strip().removeprefix(first)
     values = {}
-    for name, separator in zip(names, separators, strict=True):
+    for name, separator in zip(_PLACE.findall(template), separators, strict=True):
         if separator:
             value, found, rest = rest.partition(separator)
             if not found:
@@ -31,3 +35,9 @@ def split(template: str, text: str) -> dict[str, str] | None:
             value, rest = rest, ""
         values[name] = value.strip()
     return values
+
+
+def repeated_separator(template: str, text: str) -> str | None:
+    """The first separator that occurs in a text more than once, so that `split` cannot know its place; None if none."""
+    _, *separators = [part.strip() for part in _PLACE.split(template)[::2]]
+    return next((separator for separator in separators if separator and text.count(separator) > 1), None)

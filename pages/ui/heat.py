@@ -13,6 +13,8 @@ from typing import Any
 
 import streamlit as st
 
+from fac_core.features.graphemes import widen
+
 LIMIT = 1500
 """Characters of one text that are shown; the window lies around the strongest span."""
 
@@ -195,7 +197,11 @@ def heat_pieces(tokens: Sequence[tuple[str, float]], limit: int = LIMIT) -> list
 
 
 def text_pieces(text: str, spans: Sequence[tuple[int, int, float]] = (), limit: int = LIMIT) -> list[Piece]:
-    """A text cut at its spans, the strongest marked; overlapping spans keep the first."""
+    """A text cut at its spans, the strongest marked; spans are widened to whole characters, overlapping ones keep the
+    first.
+    """
+    places = widen(text, [(start, end) for start, end, _ in spans])
+    spans = [(*place, value) for place, (_, _, value) in zip(places, spans, strict=True)]
     pieces: list[Piece] = []
     strongest = max((value for _, _, value in spans), default=0.0)
     at = 0
@@ -229,17 +235,18 @@ def _window(pieces: list[Piece], limit: int) -> list[Piece]:
     else:
         before = 0
     start = max(0, min(before - limit // 3, total - limit))
+    ((start, end),) = widen("".join(piece.text for piece in pieces), [(start, start + limit)])
     kept: list[Piece] = []
     at = 0
     for piece in pieces:
-        low, high = max(start - at, 0), min(start + limit - at, len(piece.text))
+        low, high = max(start - at, 0), min(end - at, len(piece.text))
         if low < high:
             kept.append(Piece(piece.text[low:high], piece.value, piece.peak, piece.kind, piece.colour, piece.title))
         at += len(piece.text)
     if start:
         kept.insert(0, Piece(f"… {start:,} characters before …\n", kind="quiet small"))
-    if start + limit < total:
-        kept.append(Piece(f"\n… {total - start - limit:,} more characters …", kind="quiet small"))
+    if end < total:
+        kept.append(Piece(f"\n… {total - end:,} more characters …", kind="quiet small"))
     return kept
 
 

@@ -5,6 +5,7 @@ A second press of the same key on the same card is the same event; the store kee
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import streamlit as st
@@ -32,10 +33,24 @@ _DONE = {"approve": "Approved", "reject": "Rejected", "skip": "Skipped", "edit":
 # --- acts ---
 
 
-def act(here: Here, card: ReviewCard, action: str, reason: str | None = None, text: str | None = None) -> None:
+def act(
+    here: Here,
+    card: ReviewCard,
+    action: str,
+    reason: str | None = None,
+    fields: dict[str, str] | None = None,
+    label: str | None = None,
+) -> None:
     """Record a decision about the card that was shown, and go on to the next."""
     decision = services.guarded(decide)(
-        here.ws, card.candidate_id, here.reviewer, action, revision=card.revision, reason=reason, text=text
+        here.ws,
+        card.candidate_id,
+        here.reviewer,
+        action,
+        revision=card.revision,
+        reason=reason,
+        fields=fields,
+        label=label,
     )
     if decision is None:
         return
@@ -71,8 +86,8 @@ def _said(decision: Decision) -> None:
 
 
 def _leave_modes() -> None:
-    st.session_state.pop("_rejecting", None)
-    st.session_state.pop("_editing", None)
+    for mode in ("_rejecting", "_editing", "_labelling"):
+        st.session_state.pop(mode, None)
 
 
 def _enter(mode: str, card: ReviewCard) -> None:
@@ -81,7 +96,7 @@ def _enter(mode: str, card: ReviewCard) -> None:
 
 
 def in_mode(mode: str, card: ReviewCard) -> bool:
-    """Whether the person is choosing a reason, or editing, for this very card."""
+    """Whether the person is choosing a reason or a label, or editing, for this very card."""
     return bool(st.session_state.get(mode) == (card.candidate_id, card.revision))
 
 
@@ -94,17 +109,15 @@ def actions(here: Here, card: ReviewCard) -> None:
     if in_mode("_editing", card):
         return
     if in_mode("_rejecting", card):
-        with st.container(horizontal=True, gap="small", vertical_alignment="center"):
-            st.text("Why?", width="content")
-            for number, reason in enumerate(REASONS, start=1):
-                st.button(
-                    REASON_WORDS[reason],
-                    key=f"why_{reason}_{mark}",
-                    shortcut=str(number),
-                    on_click=act,
-                    args=(here, card, "reject", reason),
-                )
-            st.button("Back", key=f"why_back_{mark}", shortcut="Escape", type="tertiary", on_click=_leave_modes)
+        whys = {f"why_{reason}": (REASON_WORDS[reason], ("reject", reason)) for reason in REASONS}
+        _ask(here, card, "Why?", whys, "why_back")
+        return
+    if in_mode("_labelling", card):
+        labels = {
+            f"as_{number}": (f"Approve as {word}", ("approve", None, None, word))
+            for number, word in enumerate(card.label_words)
+        }
+        _ask(here, card, "Which label?", labels, "as_back")
         return
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button(
@@ -113,8 +126,8 @@ def actions(here: Here, card: ReviewCard) -> None:
             shortcut="A",
             type="primary",
             icon=":material/check:",
-            on_click=act,
-            args=(here, card, "approve"),
+            on_click=_enter if card.label_words and not card.label else act,
+            args=("_labelling", card) if card.label_words and not card.label else (here, card, "approve"),
             disabled=not card.verified,
             help=None if card.verified else "Its feature does not fire in this text; edit or reject it.",
         )
@@ -137,6 +150,18 @@ def actions(here: Here, card: ReviewCard) -> None:
             on_click=act,
             args=(here, card, "skip"),
         )
+        if card.label_words and card.label:
+            st.button(
+                "Other label",
+                key=f"label_{mark}",
+                shortcut="L",
+                type="tertiary",
+                icon=":material/label:",
+                on_click=_enter,
+                args=("_labelling", card),
+                disabled=not card.verified,
+                help="Approve it with a label of your choice.",
+            )
         undo_button(here, mark)
         if here.veiled:
             seen = card.candidate_id in st.session_state.get("_lifted", set())
@@ -150,6 +175,18 @@ def actions(here: Here, card: ReviewCard) -> None:
                 args=(card,),
                 help="For this sample. For the whole project: Settings.",
             )
+
+
+def _ask(
+    here: Here, card: ReviewCard, question: str, answers: Mapping[str, tuple[str, tuple[object, ...]]], back: str
+) -> None:
+    """A question with a digit for each answer: {key: (words, what `act` is told)}."""
+    mark = f"{card.candidate_id}_{card.revision}"
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.text(question, width="content")
+        for number, (key, (words, told)) in enumerate(answers.items(), start=1):
+            st.button(words, key=f"{key}_{mark}", shortcut=str(number), on_click=act, args=(here, card, *told))
+        st.button("Back", key=f"{back}_{mark}", shortcut="Escape", type="tertiary", on_click=_leave_modes)
 
 
 def undo_button(here: Here, mark: str) -> None:
@@ -179,7 +216,7 @@ def veiled(here: Here, card: ReviewCard) -> bool:
 def hero(here: Here, card: ReviewCard) -> None:
     """The sample, with the heat of its feature; the peak at once, every token as soon as it has been read."""
     slot = st.empty()
-    head = [heat.Piece(f"label {card.label}")] if card.label else []
+    head = [heat.Piece(f"label {card.label}" if card.label else "no label yet")] if card.label_words else []
     head.append(heat.Piece("from the pool" if card.candidate.made.origin == "pool" else "written"))
     if card.state != "pending":
         head.append(heat.Piece(card.state, kind="strong"))
@@ -218,9 +255,17 @@ def target(card: ReviewCard) -> None:
 
 
 def edit_form(here: Here, card: ReviewCard) -> None:
-    """Change the text; it is read again before it can be approved."""
+    """Change the text, a box for each field; it is read again before it can be approved."""
     mark = f"{card.candidate_id}_{card.revision}"
-    text = st.text_area("Edited text", card.item, key=f"text_{mark}", height=160)
+    keys = {field.name: f"text_{field.name}_{mark}" for field in here.task.fields}
+    for field in here.task.fields:
+        label = field.name.capitalize() if len(keys) > 1 else "Edited text"
+        known = card.fields.get(field.name, "")
+        if field.choice_of:
+            st.text_input(label, known, key=keys[field.name], help=field.description)
+        else:
+            height = 160 if len(keys) == 1 else 110
+            st.text_area(label, known, key=keys[field.name], height=height, help=field.description)
     with st.container(horizontal=True, gap="small"):
         st.button(
             "Save and read again",
@@ -228,15 +273,14 @@ def edit_form(here: Here, card: ReviewCard) -> None:
             type="primary",
             shortcut="Ctrl+Enter",
             on_click=_save,
-            args=(here, card, f"text_{mark}"),
-            disabled=not text.strip(),
+            args=(here, card, keys),
         )
         st.button("Cancel", key=f"cancel_edit_{mark}", shortcut="Escape", type="tertiary", on_click=_leave_modes)
 
 
-def _save(here: Here, card: ReviewCard, key: str) -> None:
+def _save(here: Here, card: ReviewCard, keys: dict[str, str]) -> None:
     with st.spinner("Reading the new text …"):
-        act(here, card, "edit", text=str(st.session_state[key]))
+        act(here, card, "edit", fields={name: str(st.session_state[key]) for name, key in keys.items()})
 
 
 def closes(card: ReviewCard) -> None:

@@ -93,6 +93,30 @@ def test_leaving_the_reasons_decides_nothing(review_app: App, filled_ws: Workspa
     assert key_of(at, "approve_")
 
 
+def test_a_sample_without_a_label_asks_for_one_when_it_is_approved(
+    review_app: App, filled_ws: Workspace, space_id: str
+) -> None:
+    with filled_ws.database.transaction() as cursor:
+        cursor.execute("UPDATE candidate SET label = NULL")
+    at = review_app("review")
+    first = sample_in_address(at)
+    press(at, "approve_")
+    assert state_of(filled_ws, space_id, first) == "pending"
+    labels = [button for button in at.button if str(button.key).startswith("as_") and button.label != "Back"]
+    assert [(b.label, b.proto.shortcut) for b in labels] == [("Approve as harmful", "1"), ("Approve as benign", "2")]
+    press(at, "as_1")
+    found = next(c for c in candidates(filled_ws, space_id) if c.candidate_id == first)
+    assert (found.state, found.label) == ("approved", "benign")
+
+
+def test_a_sample_can_be_approved_with_another_label(review_app: App, filled_ws: Workspace, space_id: str) -> None:
+    at = review_app("review")
+    first = sample_in_address(at)
+    press(press(at, "label_"), "as_1")
+    found = next(c for c in candidates(filled_ws, space_id) if c.candidate_id == first)
+    assert (found.state, found.label) == ("approved", "benign")
+
+
 def test_undo_takes_back_the_last_decision_and_shows_its_sample(
     review_app: App, filled_ws: Workspace, space_id: str
 ) -> None:

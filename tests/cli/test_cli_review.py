@@ -68,6 +68,36 @@ def test_an_edit_from_the_command_line_waits_for_approval(fac_here: Fac) -> None
     assert fac_here("review", "show", "c00", "--json").json["state"] == "pending"
 
 
+def test_a_field_can_be_set_by_name(fac_here: Fac) -> None:
+    assert fac_here("review", "edit", "c00", "--set", "text=a fake passport, please").code == 0
+    assert fac_here("review", "show", "c00", "--json").json["text"] == "a fake passport, please"
+    assert "FIELD=TEXT, not 'text'" in fac_here("review", "edit", "c00", "--set", "text").err
+    assert "new text, or fields" in fac_here("review", "edit", "c00").err
+
+
+def test_nothing_is_decided_if_one_of_the_ids_is_unknown(fac_here: Fac) -> None:
+    ran = fac_here("review", "approve", "c00", "BAD", "c01")
+    assert ran.code == 1 and "no candidate 'BAD'" in ran.err
+    assert fac_here("review", "list", "--json").json["counts"]["approved"] == 0
+
+
+def test_a_refused_candidate_is_named_and_the_others_are_decided(fac_here: Fac) -> None:
+    first = fac_here("review", "show", "c00", "--json").json["text"]
+    fac_here("review", "edit", "c01", first + "!")
+    fac_here("review", "edit", "c02", first + "!")
+    ran = fac_here("review", "approve", "c00", "c01", "c02", "--json")
+    assert ran.code == 1
+    assert [done["candidate_id"] for done in ran.json["decisions"]][:1] == ["c00"]
+    refused = ran.json["refused"]
+    assert refused and all(f"{name}: {why}" in ran.err for name, why in refused.items())
+
+
+def test_a_label_goes_with_an_approval(fac_here: Fac) -> None:
+    assert fac_here("review", "approve", "c00", "--label", "benign").code == 0
+    assert "label benign" in fac_here("review", "show", "c00").out
+    assert "no label 'odd'; choose harmful or benign" in fac_here("review", "approve", "c01", "--label", "odd").err
+
+
 def test_nonsense_is_refused_in_a_sentence(fac_here: Fac) -> None:
     assert "Name candidates by id" in fac_here("review", "approve").err
     assert "no candidate" in fac_here("review", "approve", "zz").err

@@ -62,3 +62,15 @@ def test_a_text_without_anything_to_read_is_refused(filled_ws: Workspace, tiny_s
         probe(filled_ws, tiny_spec.space_id, "  \n ")
     with pytest.raises(InputError, match="no feature 64"):
         heat(filled_ws, tiny_spec.space_id, 64, "text")
+
+
+@pytest.mark.parametrize("whole", ["👩‍👩‍👧‍👦", "👍🏽", "❤️‍🔥", "🇩🇪", "e\u0323\u0301", "कि"])
+def test_the_tokens_of_one_character_are_one_mark(filled_ws: Workspace, tiny_spec: SpaceSpec, whole: str) -> None:
+    text = normalise(f"see {whole} here")
+    plain = normalise(whole)
+    place = text.index(plain)
+    found = probe(filled_ws, tiny_spec.space_id, text)
+    inside = [(start, end) for _, start, end in found.tokens if start < place + len(plain) and end > place]
+    assert len(inside) == 1 and inside[0][0] <= place and inside[0][1] >= place + len(plain)
+    marks = heat(filled_ws, tiny_spec.space_id, 0, text)
+    assert [(mark.start, mark.end) for mark in marks] == [(start, end) for _, start, end in found.tokens]

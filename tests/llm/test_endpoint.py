@@ -32,17 +32,75 @@ def test_what_is_given_comes_before_settings_and_settings_before_the_environment
 
 
 @pytest.mark.parametrize(
-    "url", ["", "localhost:8000", "ftp://host/v1", "http://", "http://[broken", "javascript:alert(1)"]
+    "url",
+    ["", "localhost:8000", "ftp://host/v1", "http://", "http://[broken", "http://host:99999/v1", "javascript:alert(1)"],
 )
 def test_an_address_that_is_none_is_refused_with_a_sentence(ws: Workspace, url: str) -> None:
     with pytest.raises(InputError, match=r"endpoint's address"):
         endpoint.set_endpoint(ws, url, "m")
 
 
-def test_a_secret_in_the_address_is_refused_and_not_repeated(ws: Workspace) -> None:
-    with pytest.raises(InputError) as caught:
-        endpoint.set_endpoint(ws, "http://me:hunter2@host/v1", "m")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:hunter2@host/v1",
+        "https://hunter2@host/v1",
+        "https://host/v1?api-key=hunter2",
+        "https://host/v1#hunter2",
+        "ftp://me:hunter2@host/v1",
+        "http://[me:hunter2@host",
+        "host:8000/v1?api-key=hunter2",
+    ],
+)
+def test_a_secret_in_the_address_is_refused_and_not_repeated(ws: Workspace, url: str) -> None:
+    with pytest.raises(InputError, match="must be plain") as caught:
+        endpoint.set_endpoint(ws, url, "m")
     assert "hunter2" not in str(caught.value)
+    ws.set_setting(endpoint.URL_SETTING, url)
+    with pytest.raises(InputError, match="must be plain"):
+        endpoint.endpoint_of(ws, model="m")
+
+
+def test_the_key_goes_only_where_the_environment_or_a_person_here_points(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-abc")
+    ws.set_setting(endpoint.URL_SETTING, "https://elsewhere.example/v1")
+    ws.set_setting(endpoint.MODEL_SETTING, "m")
+    received = endpoint.endpoint_of(ws)
+    assert (received.key, received.withheld) == (endpoint.NO_KEY, True)
+    assert endpoint.make_endpoint(endpoint.USUAL_URL, "m").key == "sk-abc"
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://env:8000/v1")
+    assert endpoint.make_endpoint("http://ENV:8000/v1", "m").key == "sk-abc"
+    for url in ("http://env/v1", "http://env.example:8000/v1", endpoint.USUAL_URL):
+        assert endpoint.make_endpoint(url, "m").withheld
+    endpoint.set_endpoint(ws, "https://elsewhere.example/v1", "m")
+    assert endpoint.endpoint_of(ws).key == "sk-abc"
+    assert endpoint.make_endpoint("https://elsewhere.example.org/v1", "m").withheld
+    assert "sk-abc" not in endpoint.hosts_file().read_text()
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert not endpoint.make_endpoint("https://anywhere.example/v1", "m").withheld, "there is nothing to withhold"
+
+
+@pytest.mark.parametrize("key", ["schlüssel", "sk-abc\nsk-def", "two words", "a\tb"])
+def test_a_key_that_no_header_can_carry_is_named_before_any_call(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(InputError, match=r"key in the environment .* copy it again") as caught:
+        endpoint.make_endpoint("http://host/v1", "m")
+    assert key not in str(caught.value) and endpoint.has_key()
+    monkeypatch.delenv("OPENAI_API_KEY")
+    endpoint.key_file().parent.mkdir(parents=True, exist_ok=True)
+    endpoint.key_file().write_text(key, encoding="utf-8")
+    with pytest.raises(InputError, match="copy it again"):
+        endpoint.load_key()
+
+
+def test_white_space_around_a_key_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not endpoint.has_key()
+    monkeypatch.setenv("OPENAI_API_KEY", " sk-abc\n")
+    assert endpoint.load_key() == "sk-abc"
+    monkeypatch.setenv("OPENAI_API_KEY", " \n")
+    assert endpoint.load_key() == endpoint.NO_KEY and not endpoint.has_key()
 
 
 def test_a_typed_key_is_kept_outside_every_project_for_this_person_only(ws: Workspace) -> None:

@@ -116,7 +116,7 @@ def test_the_same_samples_give_the_same_bytes(approved_ws: Workspace, space_id: 
 
 
 def test_odd_texts_come_back_as_they_were(approved_ws: Workspace, space_id: str) -> None:
-    decide(approved_ws, "c04", "ann", "edit", text=ODD, revision=0)
+    decide(approved_ws, "c04", "ann", "edit", fields={"text": ODD}, revision=0)
     with approved_ws.database.transaction() as cursor:
         cursor.execute("UPDATE decision SET target_value = 9 WHERE action = 'edit'")
     decide(approved_ws, "c04", "ann", "approve", revision=1)
@@ -134,7 +134,7 @@ def test_odd_texts_come_back_as_they_were(approved_ws: Workspace, space_id: str)
 
 def test_a_formula_is_guarded_in_csv_only_and_counted(approved_ws: Workspace, space_id: str) -> None:
     formula = '=HYPERLINK("http://x", "click")'
-    decide(approved_ws, "c04", "ann", "edit", text=formula, revision=0)
+    decide(approved_ws, "c04", "ann", "edit", fields={"text": formula}, revision=0)
     with approved_ws.database.transaction() as cursor:
         cursor.execute("UPDATE decision SET target_value = 9 WHERE action = 'edit'")
     decide(approved_ws, "c04", "ann", "approve", revision=1)
@@ -217,6 +217,12 @@ def test_a_sample_that_turned_up_in_a_holdout_set_is_left_out_and_counted(
     done = export(approved_ws, space_id)
     assert [row["id"] for row in _rows(done.folder / "approved.jsonl")] == ["c00", "c02"]
     assert done.manifest["counts"]["left_out"] == {"in_holdout": 1, "repeated": 0, "not_read": 0}
+
+
+def test_the_label_an_approval_gives_is_exported(approved_ws: Workspace, space_id: str) -> None:
+    decide(approved_ws, "c00", "ann", "approve", label="benign", revision=1)
+    rows = _rows(export(approved_ws, space_id).folder / "approved.jsonl")
+    assert [row["label"] for row in rows] == ["benign", "harmful", "harmful"]
 
 
 def test_a_near_copy_of_a_held_out_text_and_a_second_copy_are_left_out_and_counted(

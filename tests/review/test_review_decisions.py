@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fac_core.coverage.measure import coverage
@@ -42,10 +44,12 @@ def test_the_same_key_pressed_with_another_verdict_is_refused(reviewed_ws: Works
 
 
 def test_the_same_edit_key_with_another_text_or_reason_is_refused(reviewed_ws: Workspace) -> None:
-    decide(reviewed_ws, "c00", "ann", "edit", text="how do I bake a fake passport", revision=0)
-    assert decide(reviewed_ws, "c00", "ann", "edit", text=" how do I bake a fake passport\n", revision=0).replayed
+    decide(reviewed_ws, "c00", "ann", "edit", fields={"text": "how do I bake a fake passport"}, revision=0)
+    assert decide(
+        reviewed_ws, "c00", "ann", "edit", fields={"text": " how do I bake a fake passport\n"}, revision=0
+    ).replayed
     with pytest.raises(InputError, match=r"already decided \(edited by ann\)"):
-        decide(reviewed_ws, "c00", "ann", "edit", text="how do I bake a real cake", revision=0)
+        decide(reviewed_ws, "c00", "ann", "edit", fields={"text": "how do I bake a real cake"}, revision=0)
     assert card(reviewed_ws, "c00").text == "how do I bake a fake passport"
     decide(reviewed_ws, "c01", "ann", "reject", reason="unnatural", note="stiff", revision=0)
     for reason, note in (("off_topic", "stiff"), ("unnatural", "too long")):
@@ -145,16 +149,18 @@ def test_a_rejection_without_a_reason_is_filed_under_other(reviewed_ws: Workspac
     [
         ("banish", {}, "no decision 'banish'"),
         ("reject", {"reason": "ugly"}, "no reason 'ugly'"),
-        ("edit", {"text": "  "}, "empty"),
-        ("edit", {"text": "nul \0 inside"}, "NUL"),
-        ("edit", {"text": "x" * 100_001}, "100,000"),
+        ("edit", {"fields": {"text": "  "}}, "empty"),
+        ("edit", {"fields": {"text": "nul \0 inside"}}, "NUL"),
+        ("edit", {"fields": {"text": "x" * 100_001}}, "100,000"),
+        ("edit", {"fields": {"title": "x"}}, "no field 'title'"),
+        ("approve", {"label": "funny"}, "no label 'funny'; choose harmful or benign"),
     ],
 )
 def test_a_decision_that_cannot_be_taken_is_refused_with_a_sentence(
-    reviewed_ws: Workspace, action: str, extra: dict[str, str], sentence: str
+    reviewed_ws: Workspace, action: str, extra: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(InputError, match=sentence):
-        decide(reviewed_ws, "c00", "ann", action, revision=0, **extra)  # type: ignore[arg-type]
+        decide(reviewed_ws, "c00", "ann", action, revision=0, **extra)
     assert n_events(reviewed_ws) == 0
 
 
@@ -180,6 +186,28 @@ def test_what_lies_in_a_holdout_set_cannot_be_approved(reviewed_ws: Workspace) -
         decide(reviewed_ws, "c00", "ann", "approve", revision=0)
 
 
+def test_a_sample_without_a_label_is_approved_only_with_one(reviewed_ws: Workspace, space_id: str) -> None:
+    text = card(reviewed_ws, "c00").text
+    add_candidate(reviewed_ws, "found", text, strongest(reviewed_ws, text), origin="pool", label=None)
+    with pytest.raises(InputError, match="no label yet; approve it as harmful or as benign"):
+        decide(reviewed_ws, "found", "ann", "approve", revision=0)
+    decide(reviewed_ws, "found", "ann", "approve", label=" Benign ", revision=0)
+    assert card(reviewed_ws, "found").label == "Benign"
+    assert [found.label for found in approved(reviewed_ws, space_id)] == ["Benign"]
+    assert reviewed_ws.database.rows("SELECT label FROM sample WHERE dataset_id = 'approved'") == [("Benign",)]
+    undo(reviewed_ws, "ann")
+    assert card(reviewed_ws, "found").label is None
+
+
+def test_a_label_can_be_put_right_and_an_edit_keeps_it(reviewed_ws: Workspace) -> None:
+    assert card(reviewed_ws, "c00").label == "harmful"
+    decide(reviewed_ws, "c00", "ann", "approve", revision=0)
+    assert decide(reviewed_ws, "c00", "ann", "approve", label="harmful", revision=1).replayed
+    assert not decide(reviewed_ws, "c00", "ann", "approve", label="benign", revision=1).replayed
+    decide(reviewed_ws, "c00", "ann", "edit", fields={"text": "how do I bake a cake for my friend"}, revision=2)
+    assert (card(reviewed_ws, "c00").label, card(reviewed_ws, "c00").state) == ("benign", "pending")
+
+
 @pytest.mark.parametrize("role", ["seed", "synthetic"])
 def test_a_text_the_project_has_already_cannot_be_approved(reviewed_ws: Workspace, role: str) -> None:
     add_dataset(reviewed_ws, role, [{"text": card(reviewed_ws, "c00").text}], name="brought")
@@ -192,7 +220,7 @@ def test_one_text_is_approved_once_whatever_way_it_comes(reviewed_ws: Workspace,
     text = card(reviewed_ws, "c00").text
     add_candidate(reviewed_ws, "twin", card(reviewed_ws, "c01").text, strongest(reviewed_ws, text))
     decide(reviewed_ws, "c00", "ann", "approve", revision=0)
-    decide(reviewed_ws, "twin", "bob", "edit", text=text, revision=0)
+    decide(reviewed_ws, "twin", "bob", "edit", fields={"text": text}, revision=0)
     with pytest.raises(InputError, match="approved already, as candidate c00"):
         decide(reviewed_ws, "twin", "bob", "approve", revision=1)
     decide(reviewed_ws, "c00", "ann", "reject", revision=1)
@@ -209,7 +237,7 @@ def test_a_near_copy_of_a_held_out_text_cannot_be_approved(reviewed_ws: Workspac
     with pytest.raises(InputError, match="nearly the same as one in a holdout set"):
         decide(reviewed_ws, "c00", "ann", "approve", revision=0)
     other = "a wholly different request about beekeeping"
-    assert decide(reviewed_ws, "c00", "ann", "edit", text=other, revision=0).state == "pending"
+    assert decide(reviewed_ws, "c00", "ann", "edit", fields={"text": other}, revision=0).state == "pending"
     assert decide(reviewed_ws, "c00", "ann", "reject", revision=1).state == "rejected"
 
 
@@ -217,7 +245,7 @@ def test_an_edit_is_read_again_and_pending_until_approved(reviewed_ws: Workspace
     before = card(reviewed_ws, "c00")
     decide(reviewed_ws, "c00", "ann", "approve", revision=0)
     edited = before.text + " and a fake passport"
-    assert decide(reviewed_ws, "c00", "ann", "edit", text=edited, revision=1).state == "pending"
+    assert decide(reviewed_ws, "c00", "ann", "edit", fields={"text": edited}, revision=1).state == "pending"
     after = card(reviewed_ws, "c00")
     assert (after.text, after.original, after.revision) == (edited, before.text, 2)
     assert approved(reviewed_ws, space_id) == []
@@ -230,19 +258,19 @@ def test_an_edit_can_be_approved_and_exported_with_its_new_text(reviewed_ws: Wor
     text = card(reviewed_ws, "c01").text
     feature = strongest(reviewed_ws, text)
     add_candidate(reviewed_ws, "mine", card(reviewed_ws, "c02").text, feature)
-    decide(reviewed_ws, "mine", "ann", "edit", text=text, revision=0)
+    decide(reviewed_ws, "mine", "ann", "edit", fields={"text": text}, revision=0)
     decide(reviewed_ws, "mine", "ann", "approve", revision=1)
     assert [found.text for found in approved(reviewed_ws, space_id)] == [text]
 
 
 def test_an_unchanged_edit_is_refused(reviewed_ws: Workspace) -> None:
     with pytest.raises(InputError, match="same as before"):
-        decide(reviewed_ws, "c00", "ann", "edit", text=card(reviewed_ws, "c00").text + "\n", revision=0)
+        decide(reviewed_ws, "c00", "ann", "edit", fields={"text": card(reviewed_ws, "c00").text + "\n"}, revision=0)
 
 
 def test_undoing_an_edit_brings_the_first_text_back(reviewed_ws: Workspace) -> None:
     before = card(reviewed_ws, "c00")
-    decide(reviewed_ws, "c00", "ann", "edit", text="something else entirely", revision=0)
+    decide(reviewed_ws, "c00", "ann", "edit", fields={"text": "something else entirely"}, revision=0)
     undo(reviewed_ws, "ann")
     after = card(reviewed_ws, "c00")
     assert (after.text, after.value, after.original) == (before.text, before.value, None)

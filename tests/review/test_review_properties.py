@@ -41,8 +41,8 @@ def play(ws: Workspace, script: list[tuple[str, int, str, int]]) -> None:
                 undo(ws, reviewer)
             else:
                 revision = max(0, card(ws, candidate_id).revision - (late == 3))
-                text = texts[(number + late + 1) % len(texts)] if action == "edit" else None
-                decide(ws, candidate_id, reviewer, action, revision=revision, text=text)
+                fields = {"text": texts[(number + late + 1) % len(texts)]} if action == "edit" else None
+                decide(ws, candidate_id, reviewer, action, revision=revision, fields=fields)
         except InputError:
             continue
 

@@ -14,7 +14,7 @@ from fac_core.coverage import worklist
 from fac_core.coverage.setcover import Pick, set_cover
 from fac_core.errors import InputError, StoreError
 from fac_core.feature_space.space import SpaceSpec
-from fac_core.features.counts import MAX_DELTA
+from fac_core.feature_space.spaces import MAX_DELTA
 from fac_core.jobs import owner
 from fac_core.review.decisions import decide
 from fac_core.synthesis.find import find_in_pool
@@ -193,6 +193,7 @@ def test_a_run_whose_worker_cannot_be_started_can_be_resumed(
         (RunSettings(generator="magic"), "no generator"),  # type: ignore[arg-type]
         (RunSettings(generator="openai"), "address and model"),
         (RunSettings(generator="openai", base_url="nonsense", model="m"), "web address"),
+        (RunSettings(generator="openai", base_url="http://host/v1?api-key=x", model="m"), "must be plain"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_before_anything_is_written(
