@@ -1,4 +1,4 @@
-"""What a person writes about features is kept as it reads: one line without characters that cannot be seen or kept."""
+"""A name that a person gives is kept as it reads: one line without characters that cannot be seen or kept."""
 
 from __future__ import annotations
 
