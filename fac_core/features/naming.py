@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fac_core.errors import InputError
-from fac_core.human import one_line
 from fac_core.features.relevance import check_feature
+from fac_core.human import one_line
 from fac_core.store import features as store
 from fac_core.store.features import NameEvent
 from fac_core.workspace import now

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import space
-from fac_core.human import one_line
 from fac_core.features.judgement import choose_mode, chosen_mode
+from fac_core.human import one_line
 from fac_core.store import features as store
 from fac_core.store.activations import carry_profiles
 from fac_core.store.features import OverruleEvent
