@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fac_core.errors import InputError, StoreError
+from fac_core.human import one_line
 from fac_core.store.database import Database, data_version, get_meta, set_meta
 
 PROJECT_FILE = "project.json"
@@ -89,13 +90,13 @@ def create(name: str, task: str, *, demo: str | None = None, root: Path | None =
     """Make a new project in `root` (default: `home()`).
 
     Raises:
-        InputError: empty name, unknown task, or there is a project of this name.
+        InputError: empty or unreadable name, unknown task, or there is a project of this name.
         StoreError: the folder cannot be written.
     """
     from fac_core.tasks import load_task
 
     load_task(task)
-    name, root = name.strip(), root or home()
+    name, root = one_line(name, "The project's name"), root or home()
     if not name:
         raise InputError("A project needs a name.")
     for info in list_projects(root):

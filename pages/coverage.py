@@ -6,7 +6,7 @@ import streamlit as st
 
 from fac_core.coverage import worklist
 from fac_core.coverage.gaps import Gap, gaps
-from fac_core.coverage.measure import Coverage, coverage
+from fac_core.coverage.measure import Coverage
 from fac_core.coverage.states import STATES
 from fac_core.coverage.sweep import SweepPoint, sweep
 from fac_core.features import description
@@ -161,7 +161,7 @@ def show(here: Here) -> None:
     with left:
         project, here = here, threshold.slider(here, points)
         show_description(project, here.delta)
-        cov = services.cached(coverage, here, space_id, here.delta)
+        cov = services.coverage_now(here)
         one, two = st.columns(2, gap="medium")
         with one:
             show_fac(here, cov)

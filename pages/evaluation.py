@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fac_core.coverage.measure import coverage
 from fac_core.coverage.sweep import sweep
 from fac_core.evaluation.change import Change, change, closed_by_row, sweep_after
 from fac_core.evaluation.diversity import DiversityChange
@@ -38,7 +37,7 @@ def sentence(found: Change) -> str:
 
 def show_change(here: Here, found: Change) -> None:
     """FAC before and after, the rise, and missing_hit_rate."""
-    cov = services.cached(coverage, here, here.space_id, here.delta)
+    cov = services.coverage_now(here)
     left, one, two = st.columns([3, 1, 1], gap="large")
     with left:
         before, after = ((part.share, part.low, part.high) for part in (found.before, found.after))

@@ -9,7 +9,7 @@ import streamlit as st
 from fac_core.coverage.gaps import Gap, gaps
 from fac_core.coverage.grouping import DATASET, LABEL
 from fac_core.coverage.heatmap import group_columns, heatmap
-from fac_core.coverage.measure import Coverage, coverage
+from fac_core.coverage.measure import Coverage
 from fac_core.coverage.worklist import worklist
 from fac_core.feature_space.extraction import n_unread
 from fac_core.jobs import owner
@@ -220,7 +220,7 @@ def show(here: Here) -> None:
         if chrome.page_head("Home", "Coverage compares a seed set with an anchor."):
             st.switch_page(step.page, query_params={})
         chrome.need_data(here, "seed", "anchor")
-    cov = services.cached(coverage, here, here.space_id, here.delta)
+    cov = services.coverage_now(here)
     if not cov.n_anchor:
         unmeasured(here, now)
         return

@@ -166,6 +166,7 @@ def space_card(here: Here) -> None:
     facts = {
         "Name": space.name,
         "Id": space.space_id,
+        "Model": f"{spec.backbone} at {spec.revision}" if spec.revision else spec.backbone,
         "Reads": spec.hook_in_words(),
         "SAE": provenance.sae_in_words(spec),
         "Pooling": f"{spec.pooling} over {spec.mask}",

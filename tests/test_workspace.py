@@ -31,6 +31,13 @@ def test_names_that_make_the_same_folder_name_get_folders_of_their_own(tmp_path:
     assert [workspace.open_project(folder).name for folder in folders] == names
 
 
+@pytest.mark.parametrize("name", ["bad \udcff", "bell \x07", "null \0", "turned \u202e", "escape \x1b[31m"])
+def test_a_name_that_cannot_be_read_is_refused(tmp_path: Path, name: str):
+    with pytest.raises(InputError, match=r"The project's name holds U\+[0-9A-F]{4}, which cannot be read"):
+        make(name, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("name", "again"), [("Data", " Data "), ("Data", "data"), ("السلامة", "السلامة"), ("café", "cafe\u0301")]
 )

@@ -1,4 +1,4 @@
-"""`fac train-sae`: repeat a recipe. Stopped anywhere, the same command goes on where it was."""
+"""`fac train-sae`: repeat a recipe. Stopped anywhere, the same command goes on where it was; a changed one does not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def train_sae(
     out: Annotated[Path, typer.Option("--out", help="Folder for the SAE and its card.")],
     smoke: Annotated[int | None, typer.Option("--smoke", min=1, help="Stop after this many steps.")] = None,
     work: Annotated[
-        Path | None, typer.Option("--work", help="Folder for activations and checkpoints (default: OUT.work); kept.")
+        Path | None,
+        typer.Option(
+            "--work", help="Folder for activations and checkpoints (default: OUT.work); kept, for this run alone."
+        ),
     ] = None,
     job_of: Annotated[
         str | None, typer.Option("--project", "-p", help="Run it as a job of this project instead of in this terminal.")
@@ -48,7 +51,6 @@ def _here(recipe: Path, data: Path, out: Path, smoke: int | None, work: Path | N
     from fac_core.feature_space.training.job import train_sae as train
 
     folder = (work or out.with_name(f"{out.name}.work")).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
     said = 0.0
 
     def progress(done: float, total: float, message: str) -> None:

@@ -7,7 +7,7 @@ interval resamples families, since near-copies of a feature are covered or misse
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -121,6 +121,14 @@ def coverage(ws: Workspace, space_id: str, delta: float) -> Coverage:
         saturated=saturated,
         low_power=not saturated and n_powered < FEW_POWERED and 2 * n_powered < n_open,
     )
+
+
+def aims(ws: Workspace, space_id: str) -> tuple[Any, ...]:
+    """What `coverage` depends on beside the data version: the work list, the runs and their hits.
+
+    Aiming changes no data, so it leaves alone what was counted from them; a cache of `coverage` keys on this as well.
+    """
+    return store.aim_state(ws.database, space_id)
 
 
 def interval(covered: Mask, family: Array) -> tuple[float, float]:

@@ -54,7 +54,8 @@ class Difference(NamedTuple):
             if self.n_changed
             else ("the same features fire in all of them")
         )
-        return f"{texts}: {changed}, and no value differs by more than {self.largest:.2g}."
+        by = f" by more than {self.largest:.2g}" if self.largest else ""
+        return f"{texts}: {changed}, and no value differs{by}."
 
 
 def start_rereading(ws: Workspace, space_id: str, shard_size: int = SHARD_SIZE) -> str | None:

@@ -2,8 +2,7 @@
 and what a joiner ties to it, a flag.
 
 Tokens and the places of peaks are cut by a tokenizer that knows bytes only, so whoever draws them widens them here.
-The rules are those of Unicode's extended grapheme clusters (UAX 29) as far as they can be told from one character and
-the next.
+The rules are those of Unicode's extended grapheme clusters (UAX 29), prepended signs and Indic conjuncts aside.
 """
 
 from __future__ import annotations

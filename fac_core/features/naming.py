@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fac_core.errors import InputError
 from fac_core.features.relevance import check_feature
+from fac_core.human import one_line
 from fac_core.store import features as store
 from fac_core.store.features import NameEvent
 from fac_core.workspace import now
@@ -22,10 +23,11 @@ def rename(ws: Workspace, space_id: str, feature_id: int, text: str, author: str
     """Give a feature a name; an empty one brings the keywords back.
 
     Raises:
-        InputError: unknown space or feature, or the name is longer than 200 characters.
+        InputError: unknown space or feature, the name is longer than 200 characters, or it or the author's holds
+            characters that cannot be read.
     """
     check_feature(ws, space_id, feature_id)
-    name = " ".join(text.split())
+    name, author = one_line(text, "The feature's name"), one_line(author, "Your own name")
     if len(name) > MAX_CHARS:
         raise InputError(f"A feature's name has at most {MAX_CHARS} characters, and this one has {len(name)}.")
     with ws.database.transaction() as cursor:

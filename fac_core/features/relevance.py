@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import space
 from fac_core.features.judgement import choose_mode, chosen_mode
+from fac_core.human import one_line
 from fac_core.store import features as store
 from fac_core.store.activations import carry_profiles
 from fac_core.store.features import OverruleEvent
@@ -22,9 +23,10 @@ def overrule(ws: Workspace, space_id: str, feature_id: int, relevant: bool | Non
     """Say that a feature belongs to the task or does not; None gives the question back to the tests.
 
     Raises:
-        InputError: unknown space, or no such feature in it.
+        InputError: unknown space, no such feature in it, or the author's name cannot be read.
     """
     check_feature(ws, space_id, feature_id)
+    author = one_line(author, "Your own name")
     with ws.database.transaction() as cursor:
         store.add_overrule(cursor, space_id, feature_id, relevant, author, now())
         carry_profiles(cursor)

@@ -18,7 +18,7 @@ from fac_core.errors import FacError, StoreError
 from fac_core.jobs import process
 from fac_core.jobs.folder import JobFolder, ending_in, shards_in
 from fac_core.jobs.journal import Event
-from fac_core.jobs.kinds import kind_module
+from fac_core.jobs.kinds import kind_module, stopped
 from fac_core.jobs.worker import defect, disk_full
 from fac_core.store import jobs as store
 from fac_core.workspace import Workspace, now
@@ -52,6 +52,7 @@ def refresh(ws: Workspace, row: store.JobRow) -> None:
             return
         elif ending is None:
             asked = (folder.root / "cancel").exists()
+            stopped(row.kind, ws, row.job_id, row.spec)
             end(ws, folder, "cancelled" if asked else "interrupted", row.message if asked else LOST)
         elif ending["event"] == "completed":
             kind_module(row.kind).finalise(ws, row.job_id, row.spec, ending["result"])
@@ -59,6 +60,7 @@ def refresh(ws: Workspace, row: store.JobRow) -> None:
             for part in ("input", "shards"):
                 shutil.rmtree(folder.root / part, ignore_errors=True)
         else:
+            stopped(row.kind, ws, row.job_id, row.spec)
             end(ws, folder, ending["event"], ending.get("message", row.message))
     except FacError as error:
         _give_up(ws, row, folder, str(error))

@@ -61,6 +61,12 @@ def kind_module(kind: str) -> Kind:
     return cast(Kind, importlib.import_module(KINDS[kind]))
 
 
+def stopped(kind: str, ws: Workspace, job_id: str, spec: dict[str, Any]) -> None:
+    """Let a kind with a function of this name make what it can of the shards of a job that did not complete."""
+    if (settle := getattr(kind_module(kind), "stopped", None)) is not None:
+        settle(ws, job_id, spec)
+
+
 def follow_up(kind: str, ws: Workspace, subject: str) -> None:
     """Let the room above go on after a job, if one wants to; `subject` is what the job was about."""
     if kind in FOLLOW_UPS:

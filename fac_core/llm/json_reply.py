@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
 
 _THOUGHTS = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _STRING_OR_COMMA = re.compile(r'"(?:\\.|[^"\\])*"|,(?=\s*[}\]])', re.DOTALL)
 _OPENING = re.compile(r"[\[{]")
+MEND_CHARS = 20_000
+"""A value with trailing commas is mended within so many characters from where it opens."""
 MAX_CHARS = 200_000
 """A longer reply is nonsense and is cut, so that it costs no time."""
+_DECODER = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
 MAX_BROKEN = 300
 """Broken values entered before the rest of a reply is given up."""
 MAX_DEPTH = 8
@@ -26,23 +30,54 @@ def objects_in(reply: str, key: str, *, bare: bool = False) -> list[dict[str, An
 
     With `bare`, strings in a list, and objects there with one string under another name, count as that key's value.
     """
-    text = _THOUGHTS.sub("", reply[:MAX_CHARS])
-    text = _STRING_OR_COMMA.sub(lambda match: "" if match[0] == "," else match[0], text)
+    text = _without_thoughts(reply[:MAX_CHARS])
     return [found for value in _values(text) for found in _with_key(value, key, bare)]
+
+
+def _without_thoughts(text: str) -> str:
+    """A reply from the end of the thoughts before its first value; a later one may be part of a sample."""
+    at = 0
+    while (thought := _THOUGHTS.search(text, at)) is not None:
+        opening = _OPENING.search(text, at)
+        if opening is not None and opening.start() < thought.start():
+            break
+        at = thought.end()
+    return text[at:]
 
 
 def _values(text: str) -> Iterator[Any]:
     """JSON values in a text, outermost first; a broken one is entered, so that its whole parts are found."""
-    decoder = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
     at = broken = 0
     while broken < MAX_BROKEN and (found := _OPENING.search(text, at)) is not None:
-        try:
-            value, at = decoder.raw_decode(text, found.start())
-        except (json.JSONDecodeError, RecursionError):
-            at = found.start() + 1
+        value, at = _value_at(text, found.start())
+        if value is None:
             broken += 1
         else:
             yield value
+
+
+def _value_at(text: str, start: int) -> tuple[Any, int]:
+    """The value that opens at a place and where it ends; None and the next place if it is broken."""
+    try:
+        return _DECODER.raw_decode(text, start)
+    except (json.JSONDecodeError, RecursionError):
+        pass
+    # strings are told apart from the opening on: quotes before it say nothing about it
+    cut: list[int] = []
+    mended, last = "", start
+    for match in _STRING_OR_COMMA.finditer(text, start, start + MEND_CHARS):
+        if match[0] == ",":
+            mended += text[last : match.start()]
+            cut.append(len(mended))
+            last = match.end()
+    if cut:
+        try:
+            value, end = _DECODER.raw_decode(mended + text[last : start + MEND_CHARS])
+        except (json.JSONDecodeError, RecursionError):
+            pass
+        else:
+            return value, start + end + bisect_left(cut, end)
+    return None, start + 1
 
 
 def _with_key(value: Any, key: str, bare: bool, depth: int = 0) -> Iterator[dict[str, Any]]:

@@ -55,7 +55,7 @@ def export(
         guard: of CSV, whether texts that a spreadsheet would run as a formula get an apostrophe in front.
 
     Raises:
-        InputError: unknown format, nothing approved, or `folder` holds something.
+        InputError: unknown format, nothing approved, or `folder` holds something or is no UTF-8 name.
         StoreError: the folder cannot be written.
     """
     if format not in FORMATS:
@@ -68,6 +68,8 @@ def export(
     target = ws.exports / export_id if folder is None else folder.expanduser().absolute()
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise InputError(f"{target} exists and is not empty; name a new folder.")
+    if not _is_utf8(str(target)):
+        raise InputError(f"The folder {str(target)!r} has a name that cannot be kept; choose another.")
     data = f"approved.{format}"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +127,14 @@ def n_unexported(ws: Workspace, space_id: str) -> int:
 def _kept(ws: Workspace, folder: Path) -> str:
     """A folder as it is remembered: one in the project by its place there, so that a project can be moved."""
     return str(folder.relative_to(ws.root) if folder.is_relative_to(ws.root) else folder)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _file(path: Path, n_rows: int | None) -> dict[str, Any]:

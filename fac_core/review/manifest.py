@@ -47,7 +47,7 @@ def manifest_of(ws: Workspace, space_id: str, rows: Rows, export_id: str, at: da
         "manifest_version": VERSION,
         "export_id": export_id,
         "created_at": at.isoformat(timespec="seconds") + "Z",
-        "project": ws.name,
+        "project": ws.name.encode("utf-8", "backslashreplace").decode(),  # older names can hold half a surrogate pair
         "task": ws.task,
         "space": {key: value for key, value in asdict(chosen.spec).items() if key not in _PLACES}
         | {"space_id": space_id},

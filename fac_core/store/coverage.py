@@ -134,6 +134,16 @@ def targeted_features(database: Database, space_id: str) -> list[int]:
     return [int(row[0]) for row in found]
 
 
+def aim_state(database: Database, space_id: str) -> tuple[Any, ...]:
+    """What decides which features are targeted and which candidates hit them; equal states have equal answers."""
+    hits = database.one(
+        "SELECT count(*), bit_xor(hash(c.candidate_id, c.content_id)) FROM candidate c JOIN synthesis_run r "
+        "USING (run_id) WHERE r.space_id = ? AND c.outcome = 'hit'",
+        [space_id],
+    )
+    return tuple(targeted_features(database, space_id)), hits
+
+
 def worklist_rows(database: Database, space_id: str) -> list[WorklistRow]:
     """The work list, oldest first."""
     found = database.rows(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -123,6 +122,11 @@ def ingest(
 
 def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
     """Owner side, after the last shard: let candidates serve targets that are still open."""
+    stopped(ws, job_id, spec)
+
+
+def stopped(ws: Workspace, job_id: str, spec: dict[str, Any]) -> None:
+    """Owner side, when the run goes no further, for now or for good: the same with the candidates there are."""
     with ws.database.transaction() as cursor:
         _place(cursor, spec["run_id"], None)
 
@@ -178,21 +182,16 @@ def _shown(target: Target) -> str:
 
 
 def _counts(tables: Tables) -> dict[str, Any]:
-    """What a shard adds to the run's sums."""
-    rows = tables["candidate"].select(["outcome", "generation"]).to_pylist()
-    usage = [json.loads(row["generation"]) for row in rows]
+    """What a shard adds to the run's sums; outcomes are none of them, since placing turns misses into hits later."""
+    usage = [json.loads(generation) for generation in tables["candidate"]["generation"].to_pylist()]
     sums = {
         name: sum(int(one.get(name, 0)) / max(1, int(one["n_items"])) for one in usage)
         for name in ("calls", "tokens_in", "tokens_out")
     }
-    return {"n": len(rows), "outcomes": Counter(row["outcome"] for row in rows), **sums}
+    return {"n": len(usage), **sums}
 
 
 def _sums(job: JobFolder) -> dict[str, Any]:
     """Sums over all shards of the run."""
     extras = [shard["extra"] for shard in job.shards().values()]
-    outcomes: Counter[str] = Counter()
-    for extra in extras:
-        outcomes.update(extra["outcomes"])
-    sums = {name: round(sum(extra[name] for extra in extras)) for name in ("n", "calls", "tokens_in", "tokens_out")}
-    return {**sums, "outcomes": dict(outcomes)}
+    return {name: round(sum(extra[name] for extra in extras)) for name in ("n", "calls", "tokens_in", "tokens_out")}

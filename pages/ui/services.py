@@ -18,6 +18,7 @@ from typing import Any, ParamSpec, TypeVar
 import streamlit as st
 
 from fac_core import workspace
+from fac_core.coverage.measure import Coverage, aims, coverage
 from fac_core.errors import FacError, InputError
 from fac_core.feature_space import spaces
 from fac_core.feature_space.spaces import Space
@@ -235,13 +236,21 @@ def _cached(name: str, root: str, version: int, args: tuple[Any, ...], _call: Ca
     return _call()
 
 
-def cached(function: Callable[..., R], at: Here, *args: Any, **kwargs: Any) -> R:
-    """`function(ws, *args, **kwargs)`, computed once per project, data version and arguments (hashable, small)."""
-    settings = (at.ws.setting("relevance_mode"),)
+def cached(function: Callable[..., R], at: Here, *args: Any, beside: tuple[Any, ...] = (), **kwargs: Any) -> R:
+    """`function(ws, *args, **kwargs)`, computed once per project, data version and arguments (hashable, small).
+
+    `beside` is what the answer depends on that is neither data nor an argument.
+    """
+    settings = (at.ws.setting("relevance_mode"), beside)
     key = (*args, *sorted(kwargs.items()), *settings)
     name = f"{function.__module__}.{function.__qualname__}"
     result: R = _cached(name, str(at.ws.root), at.version, key, lambda: function(at.ws, *args, **kwargs))
     return result
+
+
+def coverage_now(at: Here) -> Coverage:
+    """Coverage in the session's space at its δ."""
+    return cached(coverage, at, at.space_id, at.delta, beside=aims(at.ws, at.space_id))
 
 
 @st.cache_resource(show_spinner=False)

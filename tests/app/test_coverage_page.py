@@ -32,6 +32,9 @@ def test_fac_and_missing_hit_rate_are_two_numbers(app: App, filled_ws: Workspace
     assert figures["missing_hit_rate"] == f"{cov.missing_hit_rate:.3f}"
     assert f"{cov.low:.3f}–{cov.high:.3f}" in said(at)
     assert "0 of 2 features aimed at" in said(at)
+    version = filled_ws.data_version
+    worklist.add(filled_ws, space_id, [3], "test")
+    assert "0 of 3 features aimed at" in said(at.run()) and filled_ws.data_version == version
 
 
 def test_moving_the_slider_moves_the_numbers_and_the_whole_project(

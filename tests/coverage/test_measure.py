@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fac_core.coverage.gaps import gaps
-from fac_core.coverage.measure import coverage, interval
+from fac_core.coverage.measure import aims, coverage, interval
 from fac_core.coverage.sweep import sweep
 from fac_core.coverage.worklist import add, remove, worklist
 from fac_core.errors import InputError
@@ -265,7 +265,9 @@ def test_the_hit_rate_of_the_targets_is_not_the_coverage_of_the_anchor(ws: Works
 def test_any_hit_candidate_counts_for_the_candidates_rate_and_approved_ones_alone_for_the_other(ws: Workspace) -> None:
     samples = [*_samples(anchor=[{1: 2.0, 2: 2.0}], seed=[{}]), Planted("pool", "candidate", {1: 2.0})]
     space = plant(ws, samples)
+    aimed = [aims(ws, space)]
     add(ws, space, [1, 2], "gaps")
+    aimed.append(aims(ws, space))
     with ws.database.transaction() as cursor:
         cursor.execute("INSERT INTO synthesis_run VALUES ('r', ?, 1, 'local', '{}', [1], now()::TIMESTAMP)", [space])
         cursor.execute(
@@ -274,6 +276,8 @@ def test_any_hit_candidate_counts_for_the_candidates_rate_and_approved_ones_alon
         )
     measured = coverage(ws, space, 1.0)
     assert (measured.n_targets, measured.candidate_hit_rate, measured.missing_hit_rate) == (2, 0.5, 0.0)
+    aimed.append(aims(ws, space))
+    assert len(set(aimed)) == 3 and aims(ws, space) == aimed[-1], "what a cache of these numbers keys on has moved"
 
 
 def test_the_interval_is_repeatable_and_wider_when_features_come_in_families() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from fac_core.coverage.measure import coverage
+from fac_core.errors import InputError
 from fac_core.features import describe_job
 from fac_core.features.detail import feature_detail
 from fac_core.features.facts import load_facts
@@ -16,6 +17,7 @@ from fac_core.features.judgement import judge
 from fac_core.features.keywords import UNCLEAR
 from fac_core.features.naming import history, rename
 from fac_core.features.refresh import refresh
+from fac_core.features.relevance import judgements, overrule
 from fac_core.jobs import owner
 from fac_core.jobs.folder import JobFolder
 from fac_core.store.features import names_of
@@ -219,3 +221,21 @@ def test_a_job_that_was_stopped_goes_on_after_its_last_shard(
 
 def test_nothing_read_is_nothing_to_describe(ws: Workspace) -> None:
     assert refresh(ws, plant(ws, []), wait=True) is None
+
+
+@pytest.mark.parametrize("hidden", ["\udcff", "\0", "\x1b", "\u202e", "\u2066"])
+def test_what_cannot_be_read_is_no_part_of_what_people_write_about_features(ws: Workspace, hidden: str) -> None:
+    space = plant(ws, [])
+    with pytest.raises(InputError, match=f"The feature's name holds U.{ord(hidden):04X}"):
+        rename(ws, space, 0, f"bad {hidden} name", "ana")
+    for act in (lambda: rename(ws, space, 0, "fine", f"an{hidden}a"), lambda: overrule(ws, space, 0, True, hidden)):
+        with pytest.raises(InputError, match="Your own name holds"):
+            act()
+    assert history(ws, space, 0) == [] and judgements(ws, space, 0) == []
+
+
+def test_names_in_any_script_and_with_emoji_are_kept_as_written(ws: Workspace) -> None:
+    space = plant(ws, [])
+    for name in ("باب\u200cها", "नमस्ते", "👩‍👩‍👧 family", "שלום\u200f (a)", "cafe\u0301"):
+        rename(ws, space, 0, name, "ana")
+        assert names_of(ws.database, space, [0]) == {0: name}

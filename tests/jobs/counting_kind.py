@@ -53,6 +53,10 @@ def finalise(ws: Any, job_id: str, spec: dict[str, Any], result: dict[str, Any])
     ws.set_setting(f"finalised.{job_id}", str(result["sum"]))
 
 
+def stopped(ws: Any, job_id: str, spec: dict[str, Any]) -> None:
+    ws.set_setting(f"stopped.{job_id}", str(int(ws.setting(f"stopped.{job_id}", "0")) + 1))
+
+
 def _fail(how: str) -> None:
     if how == "person":
         raise InputError("The file is empty; choose another.")

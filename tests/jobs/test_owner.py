@@ -75,6 +75,7 @@ class TestEndings:
         job_id = owner.start(ws, "count", "Count", _spec(fail="person", fail_at=2))
         job = owner.wait(ws, job_id, timeout=200)
         assert (job.state, job.message) == ("failed", "The file is empty; choose another.")
+        assert ws.setting(f"stopped.{job_id}") == "1", "what there is of a job that stopped is made use of"
         assert _numbers(ws) == [0, 1, 2, 3]
         (ws.jobs / job_id / "work" / "mended").touch()
         owner.resume(ws, job_id)
@@ -183,7 +184,7 @@ def test_cancel_stops_between_shards_and_resume_goes_on(ws: Workspace) -> None:
     owner.cancel(ws, job_id)
     assert owner.get(ws, job_id).state == "cancelling"
     assert owner.wait(ws, job_id, timeout=200).state == "cancelled"
-    assert _numbers(ws) == list(range(6))
+    assert _numbers(ws) == list(range(6)) and ws.setting(f"stopped.{job_id}") == "1"
     (ws.jobs / job_id / "work" / "mended").touch()
     owner.resume(ws, job_id)
     assert owner.wait(ws, job_id, timeout=200).state == "completed"
@@ -286,6 +287,7 @@ def test_a_job_whose_process_id_was_given_to_another_program_is_lost(
     note.write_text(json.dumps({"pid": os.getpid(), "create_time": 12345.0}))
     job = owner.wait(ws, job_id, timeout=200)
     assert (job.state, job.message) == ("interrupted", follow.LOST)
+    assert ws.setting(f"stopped.{job_id}") == "1"
     owner.cancel(ws, job_id)
     assert owner.get(ws, job_id).state == "cancelled"
 

@@ -62,3 +62,28 @@ def test_no_text_inside_a_sample_can_break_out_of_it(texts: list[str], around: s
 @pytest.mark.timeout(60)  # a parser that backtracks would take hours
 def test_nonsense_of_any_size_holds_nothing_and_hangs_nothing(nonsense: str) -> None:
     assert objects_in(nonsense, "text") == []
+
+
+def found(reply: str) -> list[str]:
+    """Texts of a reply."""
+    return [one["text"] for one in objects_in(reply, "text")]
+
+
+def test_what_looks_like_a_thought_inside_a_sample_is_part_of_it() -> None:
+    reply = 'Sure. {"samples": [{"text": "what does <think> do in html"}, {"text": "b </think> c"}]}'
+    assert found(reply) == ["what does <think> do in html", "b </think> c"]
+    assert found('<think>maybe ["x"] or {"text": "draft"}</think>' + reply) == found(reply)
+
+
+@pytest.mark.parametrize("before", ['5" of rain: ', 'He said "', '{not json} 6" '])
+def test_a_stray_quote_before_a_value_changes_no_string_in_it(before: str) -> None:
+    assert found(before + '[{"text": "a list [1,] and {2,}"}, {"text": "b",}, ]') == ["a list [1,] and {2,}", "b"]
+
+
+def test_values_after_a_mended_one_are_read_from_where_they_begin() -> None:
+    assert found('{"text": "a", } 6" {"text": "b,]"} {"text": "c", "x": [1, ], } {"text": "d"}') == [
+        "a",
+        "b,]",
+        "c",
+        "d",
+    ]

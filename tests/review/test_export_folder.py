@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
@@ -173,6 +174,16 @@ def test_the_card_has_front_matter_that_parses(approved_ws: Workspace, space_id:
     _, front, body = text.split("---\n", 2)
     assert yaml.safe_load(front)["configs"][0]["data_files"] == "approved.jsonl"
     assert "3 user queries" in body
+
+
+def test_a_project_whose_name_cannot_be_written_can_be_exported(approved_ws: Workspace, space_id: str) -> None:
+    ws = dataclasses.replace(approved_ws, name="bad \udcff")
+    done = export(ws, space_id)
+    assert verify(done.folder).ok
+    assert json.loads((done.folder / "manifest.json").read_bytes())["project"] == "bad \\udcff"
+    assert [each.export_id for each in exports(ws)] == [done.export_id]
+    with pytest.raises(InputError, match="has a name that cannot be kept"):
+        export(ws, space_id, folder=ws.root / "bad \udcff")
 
 
 def test_a_crash_while_writing_leaves_no_folder(

@@ -8,11 +8,13 @@ from collections.abc import Callable
 import pytest
 
 from fac_core.feature_space.extractor import Extractor
+from fac_core.jobs import owner
 from fac_core.jobs.folder import JobFolder
 from fac_core.store import synthesis as store
 from fac_core.synthesis import synthesis_job
-from fac_core.synthesis.plan import Plan
+from fac_core.synthesis.plan import Plan, RunSettings
 from fac_core.synthesis.results import run_summary, run_table
+from fac_core.synthesis.runs import runs, start_run
 from fac_core.workspace import Workspace
 from tests.synthesis.conftest import DELTA, RUN, Scripted
 from tests.tiny import labelled_rows
@@ -147,6 +149,30 @@ def test_a_cancelled_run_keeps_its_finished_steps(
 
     assert work(job, extractor, Scripted(FRESH, after_each=cancel)) == {}
     assert job.observed_cancel and len(job.shards()) == 1
+
+
+@pytest.mark.usefixtures("jobs_in_process")
+def test_candidates_of_a_run_that_was_cancelled_serve_the_targets_it_did_not_get_to(
+    filled_ws: Workspace, extractor: Extractor, gap_ids: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = [extractor.read_one(text.strip()) for text in FRESH]
+    fired = {int(f) for read in reads for f, v in zip(read.features, read.values, strict=True) if v > DELTA}
+    stranger = next(feature for feature in gap_ids if feature in fired)
+    own = next(feature for feature in gap_ids if feature not in fired)
+
+    def write(job: JobFolder) -> dict[str, object]:
+        return work(job, extractor, Scripted(FRESH, after_each=(job.root / "cancel").touch))
+
+    monkeypatch.setattr(synthesis_job, "run", write)
+    settings = RunSettings(n_step1=len(FRESH), n_step2=0, use_pool=False)
+    run_id = start_run(filled_ws, extractor.spec.space_id, DELTA, settings, [own, stranger])
+    job = owner.wait(filled_ws, str(runs(filled_ws)[0].job_id), timeout=200)
+    assert job.state == "cancelled"
+    assert [row.attempts for row in run_table(filled_ws, run_id)] == [len(FRESH), 0]
+    assert run_table(filled_ws, run_id)[1].closed
+    served = filled_ws.database.rows("SELECT DISTINCT assigned_feature FROM candidate WHERE outcome = 'hit'")
+    assert served == [(stranger,)]
+    assert "outcomes" not in (job.result or {})
 
 
 def test_step_2_is_conditioned_on_the_best_sample_of_step_1(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -66,25 +67,38 @@ def test_hand_written_gradients_equal_autograd(some_dead: bool) -> None:
 
 
 def test_an_interrupted_run_ends_with_the_same_dictionary(tmp_path: Path) -> None:
-    whole, _ = train(recipe(), residuals(), _folder(tmp_path, "whole"))
+    whole = train(recipe(), residuals(), _folder(tmp_path, "whole"))
     part = _folder(tmp_path, "part")
     train(recipe(), residuals(), part, max_steps=7)
-    resumed, _ = train(recipe(), residuals(), part)
-    assert resumed.step == whole.step == 20
-    torch.testing.assert_close(resumed.w_dec, whole.w_dec, atol=1e-5, rtol=1e-4)
+    resumed = train(recipe(), residuals(), part)
+    assert resumed.trainer.step == whole.trainer.step == 20
+    torch.testing.assert_close(resumed.trainer.w_dec, whole.trainer.w_dec, atol=1e-5, rtol=1e-4)
+
+
+def test_the_curve_and_the_time_of_a_resumed_run_are_of_all_its_steps(tmp_path: Path) -> None:
+    whole = train(recipe(samples=960), residuals(), _folder(tmp_path, "whole"))
+    part = _folder(tmp_path, "part")
+    first = train(recipe(samples=960), residuals(), part, max_steps=15)
+    second = train(recipe(samples=960), residuals(), part)
+    again = train(recipe(samples=960), residuals(), part)
+    assert [point.step for point in whole.curve] == [10, 20, 30]
+    assert [point.step for point in second.curve] == [10, 15, 20, 30]
+    assert again.curve == second.curve and json.loads((part / "curve.json").read_text())[0]["step"] == 10
+    assert second.seconds > first.seconds > 0
+    assert again.seconds == pytest.approx(second.seconds, abs=0.5)
 
 
 def test_training_lowers_the_unexplained_variance_and_keeps_unit_decoder_rows(tmp_path: Path) -> None:
     fvus: list[float] = []
-    trainer, _ = train(
+    trainer = train(
         recipe(samples=12_800, lr=5e-3), residuals(), tmp_path, on_step=lambda stats, _total: fvus.append(stats.fvu)
-    )
+    ).trainer
     assert np.mean(fvus[-20:]) < 0.5 * np.mean(fvus[:5])
     torch.testing.assert_close(trainer.w_dec.norm(dim=1), torch.ones(40))
 
 
 def test_the_exported_sae_reads_the_unscaled_residual_stream(tmp_path: Path) -> None:
-    trainer, scale = train(recipe(), residuals(), tmp_path)
+    trainer, scale, _, _ = train(recipe(), residuals(), tmp_path)
     export_saelens(
         tmp_path / "sae",
         w_enc=trainer.w_enc,

@@ -7,7 +7,6 @@ held-out texts. The job kind ``train_sae`` and the command line call the same fu
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,9 @@ from fac_core.feature_space import embedded
 from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.backbones import folder_of, resolve
 from fac_core.feature_space.space import EMBEDDED
+from fac_core.feature_space.training.corpus import corpus_files
 from fac_core.feature_space.training.export import export_saelens
+from fac_core.feature_space.training.identity import claim, identity
 from fac_core.feature_space.training.loop import train
 from fac_core.feature_space.training.measure import measure
 from fac_core.feature_space.training.reading import Reading, read_corpus, shards
@@ -26,14 +27,15 @@ from fac_core.feature_space.training.topk_trainer import StepStats
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from fac_core.jobs.folder import JobFolder
     from fac_core.workspace import Workspace
 
 Progress = Callable[[float, float, str], None]
 READ_SHARE = 0.5  # of the progress bar; the rest is training
-CURVE_EVERY = 10
 
 
 class Cancelled(FacError):
@@ -54,42 +56,44 @@ def train_sae(
     Args:
         recipe_path: TOML file, see `Recipe`.
         data: folder the recipe's paths are relative to.
-        work: folder for shards and checkpoints; kept, so that a second call resumes.
+        work: folder for shards and checkpoints; kept, so that a second call resumes, of this run alone.
         out: folder for the SAE.
         progress: called with (done, total, message); total is 1.
         max_steps: stop training early, for a smoke test.
         cancelled: polled between batches.
 
     Raises:
-        InputError: recipe or corpus file unusable, or too little text.
+        InputError: recipe or corpus file unusable, too little text, or `work` holds another run.
         ModelError: backbone unusable.
         Cancelled: stopped on request.
     """
     recipe = load_recipe(recipe_path)
     model = resolve(recipe.space.backbone, recipe.space.revision)
+    claim(work, identity(recipe, model.digest, data, corpus_files(recipe.corpus, data)))
     backbone = Backbone.load(folder_of(model.backbone, model.revision), recipe.space.block)
     residuals = work / "residuals"
 
     def reading(now: Reading) -> None:
         if cancelled():
             raise Cancelled("Reading was stopped; start it again to go on.")
-        read = now.tokens + now.heldout
-        progress(min(1.0, read / now.total) * READ_SHARE, 1, f"read {read:,} of at most {now.total:,} tokens")
+        n_read = now.tokens + now.heldout
+        progress(min(1.0, n_read / now.total) * READ_SHARE, 1, f"read {n_read:,} of at most {now.total:,} tokens")
 
-    used = read_corpus(recipe, backbone, data, residuals, reading)
-    started = time.monotonic()
-    curve: list[dict[str, float]] = []
+    read = read_corpus(recipe, backbone, data, residuals, reading)
 
     def on_step(stats: StepStats, total: int) -> None:
-        if stats.step % CURVE_EVERY == 0 or stats.step == total:
-            curve.append({"step": stats.step, "fvu": stats.fvu, "l0": stats.l0, "dead_share": stats.dead_share})
-            (work / "curve.json").write_text(json.dumps(curve), encoding="utf-8")
         message = f"step {stats.step} of {total}: FVU {stats.fvu:.3f}, dead {stats.dead_share:.1%}"
         progress(READ_SHARE + (1 - READ_SHARE) * stats.step / total, 1, message)
 
-    trainer, scale = train(
-        recipe, shards(residuals, "train"), work, on_step=on_step, cancelled=cancelled, max_steps=max_steps
+    done = train(
+        recipe,
+        shards(residuals, "train", read.n_blocks),
+        work,
+        on_step=on_step,
+        cancelled=cancelled,
+        max_steps=max_steps,
     )
+    trainer = done.trainer
     if cancelled():
         raise Cancelled("Training was stopped; start it again to go on from the last checkpoint.")
     export_saelens(
@@ -98,7 +102,7 @@ def train_sae(
         b_enc=trainer.b_enc,
         w_dec=trainer.w_dec,
         b_dec=trainer.b_dec,
-        scale=scale,
+        scale=done.scale,
         k=recipe.sae.k,
         metadata={
             "model_name": embedded.MODEL_ID if recipe.space.backbone == EMBEDDED else model.title,
@@ -107,8 +111,11 @@ def train_sae(
             "prepend_bos": True,
         },
     )
-    card = {**_card(recipe, backbone, used, trainer.step, scale), **_measured(out, residuals)}
-    card["training_minutes"] = round((time.monotonic() - started) / 60, 1)
+    card = {
+        **_card(recipe, backbone, read.tokens, trainer.step, done.scale),
+        **_measured(out, shards(residuals, "heldout", read.n_blocks)),
+        "training_minutes": round(done.seconds / 60, 1),
+    }
     (out / "card.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
     return card
 
@@ -129,8 +136,8 @@ def _card(recipe: Recipe, backbone: Backbone, used: dict[str, list[int]], steps:
     }
 
 
-def _measured(out: Path, residuals: Path) -> dict[str, Any]:
-    found = measure(out, shards(residuals, "heldout"))
+def _measured(out: Path, heldout: list[NDArray[np.float16]]) -> dict[str, Any]:
+    found = measure(out, heldout)
     return {
         "fvu": round(found.fvu, 4),
         "l0": round(found.l0, 3),

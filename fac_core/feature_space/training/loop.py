@@ -1,13 +1,17 @@
 """A run that was stopped anywhere continues from its last checkpoint and shows the remaining samples in the same order.
 
+Its curve and the time it took are kept in the checkpoint, so they are of all its steps, whatever session took them.
+
 Shards stay on disk; each epoch is one seeded permutation of all rows, gathered batch by batch.
 """
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +24,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHECKPOINT = "checkpoint.safetensors"
+CURVE = "curve.json"
+CURVE_EVERY = 10
+"""Steps between two points of the curve."""
+
+
+class Trained(NamedTuple):
+    """A run as far as it went."""
+
+    trainer: TopKTrainer
+    scale: float
+    """Factor on the residual stream."""
+    curve: list[StepStats]
+    seconds: float
+    """Time of its steps, over all sessions."""
 
 
 class Activations:
@@ -72,8 +90,8 @@ def train(
     on_step: Callable[[StepStats, int], None] = lambda _stats, _total: None,
     cancelled: Callable[[], bool] = lambda: False,
     max_steps: int | None = None,
-) -> tuple[TopKTrainer, float]:
-    """Train (or go on training) the recipe's SAE; returns the trainer and the input scale.
+) -> Trained:
+    """Train (or go on training) the recipe's SAE; its curve is also in `folder`, as CURVE.
 
     Raises:
         InputError: fewer activations than one batch.
@@ -95,13 +113,27 @@ def train(
 
     trainer = TopKTrainer.start(recipe.sae, training, batch(0))
     checkpoint = folder / CHECKPOINT
+    curve: list[StepStats] = []
+    before = 0.0
     if checkpoint.is_file():
-        trainer.load_state(load_file(str(checkpoint)))
+        state = load_file(str(checkpoint))
+        trainer.load_state(state)
+        curve = [StepStats(int(step), *rest) for step, *rest in state["curve"].tolist()]
+        before = float(state["seconds"])
     last = min(trainer.n_steps, max_steps or trainer.n_steps)
+    started = time.monotonic()
     while trainer.step < last and not cancelled():
-        on_step(trainer.train_step(batch(trainer.step)), last)
+        stats = trainer.train_step(batch(trainer.step))
+        if stats.step % CURVE_EVERY == 0 or stats.step == last:
+            curve.append(stats)
+        on_step(stats, last)
         if trainer.step % training.checkpoint_steps == 0 or trainer.step == last:
+            kept = {
+                "curve": torch.tensor(curve, dtype=torch.float64).reshape(-1, len(StepStats._fields)),
+                "seconds": torch.tensor(before + time.monotonic() - started, dtype=torch.float64),
+            }
             temporary = checkpoint.with_suffix(".tmp")
-            save_file(trainer.state(), str(temporary))
+            save_file(trainer.state() | kept, str(temporary))
             temporary.replace(checkpoint)
-    return trainer, scale
+            (folder / CURVE).write_text(json.dumps([point._asdict() for point in curve]), encoding="utf-8")
+    return Trained(trainer, scale, curve, before + time.monotonic() - started)

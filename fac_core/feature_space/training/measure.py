@@ -27,7 +27,7 @@ class Measured(NamedTuple):
     """Share of features that fire on more than 10 % of tokens."""
     tokens: int
     quartiles: list[float]
-    """Quartiles of the positive activations."""
+    """Quartiles of the positive activations; empty if nothing fired."""
 
 
 def measure(folder: Path, heldout: list[NDArray[np.float16]]) -> Measured:
@@ -47,12 +47,12 @@ def measure(folder: Path, heldout: list[NDArray[np.float16]]) -> Measured:
             health.add(x, sae.decode(codes, x), int(active.sum()))
             if len(sample) < 50:
                 sample.append(codes.values[active].numpy())
-    values = np.concatenate(sample)
+    values = np.concatenate(sample) if sample else np.zeros(0, np.float32)
     return Measured(
         fvu=health.fvu,
         l0=health.l0,
         alive_share=float((fired > 0).float().mean()),
         dense_share=float((fired > 0.1 * health.n_tokens).float().mean()),
         tokens=health.n_tokens,
-        quartiles=[round(float(q), 3) for q in np.quantile(values, [0.25, 0.5, 0.75])],
+        quartiles=[round(float(q), 3) for q in np.quantile(values, [0.25, 0.5, 0.75])] if len(values) else [],
     )

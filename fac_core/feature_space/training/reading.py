@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fac_core.errors import InputError
 from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.batching import length_sorted
 from fac_core.feature_space.training.corpus import CorpusText, texts
@@ -35,19 +36,29 @@ class Reading(NamedTuple):
     """Tokens the recipe asks for (an upper bound: sources may hold fewer)."""
 
 
+class Read(NamedTuple):
+    """A corpus that was read."""
+
+    tokens: dict[str, list[int]]
+    """Tokens of each source, {path: [training, held-out]}."""
+    n_blocks: int
+
+
 def read_corpus(
     recipe: Recipe, backbone: Backbone, data: Path, folder: Path, progress: Callable[[Reading], None] = lambda _: None
-) -> dict[str, list[int]]:
-    """Read the recipe's texts into `folder`; returns tokens read per source as {path: [training, held-out]}.
+) -> Read:
+    """Read the recipe's texts into `folder`.
 
     Raises:
-        InputError: a corpus file is missing.
+        InputError: a corpus file is missing or unreadable, or no text fell into the held-out part.
         ModelError: the backbone cannot be read.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    total = int(sum(source.tokens for source in recipe.corpus.source) * 1000)
+    total = max(1, int(sum(source.tokens for source in recipe.corpus.source) * 1000))
     used = [[0, 0] for _ in recipe.corpus.source]
+    n_blocks = 0
     for number, block in enumerate(_blocks(recipe, backbone, data)):
+        n_blocks = number + 1
         ledger = folder / f"block-{number:05d}.json"
         if not ledger.is_file():
             counts = _read_block(block, backbone, folder, number, len(used))
@@ -56,12 +67,18 @@ def read_corpus(
             have[0] += more[0]
             have[1] += more[1]
         progress(Reading(sum(a for a, _ in used), sum(b for _, b in used), total))
-    return {source.path: counts for source, counts in zip(recipe.corpus.source, used, strict=True)}
+    if not any(heldout for _, heldout in used):
+        raise InputError(
+            f"No text of the corpus fell into the held-out part (heldout = {recipe.corpus.heldout:g}), so nothing "
+            "could be measured; add texts or hold out more."
+        )
+    return Read({source.path: counts for source, counts in zip(recipe.corpus.source, used, strict=True)}, n_blocks)
 
 
-def shards(folder: Path, part: str) -> list[NDArray[np.float16]]:
-    """Memory-mapped residual arrays [tokens, d_model] of ``train`` or ``heldout``."""
-    return [np.load(path, mmap_mode="r") for path in sorted(folder.glob(f"{part}-*.npy"))]
+def shards(folder: Path, part: str, n_blocks: int) -> list[NDArray[np.float16]]:
+    """Memory-mapped residual arrays [tokens, d_model] of ``train`` or ``heldout`` of the blocks that were read."""
+    paths = (folder / f"{part}-{number:05d}.npy" for number in range(n_blocks))
+    return [np.load(path, mmap_mode="r") for path in paths if path.is_file()]
 
 
 class _Tokenised(NamedTuple):
