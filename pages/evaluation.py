@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from fac_core.coverage.sweep import sweep
-from fac_core.evaluation.change import Change, change, closed_by_row, sweep_after
+from fac_core.evaluation.change import Change, change, closed_by_row
 from fac_core.evaluation.diversity import DiversityChange
 from fac_core.evaluation.texts import text_diversity
 from pages.ui import chrome, curves, provenance, services, theme, threshold
@@ -78,7 +78,7 @@ def show_sweep(here: Here) -> None:
     """Before and after at every δ."""
     st.subheader("At other thresholds", anchor=False)
     before = services.cached(sweep, here, here.space_id)
-    after = services.cached(sweep_after, here, here.space_id)
+    after = services.cached(sweep, here, here.space_id, added=True)
     default = here.space.default_delta if here.space else 0.0
     top = max(threshold.top_of(before, default), here.delta)
     theme.chart(

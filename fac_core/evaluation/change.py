@@ -12,15 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fac_core.coverage.measure import interval
-from fac_core.coverage.sweep import SweepPoint, counts_at_steps
-from fac_core.feature_space.spaces import space
 from fac_core.features.facts import load_facts
-from fac_core.features.judgement import judge
 from fac_core.features.rows import load_rows
-from fac_core.features.states import DENSE_SHARE, MIN_EXPECTED
-from fac_core.store import coverage as store
-from fac_core.store.activations import BIN_WIDTH, LAST_BIN
-from fac_core.store.features import template_features
 
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
@@ -126,31 +119,3 @@ def closed_by_row(ws: Workspace, space_id: str, delta: float) -> list[Closed]:
         for row, features in members.items()
     ]
     return sorted(found, key=lambda item: (-item.n_closed, -item.n_anchor, item.row_id))
-
-
-def sweep_after(ws: Workspace, space_id: str) -> list[SweepPoint]:
-    """FAC and missing features at every δ, with everything that was added to the seed set.
-
-    Raises:
-        InputError: unknown space.
-    """
-    d_sae = space(ws, space_id).d_sae
-    table = store.bin_counts(ws.database, space_id, ["seed", "anchor", "synthetic"])
-    relevant = judge(ws, space_id, d_sae).relevant
-    template = np.zeros(d_sae, bool)
-    template[template_features(ws.database, space_id)] = True
-    seed, anchor, synthetic = (
-        counts_at_steps(table, role, d_sae)[:, relevant] for role in ("seed", "anchor", "synthetic")
-    )
-    n = store.samples_read(ws.database, space_id)
-    rate = anchor / max(1, n["anchor"])
-    in_anchor, current = anchor > 0, seed + synthetic > 0
-    powered = (rate * n["seed"] >= MIN_EXPECTED - 1e-9) & (rate <= DENSE_SHARE) & ~template[relevant]
-    n_anchor = in_anchor.sum(axis=1)
-    n_covered = (in_anchor & current).sum(axis=1)
-    n_missing = (in_anchor & ~current & powered).sum(axis=1)
-    return [
-        SweepPoint(step * BIN_WIDTH, float(n_covered[step] / n_anchor[step]), int(n_missing[step]))
-        for step in range(LAST_BIN + 1)
-        if n_anchor[step]
-    ]

@@ -58,7 +58,7 @@ def load_profiles(ws: Workspace, space_id: str, d_sae: int) -> Profiles:
 
 
 def counts_at_steps(table: pa.Table, role: str, d_sae: int) -> NDArray[np.int32]:
-    """Samples above δ of one role, [steps, d_sae]; `table` as from `store.coverage.bin_counts`."""
+    """Samples above δ of one role, [steps, d_sae]; `table` as `store.coverage.ProfileRows.bins`."""
     mine = table.column("role").to_numpy(zero_copy_only=False) == role
     feature, at, n = (table.column(name).to_numpy()[mine] for name in ("feature_id", "bin", "n"))
     counts = np.zeros((LAST_BIN + 1, d_sae), np.int32)

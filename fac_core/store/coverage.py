@@ -52,7 +52,7 @@ class ProfileRows(NamedTuple):
     state: tuple[Any, ...]
     """As from `profile_state`."""
     bins: pa.Table
-    """As from `bin_counts`."""
+    """Samples by (role, feature_id, bin): n, summed over the datasets of each role."""
     n_samples: dict[str, int]
     """As from `samples_read`."""
 
@@ -71,12 +71,6 @@ def profile_rows(database: Database, space_id: str) -> ProfileRows:
             return ProfileRows(_state(cursor, space_id), _bins(cursor, space_id, ROLES), _read(cursor, space_id))
         finally:
             cursor.rollback()
-
-
-def bin_counts(database: Database, space_id: str, roles: Sequence[str] = ROLES) -> pa.Table:
-    """Samples by (role, feature_id, bin): n, summed over the datasets of each role."""
-    with database.cursor() as cursor:
-        return _bins(cursor, space_id, roles)
 
 
 def feature_bins(database: Database, space_id: str, feature_ids: Sequence[int]) -> pa.Table:

@@ -7,7 +7,7 @@ import pytest
 
 from fac_core.coverage.measure import coverage
 from fac_core.coverage.sweep import sweep
-from fac_core.evaluation.change import change, closed_by_row, sweep_after
+from fac_core.evaluation.change import change, closed_by_row
 from fac_core.evaluation.texts import text_diversity
 from fac_core.workspace import Workspace
 from tests.planted import Planted, family, keywords, plant, relevant_by_label
@@ -59,17 +59,17 @@ def test_without_anything_added_before_is_after(ws: Workspace) -> None:
     assert found.rise.n == 0
     assert found.per_sample == 0
     assert closed_by_row(ws, made, 0.0) == []
-    assert sweep_after(ws, made) == sweep(ws, made)
+    assert sweep(ws, made, added=True) == sweep(ws, made)
 
 
 def test_an_empty_project_measures_nothing_and_fails_nowhere(ws: Workspace) -> None:
     made = plant(ws, [Planted("pool", "p", {1: 2.0})])
     assert change(ws, made, 0.0).after.share == 0
-    assert sweep_after(ws, made) == []
+    assert sweep(ws, made, added=True) == []
 
 
 def test_the_sweep_after_agrees_with_coverage_at_every_step(ws: Workspace, space_id: str) -> None:
-    points = sweep_after(ws, space_id)
+    points = sweep(ws, space_id, added=True)
     assert len(points) > 4
     for point in points:
         cov = coverage(ws, space_id, point.delta)
@@ -78,7 +78,7 @@ def test_the_sweep_after_agrees_with_coverage_at_every_step(ws: Workspace, space
 
 
 def test_the_sweep_after_never_lies_below_the_sweep_before(ws: Workspace, space_id: str) -> None:
-    before, after = sweep(ws, space_id), sweep_after(ws, space_id)
+    before, after = sweep(ws, space_id), sweep(ws, space_id, added=True)
     assert [p.delta for p in before] == [p.delta for p in after]
     assert np.all(np.array([p.fac for p in after]) >= np.array([p.fac for p in before]))
     assert np.all(np.array([p.n_missing for p in after]) <= np.array([p.n_missing for p in before]))

@@ -119,6 +119,7 @@ def test_windows_of_an_excluded_document_are_left_out(tmp_path: Path) -> None:
         ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99)[:-9], "a.jsonl.gz cannot be unpacked"),
         ("a.jsonl.gz", b"not packed", "a.jsonl.gz cannot be read"),
     ],
+    ids=["cut off", "a list", "not UTF-8", "no xz", "gz cut off", "no gz"],
 )
 def test_a_damaged_corpus_file_is_told_in_a_sentence(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
     (tmp_path / name).write_bytes(content)
