@@ -187,7 +187,8 @@ def further_space(here: Here) -> None:
     """Another model and its SAE, as a space of this project."""
     with st.expander("Add a feature space", icon=":material/add:", key="further_space"):
         st.caption(
-            "A model and a Top-K SAE in SAELens format that was trained on the output of one of its blocks. "
+            "A model and an SAE that was trained on the output of one of its blocks: a folder of SAELens, Gemma Scope, "
+            "Llama Scope, sparsify, dictionary_learning or the paper's own checkpoints. "
             "Texts are read anew in the new space; other spaces and what was read in them stay."
         )
         with st.form("add_space", border=False):
@@ -200,7 +201,13 @@ def further_space(here: Here) -> None:
             )
             sae = left.text_input("Folder of the SAE", key="space_sae")
             block = right.number_input(
-                "Block", 1, value=None, key="space_block", help="The SAE reads the output of this block, from 1."
+                "Block",
+                1,
+                value=None,
+                key="space_block",
+                placeholder="as the SAE says",
+                help="The SAE reads the output of this block, counted from 1. Most SAEs say which; where one does not, "
+                "name it.",
             )
             name = left.text_input(
                 "Name", key="space_name", max_chars=adding.MAX_NAME, placeholder="made from model, block and SAE"
@@ -209,13 +216,13 @@ def further_space(here: Here) -> None:
             pressed = st.form_submit_button("Add")
         if pressed:
             with services.page(), st.spinner("Looking at model and SAE …", show_time=True):
-                if not sae.strip() or block is None:
-                    raise InputError("Name the folder of the SAE, and the block whose output it reads.")
+                if not sae.strip():
+                    raise InputError("Name the folder of the SAE.")
                 space_id = adding.add_space(
                     here.ws,
                     backbone,
                     Path(sae.strip()),
-                    block=int(block),
+                    block=None if block is None else int(block),
                     revision=revision,
                     name=name,
                     max_length=int(length),

@@ -69,8 +69,21 @@ def add(
     backbone: Annotated[
         str, typer.Argument(help="embedded, a local model folder, or a model on the Hugging Face Hub (owner/model).")
     ],
-    sae: Annotated[Path, typer.Argument(help="Folder of a Top-K SAE in SAELens format.")],
-    block: Annotated[int, typer.Option("--block", "-b", help="The SAE reads the output of this block, from 1.")],
+    sae: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of the SAE: SAELens, Gemma Scope, Llama Scope, sparsify, dictionary_learning or the paper's."
+        ),
+    ],
+    block: Annotated[
+        str | None,
+        typer.Option(
+            "--block",
+            "-b",
+            help="The SAE reads the output of this block, counted from 1, or a name such as blocks.14.hook_resid_post "
+            "(default: the place that the SAE's files name).",
+        ),
+    ] = None,
     revision: Annotated[
         str | None, typer.Option(help="Commit, tag or branch on the Hub (default: main, as it is now).")
     ] = None,
@@ -85,11 +98,19 @@ def add(
     Its texts are then read with `fac extract --space`; other spaces and what was read in them stay as they are.
     """
     from fac_core.feature_space.adding import add_space
+    from fac_core.feature_space.hooks import block_of
     from fac_core.feature_space.spaces import space as space_of
 
     with context.opened(named) as ws:
         space_id = add_space(
-            ws, backbone, sae, block=block, revision=revision, name=name, dtype=dtype, max_length=max_length
+            ws,
+            backbone,
+            sae,
+            block=None if block is None else block_of(block),
+            revision=revision,
+            name=name,
+            dtype=dtype,
+            max_length=max_length,
         )
         added = space_of(ws, space_id)
     lines = [

@@ -55,7 +55,7 @@ def test_what_does_not_fit_is_a_sentence_and_the_form_keeps_what_was_typed(
 def test_the_second_space_is_added_read_and_measured_and_the_sidebar_leads_back(
     app: App, filled_ws: Workspace, tiny_backbone_folder: Path, saes: tuple[Path, Path]
 ) -> None:
-    at = add(app("settings"), tiny_backbone_folder, saes[0], BLOCK)
+    at = add(app("settings"), tiny_backbone_folder, saes[0], None)  # the SAE says which block
     first, second = (space.space_id for space in spaces.spaces(filled_ws))
     assert address(at)["space"] == second == at.selectbox(key="_space_pick").value
     at.switch_page("pages/seed_set.py").run()

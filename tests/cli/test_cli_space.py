@@ -35,7 +35,17 @@ def test_a_space_is_added_read_measured_and_chosen(
     fac_here: Fac, tiny_spec: SpaceSpec, tiny_backbone_folder: Path, other_sae: Path
 ) -> None:
     first = fac_here("coverage", "--json").json
-    added = fac_here("space", "add", tiny_backbone_folder, other_sae, "--block", BLOCK, "--name", "Second", "--json")
+    added = fac_here(
+        "space",
+        "add",
+        tiny_backbone_folder,
+        other_sae,
+        "--block",
+        f"blocks.{BLOCK - 1}.hook_resid_post",
+        "--name",
+        "Second",
+        "--json",
+    )
     second = added.json["space_id"]
     assert added.json["name"] == "Second" and second != tiny_spec.space_id
     assert [each["current"] for each in fac_here("space", "--json").json] == [True, False]
@@ -68,6 +78,8 @@ def test_what_does_not_fit_is_one_line(
     for arguments, said in (
         ((tiny_backbone_folder, wide, "--block", BLOCK), "reads vectors of width 40"),
         ((tiny_backbone_folder, tiny_sae_folder, "--block", 9), "has blocks 1 to 4"),
+        ((tiny_backbone_folder, tiny_sae_folder, "--block", "hidden_states[3]"), "choose block 2"),
+        ((tiny_backbone_folder, tiny_sae_folder, "--block", "the middle"), "The place 'the middle' is not known"),
         ((tmp_path / "nowhere", tiny_sae_folder, "--block", BLOCK), "There is no model folder"),
     ):
         ran = fac_here("space", "add", *arguments)
