@@ -15,6 +15,7 @@ from fac_core.feature_space.spaces import space
 from fac_core.review.candidates import candidates
 from fac_core.review.rows import Rows
 from fac_core.store import exports as store
+from fac_core.store.synthesis import run_rows
 from fac_core.synthesis.standing import REJECTED, STATES
 from fac_core.tasks import load_task
 
@@ -41,8 +42,8 @@ def manifest_of(ws: Workspace, space_id: str, rows: Rows, export_id: str, at: da
         if candidate.state == REJECTED and candidate.standing.decision
     )
     with ws.database.cursor() as cursor:
-        runs = store.run_rows(cursor, rows.run_ids)
         datasets = store.dataset_rows(cursor)
+    runs = [run for run_id in rows.run_ids for run in run_rows(ws.database, run_id)]
     return {
         "manifest_version": VERSION,
         "export_id": export_id,
