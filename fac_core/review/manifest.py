@@ -138,8 +138,10 @@ def card_of(manifest: dict[str, Any], data_file: str) -> str:
     if data_file.endswith(".csv") and counts["guarded_cells"]:
         lines += [
             "",
-            f"{counts['guarded_cells']} cells that a spreadsheet would have run as a formula begin with an apostrophe "
-            "that is not part of the text; the other formats hold the text as it is.",
+            f"{counts['guarded_cells']} cells that a spreadsheet could run as a formula, or that looked like a guarded "
+            "one, got an apostrophe in front. To get the text, take one apostrophe off each cell that begins with "
+            "apostrophes followed, after any white space or invisible characters, by `=`, `+`, `-` or `@` (also "
+            "full-width) or by a tab or line end; the other formats hold the text as it is.",
         ]
     return "\n".join(lines) + "\n"
 
