@@ -62,11 +62,13 @@ def diversity_at(texts: Sequence[str], n_words: int, draws: int = 10, seed: int 
     """The same on `n_words` words drawn text by text; the mean over `draws` random orders.
 
     Raises:
-        InputError: the texts hold fewer words, or there is nothing to draw.
+        InputError: the texts hold fewer words, or less than one word or draw is asked for.
     """
     split = [words(text) for text in texts]
-    if n_words < 1 or draws < 1 or sum(map(len, split)) < n_words:
-        raise InputError(f"The texts do not hold {n_words:,} words to draw; choose fewer.")
+    if n_words < 1 or draws < 1:
+        raise InputError("Diversity is measured on at least one word and one draw.")
+    if (held := sum(map(len, split))) < n_words:
+        raise InputError(f"The texts hold {held:,} words, too few to draw {n_words:,}; choose fewer.")
     found = []
     for draw in range(draws):
         order = list(range(len(split)))
@@ -89,6 +91,8 @@ def compare(before: Sequence[str], added: Sequence[str], draws: int = 10, seed: 
     """
     whole = [*before, *added]
     plain = diversity(before)
+    if not plain.n_words:
+        raise InputError("The seed set holds no words to compare with; import its texts first.")
     n_words = plain.n_words
     return DiversityChange(
         plain,

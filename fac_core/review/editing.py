@@ -13,6 +13,7 @@ from fac_core.review.candidates import Candidate
 from fac_core.samples.content import content_hash, normalise
 from fac_core.store import review as store
 from fac_core.store.activations import insert_activations
+from fac_core.store.datasets import add_contents
 from fac_core.tasks import Task, load_task
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def read_edit(ws: Workspace, candidate: Candidate, fields: dict[str, str]) -> Ed
 def store_edit(cursor: duckdb.DuckDBPyConnection, candidate: Candidate, edited: Edited) -> tuple[int, float]:
     """Keep the content and its activations; returns (content_id, activation of the candidate's feature)."""
     space_id = candidate.made.space_id
-    content_id = store.put_content(cursor, edited.digest, edited.content)
+    content_id = add_contents(cursor, {edited.digest: edited.content})[edited.digest]
     if edited.activations is not None:
         tables = activation_tables([(content_id, edited.activations)])
         insert_activations(cursor, space_id, tables["content_read"], tables["activation"])

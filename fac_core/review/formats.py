@@ -1,13 +1,15 @@
 """What is written is read back as it was by strict readers; only a guarded CSV cell differs, and those are counted.
 
 JSON lines: UTF-8, no NaN, no character that some readers take for a line end. CSV: a text that a spreadsheet would run
-as a formula gets an apostrophe in front.
+as a formula gets an apostrophe in front, and so does one that begins like a guarded cell: where apostrophes and the
+start of a formula come first, taking one apostrophe off always gives the text.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _LINE_ENDS = {"\u2028": "\\u2028", "\u2029": "\\u2029", "\x85": "\\u0085", "\x7f": "\\u007f"}
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_BREAKS = ("\t", "\r", "\n")
 
 
 def write(format: str, path: Path, rows: Sequence[Row], columns: Sequence[str], *, guard: bool) -> int:
@@ -67,7 +70,17 @@ def json_line(row: Row) -> str:
 
 def guarded(text: str) -> str:
     """The text as a spreadsheet cell that is no formula."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text
+    return f"'{text}" if _runs(text.lstrip("'")) else text
+
+
+def _runs(text: str) -> bool:
+    """Whether a spreadsheet may take a text for a formula, which white space and marks without ink do not prevent."""
+    unseen = next((at for at, char in enumerate(text) if not _is_unseen(char)), len(text))
+    return text.lstrip(" ").startswith(_BREAKS) or text.startswith(_SIGNS, unseen)
+
+
+def _is_unseen(char: str) -> bool:
+    return char.isspace() or unicodedata.category(char) in ("Cc", "Cf", "Zs", "Zl", "Zp")
 
 
 def _jsonl(path: Path, rows: Sequence[Row], columns: Sequence[str], guard: bool) -> int:

@@ -15,6 +15,7 @@ from fac_core.feature_space.spaces import space
 from fac_core.review.candidates import candidates
 from fac_core.review.rows import Rows
 from fac_core.store import exports as store
+from fac_core.store.synthesis import run_rows
 from fac_core.synthesis.standing import REJECTED, STATES
 from fac_core.tasks import load_task
 
@@ -41,8 +42,8 @@ def manifest_of(ws: Workspace, space_id: str, rows: Rows, export_id: str, at: da
         if candidate.state == REJECTED and candidate.standing.decision
     )
     with ws.database.cursor() as cursor:
-        runs = store.run_rows(cursor, rows.run_ids)
         datasets = store.dataset_rows(cursor)
+    runs = [run for run_id in rows.run_ids for run in run_rows(ws.database, run_id)]
     return {
         "manifest_version": VERSION,
         "export_id": export_id,
@@ -137,8 +138,10 @@ def card_of(manifest: dict[str, Any], data_file: str) -> str:
     if data_file.endswith(".csv") and counts["guarded_cells"]:
         lines += [
             "",
-            f"{counts['guarded_cells']} cells that a spreadsheet would have run as a formula begin with an apostrophe "
-            "that is not part of the text; the other formats hold the text as it is.",
+            f"{counts['guarded_cells']} cells that a spreadsheet could run as a formula, or that looked like a guarded "
+            "one, got an apostrophe in front. To get the text, take one apostrophe off each cell that begins with "
+            "apostrophes followed, after any white space or invisible characters, by `=`, `+`, `-` or `@` (also "
+            "full-width) or by a tab or line end; the other formats hold the text as it is.",
         ]
     return "\n".join(lines) + "\n"
 

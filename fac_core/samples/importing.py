@@ -108,8 +108,7 @@ def import_source(ws: Workspace, source: Source, role: str, name: str | None, ma
     )
     with ws.database.transaction() as cursor:
         refuse_again(cursor, source.name, sha256, role, asdict(used))
-        new = _table({"content_hash": list(texts.contents), "text": list(texts.contents.values())})
-        ids = store.add_contents(cursor, new)
+        ids = store.add_contents(cursor, texts.contents)
         store.insert_dataset(cursor, brought, _sample_table(good, texts, ids), _quarantine_table(bad))
     return ImportReport(
         dataset_id=brought.dataset_id,

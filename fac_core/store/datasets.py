@@ -6,6 +6,7 @@ Texts are stored once for all datasets, by `content_hash`. Everything comes in a
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -64,8 +65,11 @@ class SampleRow:
     meta: dict[str, str]
 
 
-def add_contents(cursor: duckdb.DuckDBPyConnection, contents: pa.Table) -> dict[str, int]:
-    """Ids of texts by hash, new ones added in the order given; `contents` has distinct (content_hash, text)."""
+def add_contents(cursor: duckdb.DuckDBPyConnection, texts: Mapping[str, str]) -> dict[str, int]:
+    """Ids of contents by hash, new ones added in the order given; `texts` maps hash to normalised text."""
+    import pyarrow as pa
+
+    contents = pa.table({"content_hash": pa.array(texts, pa.string()), "text": pa.array(texts.values(), pa.string())})
     cursor.register("incoming_content", contents)
     known = dict(
         cursor.execute(

@@ -13,16 +13,6 @@ if TYPE_CHECKING:
     import duckdb
 
 
-class RunRow(NamedTuple):
-    """Where candidates come from."""
-
-    run_id: str
-    generator: str
-    delta: float
-    settings: dict[str, Any]
-    created_at: datetime
-
-
 class DatasetRow(NamedTuple):
     """A dataset as a manifest names it."""
 
@@ -31,16 +21,6 @@ class DatasetRow(NamedTuple):
     role: str
     sha256: str
     n_rows: int
-
-
-def run_rows(cursor: duckdb.DuckDBPyConnection, run_ids: Sequence[str]) -> list[RunRow]:
-    """Some runs, by id."""
-    found = cursor.execute(
-        "SELECT run_id, generator, delta, settings, created_at FROM synthesis_run "
-        "WHERE run_id IN (SELECT unnest(?::VARCHAR[])) ORDER BY run_id",
-        [list(run_ids)],
-    ).fetchall()
-    return [RunRow(run, generator, delta, json.loads(settings), at) for run, generator, delta, settings, at in found]
 
 
 def dataset_rows(cursor: duckdb.DuckDBPyConnection) -> list[DatasetRow]:

@@ -121,16 +121,6 @@ def candidate_rows(
     return [_candidate(row) for row in found]
 
 
-def put_content(cursor: duckdb.DuckDBPyConnection, content_hash: str, text: str) -> int:
-    """Id of the content with that hash, added if it is new."""
-    found = cursor.execute("SELECT content_id FROM content WHERE content_hash = ?", [content_hash]).fetchone()
-    if found is None:
-        found = cursor.execute(
-            "INSERT INTO content VALUES (nextval('content_seq'), ?, ?) RETURNING content_id", [content_hash, text]
-        ).fetchone()
-    return int(found[0]) if found else 0
-
-
 def is_read(cursor: duckdb.DuckDBPyConnection, space_id: str, content_hash: str) -> bool:
     """Whether the content with that hash has been read in the space."""
     return (

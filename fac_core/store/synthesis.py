@@ -170,23 +170,6 @@ def insert_candidates(
     cursor.unregister("incoming_candidate")
 
 
-def put_contents(cursor: duckdb.DuckDBPyConnection, texts: Mapping[str, str]) -> dict[str, int]:
-    """Ids of contents by hash, new ones added; `texts` maps hash to normalised text."""
-    import pyarrow as pa
-
-    hashes = list(texts)
-    cursor.register("incoming_text", pa.table({"content_hash": hashes, "text": [texts[name] for name in hashes]}))
-    cursor.execute(
-        "INSERT INTO content SELECT nextval('content_seq'), content_hash, text FROM incoming_text "
-        "WHERE content_hash NOT IN (SELECT content_hash FROM content)"
-    )
-    cursor.unregister("incoming_text")
-    found = cursor.execute(
-        "SELECT content_hash, content_id FROM content WHERE content_hash IN (SELECT unnest(?::VARCHAR[]))", [hashes]
-    ).fetchall()
-    return {str(name): int(content_id) for name, content_id in found}
-
-
 def candidates_of(cursor: duckdb.DuckDBPyConnection, run_id: str) -> list[CandidateRow]:
     """A run's candidates, in the order they were written."""
     found = cursor.execute(

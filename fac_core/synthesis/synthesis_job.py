@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fac_core.feature_space.extractor import load_extractor
 from fac_core.store import synthesis as store
 from fac_core.store.activations import insert_activations
+from fac_core.store.datasets import add_contents
 from fac_core.synthesis.assign import Contender, assign
 from fac_core.synthesis.find import POOL
 from fac_core.synthesis.generator import Generator
@@ -108,7 +109,7 @@ def ingest(
         return
     content, candidate = tables["content"], tables["candidate"]
     texts = dict(zip(content["content_hash"].to_pylist(), content["text"].to_pylist(), strict=True))
-    ids = store.put_contents(cursor, texts)
+    ids = add_contents(cursor, texts)
     hashes = content["content_hash"].to_pylist()
     own_id = {number: ids[name] for number, name in zip(content["content_id"].to_pylist(), hashes, strict=True)}
     insert_activations(

@@ -88,7 +88,10 @@ def test_the_same_seed_draws_the_same_words():
 
 
 def test_asking_for_more_words_than_there_are_is_one_sentence():
-    with pytest.raises(InputError, match="do not hold 5 words"):
+    with pytest.raises(InputError, match="hold 3 words, too few to draw 5"):
         diversity_at(["only three words"], 5)
-    with pytest.raises(InputError):
-        compare([], ["new text"])
+    with pytest.raises(InputError, match="at least one word"):
+        diversity_at(["only three words"], 0)
+    for empty in ([], [" \n"]):
+        with pytest.raises(InputError, match="seed set holds no words to compare with; import its texts first"):
+            compare(empty, ["new text"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,40 @@ def test_a_formula_is_guarded_in_csv_only_and_counted(approved_ws: Workspace, sp
     plain_csv = export(approved_ws, space_id, "csv", guard=False)
     assert plain_csv.manifest["counts"]["guarded_cells"] == 0
     assert _rows(export(approved_ws, space_id).folder / "approved.jsonl")[3]["text"] == formula
+
+
+STARTS = ["", " ", "\ufeff", "\u00a0", "\u200b", "\u3000", "\v", "\u2060", " \u00a0\ufeff", "\t", "\x00"]
+
+
+@pytest.mark.parametrize("unseen", STARTS)
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\uff1d"])
+def test_a_formula_is_guarded_whatever_unseen_characters_come_first(unseen: str, sign: str) -> None:
+    text = f"{unseen}{sign}1+1"
+    assert guarded(text) == f"'{text}"
+    assert guarded(f"'{text}") == f"''{text}"
+
+
+@pytest.mark.parametrize("text", ["'tis fine", "don't", "''", "a = b", "\u00a0plain", "'"])
+def test_what_is_no_formula_is_left_as_it_is(text: str) -> None:
+    assert guarded(text) == text
+
+
+def read_back(cell: str) -> str:
+    """What the card tells a reader to do."""
+    after = re.sub(r"\A'+", "", cell)
+    unseen = re.match(r"(?:\s|[\u200b\u2060\ufeff\x00])*", after)
+    assert unseen is not None
+    starts = after[unseen.end() :].startswith(("=", "+", "-", "@", "\uff1d")) or after.lstrip(" ")[:1] in (
+        "\t",
+        "\n",
+        "\r",
+    )
+    return cell[1:] if cell.startswith("'") and starts else cell
+
+
+@given(text=st.text(st.sampled_from(["'", "=", " ", "\t", "\n", "\ufeff", "\u200b", "a", "-", "\u00a0"])))
+def test_one_apostrophe_off_a_guarded_cell_is_always_the_text(text: str) -> None:
+    assert read_back(guarded(text)) == text
 
 
 @given(text=st.text())
