@@ -44,7 +44,9 @@ def contents(here: Here) -> None:
         "- **manifest.json**: counts, FAC before and after, the space's identity, settings of the runs\n"
         "- **SHA256SUMS**: a digest of each file; `fac verify FOLDER` or `sha256sum -c SHA256SUMS` checks them"
     )
-    st.caption("Only samples that a person approved leave the project; none whose text is in a holdout set.")
+    st.caption(
+        "Only samples that a person approved leave the project, each text once; none that is like one in a holdout set."
+    )
 
 
 def files(here: Here, made: ExportResult) -> None:
