@@ -175,12 +175,12 @@ def show(here: Here) -> None:
     elif cov.low_power:
         chrome.notice(low_power(cov), "note")
     found = services.cached(gaps, here, space_id, here.delta)
-    n_listed = len(worklist.in_worklist(here.ws, space_id))
+    n_open = worklist.still_open(here.ws, space_id, here.delta)
     with head:
         chrome.page_head(
             "Coverage",
             sentence(cov, found),
-            action=f"Close {theme.plural(n_listed, 'feature')}" if n_listed else None,
+            action=f"Close {theme.plural(n_open, 'feature')}" if n_open else None,
             icon=":material/science:",
             page="pages/synthesis.py",
             help="Find or make samples for the work list.",

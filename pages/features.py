@@ -112,7 +112,7 @@ def table(found: FeaturePage, opened: int, *, narrow: bool) -> None:
     column = st.column_config
     config: dict[str, Any] = {
         "state": column.TextColumn("" if narrow else "state", width=30 if narrow else 108),
-        "name": column.TextColumn("name", width=None if narrow else 190),
+        "name": column.TextColumn("name", width=150 if narrow else 190),
         "anchor": column.NumberColumn("anchor", width=58, help="Anchor samples that activate it above δ."),
         "density": column.ProgressColumn(
             "density",

@@ -14,6 +14,7 @@ from fac_core.coverage.states import gap_states
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import delta as delta_of
 from fac_core.feature_space.spaces import space
+from fac_core.features.counts import load_counts
 from fac_core.store import coverage as store
 from fac_core.workspace import now
 
@@ -53,6 +54,16 @@ def remove(ws: Workspace, space_id: str, ids: Iterable[int]) -> int:
 def in_worklist(ws: Workspace, space_id: str) -> list[int]:
     """Features of the work list, in the order they were added."""
     return [row.feature_id for row in store.worklist_rows(ws.database, space_id)]
+
+
+def still_open(ws: Workspace, space_id: str, delta: float) -> int:
+    """Features of the work list that nothing in the set activates yet.
+
+    Raises:
+        InputError: unknown space, or δ is no step of the profiles.
+    """
+    listed = in_worklist(ws, space_id)
+    return int((load_counts(ws, space_id, space(ws, space_id).d_sae, delta).current[listed] == 0).sum())
 
 
 def worklist(ws: Workspace, space_id: str, delta: float | None = None) -> list[WorkItem]:

@@ -227,7 +227,7 @@ def waiting(here: Here) -> dict[str, int]:
 
     return {
         "review": queue.counts(here.ws, here.space_id).pending,
-        "synthesis": len(worklist.in_worklist(here.ws, here.space_id)),
+        "synthesis": worklist.still_open(here.ws, here.space_id, here.delta),
     }
 
 

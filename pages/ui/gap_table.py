@@ -16,7 +16,7 @@ from pages.ui import heat, services, theme
 from pages.ui.services import Here
 
 COMPACT = ("name", "state", "anchor", "robust")
-FULL = ("state", "name", "features", "anchor", "share", "expected", "chance", "robust", "listed", "example", "id")
+FULL = ("state", "name", "features", "anchor", "expected", "chance", "robust", "listed", "id", "example")
 
 
 def table(gaps: Sequence[Gap], listed: set[int], *, veiled: bool) -> dict[str, list[Any]]:
@@ -52,10 +52,10 @@ def draw(here: Here, gaps: Sequence[Gap], *, key: str, columns: Sequence[str] = 
         column_order=columns,
         column_config={
             "state": column.MultiselectColumn(
-                "State", options=list(labels), color=list(labels.values()), width=116, help="What it means at this δ."
+                "State", options=list(labels), color=list(labels.values()), width=106, help="What it means at this δ."
             ),
             "name": column.TextColumn(
-                "Gap", width="medium" if columns == FULL else None, help="Keywords, or the name a person gave."
+                "Gap", width=158 if columns == FULL else None, help="Keywords, or the name a person gave."
             ),
             "features": column.NumberColumn("Features", width=72, help=theme.TERMS["family"]),
             "anchor": column.NumberColumn("Anchor", width=64, help="Anchor samples that activate it above δ."),
@@ -66,7 +66,7 @@ def draw(here: Here, gaps: Sequence[Gap], *, key: str, columns: Sequence[str] = 
             "chance": column.NumberColumn("by chance", format="%.1f %%", width=84, help=theme.TERMS["chance"]),
             "robust": column.TextColumn("Robust", width=64, help=theme.TERMS["robust"]),
             "listed": column.TextColumn("Listed", width=56, help="Whether it is on the work list."),
-            "example": column.TextColumn("Anchor text that shows it most", width="large"),
+            "example": column.TextColumn("Anchor text that shows it most"),
             "id": column.NumberColumn("Feature", format="%d", width=70),
         },
         hide_index=True,

@@ -7,6 +7,7 @@ hover text, so colour never speaks alone. A veiled text keeps the shapes of its 
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -218,8 +219,8 @@ def text_pieces(text: str, spans: Sequence[tuple[int, int, float]] = (), limit: 
 
 
 def veil_words(text: str) -> str:
-    """A text for a table cell under the veil: every letter and digit becomes a dot, so word shapes stay."""
-    return "".join("•" if c.isalnum() else c for c in text)
+    """A text for a table cell under the veil: all but blanks and plain punctuation becomes dots, so word shapes stay."""
+    return "".join(c if c.isspace() or c in string.punctuation else "•" for c in text)
 
 
 def _window(pieces: list[Piece], limit: int) -> list[Piece]:

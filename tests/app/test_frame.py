@@ -142,7 +142,7 @@ def test_a_long_text_is_cut_around_its_peak_and_says_so() -> None:
 
 
 def test_a_veiled_cell_keeps_the_shapes_of_its_words() -> None:
-    assert heat.veil_words("Wie geht's, 2 Leute?") == "••• ••••'•, • •••••?"
+    assert heat.veil_words("Wie geht's, 2 Leute? 🧨 كيف") == "••• ••••'•, • •••••? • •••"
 
 
 @pytest.mark.parametrize("nasty", ["![](http://x/y.png)", "[a](javascript:b)", ":red[hi]", "$x$", "<b>", "# a", "`c`"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fac_core.coverage.gaps import gaps
 from fac_core.coverage.measure import aims, coverage, interval
 from fac_core.coverage.sweep import sweep
-from fac_core.coverage.worklist import add, remove, worklist
+from fac_core.coverage.worklist import add, remove, still_open, worklist
 from fac_core.errors import InputError
 from fac_core.features.counts import load_counts
 from fac_core.features.facts import load_facts
@@ -310,6 +310,7 @@ def test_the_work_list_keeps_its_order_and_shows_the_state_of_each_feature(ws: W
         (1, "missing", "map"),
         (9, "dead", "map"),
     ]
+    assert (still_open(ws, space, 0.0), still_open(ws, space, 2.0)) == (2, 3)
     assert remove(ws, space, [2, 5]) == 1 and len(worklist(ws, space)) == 2
 
 
