@@ -219,7 +219,7 @@ def text_pieces(text: str, spans: Sequence[tuple[int, int, float]] = (), limit: 
 
 
 def veil_words(text: str) -> str:
-    """A text for a table cell under the veil: all but blanks and plain punctuation becomes dots, so word shapes stay."""
+    """A text for a table cell under the veil: all but blanks and plain punctuation becomes dots; word shapes stay."""
     return "".join(c if c.isspace() or c in string.punctuation else "•" for c in text)
 
 
