@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -96,6 +96,10 @@ class Backbone:
     def d_model(self) -> int:
         """Width of the residual stream."""
         return int(text_config(self.model.config).hidden_size)
+
+    def at(self, block: int) -> Backbone:
+        """The same model read at another block."""
+        return replace(self, block=block, _prefix_cache=None)
 
     def hooked_module(self) -> torch.nn.Module:
         """The block whose output the SAE reads."""

@@ -45,18 +45,14 @@ def health_card(card: dict[str, Any], measured: dict[str, Any]) -> HealthCard:
     fvu, l0 = _number(measured.get("fvu")), _number(measured.get("l0"))
     declared_fvu, declared_l0 = _declared(card, "fvu"), _declared(card, "l0")
     said = f"L0 is {l0:.1f} ({_in_words(declared_l0, 1)}), FVU {fvu:.2f} ({_in_words(declared_fvu, 2)})"
-    problems = []
-    if declared_l0 is not None and not declared_l0 / L0_FACTOR <= l0 <= declared_l0 * L0_FACTOR:
-        problems.append("it activates a very different number of features than it was trained to")
-    if declared_fvu is not None and not fvu <= max(FVU_FACTOR * declared_fvu, declared_fvu + FVU_MARGIN):
-        problems.append("it explains these texts much worse than its own")
+    found = problems(card, fvu, l0)
     n_tokens = int(measured.get("n_tokens") or 0)
     if n_tokens < MIN_TOKENS:
         state = UNSURE
         sentence = f"Too few tokens were read to judge the SAE on these texts: {said}."
-    elif problems:
+    elif found:
         state = SUSPECT
-        sentence = f"The SAE may not fit this model, layer or kind of text: {' and '.join(problems)}. {said}."
+        sentence = f"The SAE may not fit this model, layer or kind of text: {' and '.join(found)}. {said}."
     elif declared_fvu is None and declared_l0 is None:
         state = UNSURE
         sentence = f"The SAE came without declared values, so nothing says whether it reads as it should: {said}."
@@ -64,6 +60,17 @@ def health_card(card: dict[str, Any], measured: dict[str, Any]) -> HealthCard:
         state = GOOD
         sentence = f"The SAE reads these texts as well as its card says: {said}."
     return HealthCard(state, fvu, l0, declared_fvu, declared_l0, n_tokens, sentence)
+
+
+def problems(card: dict[str, Any], fvu: float, l0: float) -> list[str]:
+    """What is out of the range that a card declares, in words; empty if all is as it should be, or nothing declared."""
+    declared_fvu, declared_l0 = _declared(card, "fvu"), _declared(card, "l0")
+    found = []
+    if declared_l0 is not None and not declared_l0 / L0_FACTOR <= l0 <= declared_l0 * L0_FACTOR:
+        found.append("it activates a very different number of features than it was trained to")
+    if declared_fvu is not None and not fvu <= max(FVU_FACTOR * declared_fvu, declared_fvu + FVU_MARGIN):
+        found.append("it explains these texts much worse than its own")
+    return found
 
 
 def measured_health(ws: Workspace, space_id: str) -> dict[str, Any] | None:
