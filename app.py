@@ -35,6 +35,7 @@ with services.page():
             chrome.new_project()
     # the page first: what it does may change what waits and what runs
     with services.page():
+        chrome.health_gate(here)
         page.run()
     with middle:
         chrome.links(pages, chrome.waiting(here))

@@ -9,7 +9,7 @@ import streamlit as st
 from fac_core.coverage.sweep import sweep
 from fac_core.errors import InputError
 from fac_core.feature_space import adding, spaces
-from fac_core.feature_space.health import health_card, measured_health
+from fac_core.feature_space.health import SUSPECT, accept, acceptance, health
 from fac_core.feature_space.spaces import DELTA_STEP, MAX_DELTA
 from fac_core.features.judgement import ALIVE, AUTO, LABEL, MODES, chosen_mode
 from fac_core.features.relevance import choose_mode
@@ -158,10 +158,10 @@ def space_card(here: Here) -> None:
     assert here.space
     space = here.space
     st.subheader("Feature space", anchor=False)
-    measured = measured_health(here.ws, space.space_id)
-    if measured and {"fvu", "l0"} <= set(space.card):
-        health = health_card(space.card, measured)
-        chrome.notice(health.sentence, chrome.HEALTH_LOOK[health.state])
+    if card := health(here.ws, space.space_id):
+        chrome.notice(card.sentence, chrome.HEALTH_LOOK[card.state])
+        if card.state == SUSPECT:
+            accepting(here)
     spec = space.spec
     facts = {
         "Name": space.name,
@@ -181,6 +181,20 @@ def space_card(here: Here) -> None:
     if space.card:
         with st.expander("The SAE's card"):
             st.json(space.card, expanded=1)
+
+
+def accepting(here: Here) -> None:
+    """Use a space that does not fit all the same, with a reason; an empty one marks it again."""
+    with st.form("accept_space", border=False):
+        reason = st.text_input(
+            "Use it all the same, because",
+            acceptance(here.ws, here.space_id),
+            key=f"accept_{here.space_id}",
+            help="The space is marked on every page until a reason stands here.",
+        )
+        if st.form_submit_button("Keep"):
+            services.guarded(accept)(here.ws, here.space_id, reason)
+            st.rerun()
 
 
 def further_space(here: Here) -> None:

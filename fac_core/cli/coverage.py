@@ -31,6 +31,7 @@ def coverage(
     """Measure FAC: the share of the anchor's task-relevant features that the seed set shows, before and after."""
     from fac_core.coverage.measure import coverage as measure
     from fac_core.coverage.sweep import sweep as all_thresholds
+    from fac_core.feature_space.health import unfit
 
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
@@ -47,6 +48,8 @@ def coverage(
             ", ".join(f"{state} {n:,}" for state, n in found.states.items())
             + f"; {plural(found.n_gap_families, 'gap family', 'gap families')}",
         ]
+        if unhealthy := unfit(ws, space_id):
+            lines.insert(0, f"Do not trust these numbers. {unhealthy.sentence}")
         if found.saturated:
             lines.append("The seed set covers nearly everything at this threshold, so FAC tells little apart; raise δ.")
         elif found.low_power:

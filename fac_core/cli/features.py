@@ -29,9 +29,8 @@ def extract(
 ) -> None:
     """Read every text that has not been read yet, then describe the features where that changes anything."""
     from fac_core.cli.waiting import settle
-    from fac_core.feature_space import spaces
     from fac_core.feature_space.extraction import n_unread
-    from fac_core.feature_space.health import health_card, measured_health
+    from fac_core.feature_space.health import health as health_of
     from fac_core.feature_space.rereading import last_rereading, start_rereading
     from fac_core.features.refresh import bring_up_to_date
 
@@ -41,8 +40,7 @@ def extract(
         job_id = (start_rereading(ws, space_id) if again else None) or bring_up_to_date(ws, space_id)
         if wait:
             settle(ws)
-        measured = measured_health(ws, space_id)
-        health = health_card(spaces.space(ws, space_id).card, measured) if measured else None
+        health = health_of(ws, space_id)
         changed = last_rereading(ws, space_id) if again and wait else None
         said = "" if unread or again else "Everything was read before. "
         said += "" if job_id is None else "Done." if wait else f"Started: {job_id}"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fac_core.cli import context
-from fac_core.cli.context import Json, Project
+from fac_core.cli.context import Json, Project, SpaceName
 from fac_core.cli.show import safe, show, table
 
 space = typer.Typer(help="List the project's feature spaces, add one, choose one.")
@@ -119,6 +119,21 @@ def add(
     ]
     value = {"space_id": space_id, "name": added.name, "revision": added.spec.revision, "card": added.card}
     show(value, lines, as_json)
+
+
+@space.command("accept")
+def accept(
+    reason: Annotated[str, typer.Argument(help="Why it is used although its SAE does not fit; empty to take it back.")],
+    space: SpaceName = None,
+    named: Project = None,
+) -> None:
+    """Use a space although its SAE does not read these texts as its card says."""
+    from fac_core.feature_space import health
+
+    with context.opened(named) as ws:
+        space_id = context.space_of(ws, space)
+        health.accept(ws, space_id, reason)
+        typer.echo("It is no longer marked." if reason.strip() else "It is marked wherever it does not fit.")
 
 
 @space.command("use")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fac_core.feature_space.cache import export_cache, import_cache
-from fac_core.feature_space.spaces import space
+from fac_core.feature_space.spaces import Space, space
 from fac_core.jobs import owner
 from fac_core.store import activations as store
 from fac_core.store.jobs import active_jobs
@@ -48,9 +48,20 @@ def start_extraction(
     if texts.num_rows == 0:
         refresh_profiles(ws, space_id)
         return None
-    spec = {"space_id": space_id, "space": asdict(chosen.spec), "shard_size": shard_size, "after": after}
+    spec = job_spec(chosen, shard_size) | {"after": after}
     noun = "text" if texts.num_rows == 1 else "texts"
     return owner.start(ws, KIND, f"Read {texts.num_rows:,} {noun}", spec, {"input": texts})
+
+
+def job_spec(space: Space, shard_size: int) -> dict[str, Any]:
+    """What every reading in a space is told."""
+    declared = {key: space.card.get(key) for key in ("fvu", "l0")}
+    return {
+        "space_id": space.space_id,
+        "space": asdict(space.spec),
+        "declared": declared,
+        "shard_size": shard_size,
+    }
 
 
 def n_unread(ws: Workspace, space_id: str) -> int:

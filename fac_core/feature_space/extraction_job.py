@@ -15,6 +15,7 @@ from fac_core.feature_space.extraction import activation_tables, start_extractio
 from fac_core.feature_space.extractor import Extractor, Health, load_extractor
 from fac_core.feature_space.rereading import Before, Difference
 from fac_core.feature_space.space import SpaceSpec
+from fac_core.feature_space.suspects import suspects
 from fac_core.jobs.folder import JobFolder
 from fac_core.jobs.kinds import follow_up
 from fac_core.store.activations import (
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 
 def run(job: JobFolder) -> dict[str, Any]:
-    """Read the job's texts shard by shard; returns {"health": {fvu, l0, n_tokens, truncated_texts}} and, after
-    reading again, {"again": {n_texts, n_changed, largest}}."""
+    """Read the job's texts shard by shard; returns {"health": {fvu, l0, n_tokens, truncated_texts, suspects}}
+    and, after reading again, {"again": {n_texts, n_changed, largest}}."""
     texts, size = job.input(), int(job.spec["shard_size"])
     total = texts.num_rows
     committed = job.shards()
@@ -97,6 +98,10 @@ def _read_shard(
     tables = activation_tables((ids[index], found) for index, found in read)
     truncated = sum(found.n_truncated > 0 for _, found in read)
     extra: dict[str, Any] = {"health": _sums(extractor.health), "truncated_texts": truncated}
+    if name == _name(0) and "declared" in job.spec:  # a job of an earlier version is not told
+        job.progress(before + len(ids), total, "Checking the SAE")
+        found = suspects(extractor, texts["text"].to_pylist(), job.spec["declared"])
+        extra["suspects"] = [each._asdict() for each in found]
     if stored is not None:
         extra["again"] = stored.difference(ids, tables["activation"])._asdict()
     job.commit_shard(name, tables, extra)
@@ -130,9 +135,16 @@ def _sums(health: Health) -> dict[str, Any]:
 
 
 def _health(job: JobFolder) -> dict[str, Any]:
-    merged, truncated = Health(), 0
+    merged, truncated, found = Health(), 0, []
     for shard in job.shards().values():
         extra = shard["extra"]
         merged.merge(Health(**{**extra["health"], "sum_x": np.asarray(extra["health"]["sum_x"])}))
         truncated += extra["truncated_texts"]
-    return {"fvu": merged.fvu, "l0": merged.l0, "n_tokens": merged.n_tokens, "truncated_texts": truncated}
+        found += extra.get("suspects", [])
+    return {
+        "fvu": merged.fvu,
+        "l0": merged.l0,
+        "n_tokens": merged.n_tokens,
+        "truncated_texts": truncated,
+        "suspects": found,
+    }

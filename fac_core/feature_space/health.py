@@ -1,15 +1,19 @@
 """An SAE that reads the wrong tensor is found out: what it measures here is held against what its card declares.
 
 A wrong layer, a wrong model, a missing normalisation or a text unlike anything it was trained on show in two numbers:
-L0 (features a token) and FVU (fraction of variance unexplained).
+L0 (features a token) and FVU (fraction of variance unexplained). A space that does not fit is marked wherever it is
+used until a person accepts it and says why.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fac_core.feature_space.spaces import space
+from fac_core.human import one_line
 from fac_core.store.jobs import completed_results
 from fac_core.workspace import Workspace
 
@@ -18,6 +22,7 @@ MIN_TOKENS = 500
 """Content tokens below which nothing is said: FVU of a few short texts scatters too much."""
 L0_FACTOR = 2.0
 FVU_FACTOR, FVU_MARGIN = 1.5, 0.1
+_ACCEPTED = "health_accepted."
 
 
 @dataclass(frozen=True)
@@ -36,16 +41,20 @@ class HealthCard:
     sentence: str
 
 
-def health_card(card: dict[str, Any], measured: dict[str, Any]) -> HealthCard:
+def health_card(card: Mapping[str, Any], measured: Mapping[str, Any]) -> HealthCard:
     """Judge a reading: `measured` has fvu, l0 and n_tokens, `card` the declared fvu and l0 (None if unknown).
 
     Unsure below `MIN_TOKENS` or when nothing is declared. Suspect when L0 is off by more than twice, or FVU exceeds
-    both 1.5 times the declared value and that plus 0.1.
+    both 1.5 times the declared value and that plus 0.1, or another way of reading suits the SAE better
+    (`measured["suspects"]`, see `suspects`), which the sentence then names.
     """
     fvu, l0 = _number(measured.get("fvu")), _number(measured.get("l0"))
     declared_fvu, declared_l0 = _declared(card, "fvu"), _declared(card, "l0")
     said = f"L0 is {l0:.1f} ({_in_words(declared_l0, 1)}), FVU {fvu:.2f} ({_in_words(declared_fvu, 2)})"
     found = problems(card, fvu, l0)
+    better = next(iter(measured.get("suspects") or ()), None)
+    if better and not found:
+        found = ["it does better elsewhere"]
     n_tokens = int(measured.get("n_tokens") or 0)
     if n_tokens < MIN_TOKENS:
         state = UNSURE
@@ -53,6 +62,8 @@ def health_card(card: dict[str, Any], measured: dict[str, Any]) -> HealthCard:
     elif found:
         state = SUSPECT
         sentence = f"The SAE may not fit this model, layer or kind of text: {' and '.join(found)}. {said}."
+        if better:
+            sentence += f" It would fit {better['what']}: L0 {better['l0']:.1f}, FVU {better['fvu']:.2f}."
     elif declared_fvu is None and declared_l0 is None:
         state = UNSURE
         sentence = f"The SAE came without declared values, so nothing says whether it reads as it should: {said}."
@@ -62,7 +73,42 @@ def health_card(card: dict[str, Any], measured: dict[str, Any]) -> HealthCard:
     return HealthCard(state, fvu, l0, declared_fvu, declared_l0, n_tokens, sentence)
 
 
-def problems(card: dict[str, Any], fvu: float, l0: float) -> list[str]:
+def health(ws: Workspace, space_id: str) -> HealthCard | None:
+    """How a space's SAE did on what the project read in it; None if it has read nothing itself.
+
+    Raises:
+        InputError: the project does not know the space.
+    """
+    measured = measured_health(ws, space_id)
+    return None if measured is None else health_card(space(ws, space_id).card, measured)
+
+
+def unfit(ws: Workspace, space_id: str) -> HealthCard | None:
+    """The health card of a space that does not fit and that nobody has accepted, else None.
+
+    Raises:
+        InputError: the project does not know the space.
+    """
+    card = None if acceptance(ws, space_id) else health(ws, space_id)
+    return card if card is not None and card.state == SUSPECT else None
+
+
+def acceptance(ws: Workspace, space_id: str) -> str:
+    """Why a space is used although it does not fit; empty if nobody has said so."""
+    return ws.setting(_ACCEPTED + space_id)
+
+
+def accept(ws: Workspace, space_id: str, reason: str) -> None:
+    """Use a space although it does not fit; without a reason it is marked again.
+
+    Raises:
+        InputError: the project does not know the space, or the reason cannot be read.
+    """
+    space(ws, space_id)
+    ws.set_setting(_ACCEPTED + space_id, one_line(reason, "The reason"))
+
+
+def problems(card: Mapping[str, Any], fvu: float, l0: float) -> list[str]:
     """What is out of the range that a card declares, in words; empty if all is as it should be, or nothing declared."""
     declared_fvu, declared_l0 = _declared(card, "fvu"), _declared(card, "l0")
     found = []
@@ -89,6 +135,7 @@ def measured_health(ws: Workspace, space_id: str) -> dict[str, Any] | None:
         **{key: sum(health[key] * health["n_tokens"] for health in results) / total for key in ("fvu", "l0")},
         "n_tokens": total,
         "truncated_texts": sum(health["truncated_texts"] for health in results),
+        "suspects": next((health["suspects"] for health in reversed(results) if "suspects" in health), []),
     }
 
 
@@ -96,7 +143,7 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def _declared(card: dict[str, Any], key: str) -> float | None:
+def _declared(card: Mapping[str, Any], key: str) -> float | None:
     value = card.get(key)
     return None if value is None else float(value)
 

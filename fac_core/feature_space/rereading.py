@@ -6,14 +6,13 @@ shard by shard, while the stored rows of every other text stay in use.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.errors import InputError
-from fac_core.feature_space.extraction import KIND, SHARD_SIZE
+from fac_core.feature_space.extraction import KIND, SHARD_SIZE, job_spec
 from fac_core.feature_space.spaces import space
 from fac_core.jobs import owner
 from fac_core.store import activations as store
@@ -75,13 +74,7 @@ def start_rereading(ws: Workspace, space_id: str, shard_size: int = SHARD_SIZE) 
     texts = store.read_contents(ws.database, space_id)
     if texts.num_rows == 0:
         return None
-    spec = {
-        "space_id": space_id,
-        "space": asdict(chosen.spec),
-        "shard_size": shard_size,
-        "after": None,
-        "again": True,
-    }
+    spec = job_spec(chosen, shard_size) | {"after": None, "again": True}
     noun = "text" if texts.num_rows == 1 else "texts"
     inputs = {"input": texts, "before": store.read_values(ws.database, space_id)}
     return owner.start(ws, KIND, f"Read {texts.num_rows:,} {noun} again", spec, inputs)

@@ -2,25 +2,31 @@
 
 The faults are those that fail silently (P1, P4-P7): a neighbouring block, a normalisation left out or added, the
 decoder bias on the input or not, Top-K on or off, special tokens counted. A fault is named only where undoing it brings
-both figures back into the range that the card declares; nothing is changed by itself.
+both figures back into the range that the card declares. A neighbouring block is named even where the figures are in
+range if the SAE does clearly better there, since blocks side by side hold much the same. Nothing is changed by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fac_core.feature_space.extractor import Extractor, Health
-from fac_core.feature_space.health import problems
+from fac_core.feature_space.health import MIN_TOKENS, problems
 from fac_core.feature_space.sae import NORMALISATIONS, Relu, Sae, TopK
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MAX_TEXTS = 96
-MAX_TOKENS = 256
+    from fac_core.feature_space.backbone import Backbone
+
+MAX_TOKENS = 1500
+"""Content tokens that are looked at, of all texts together."""
+MAX_LENGTH = 256
 """Of each text."""
+BETTER = 0.9
+"""Share of the FVU here that another block has to stay below to be named although all is in range."""
 SINK = 10.0
 """Times the median norm beyond which a position is taken for a sink of attention rather than content (P2)."""
 
@@ -34,30 +40,49 @@ class Tried(NamedTuple):
     l0: float
 
 
-def suspects(extractor: Extractor, texts: Sequence[str], card: dict[str, Any]) -> list[Tried]:
-    """Ways of reading under which the SAE does as its card declares, the best FVU first; empty if none is found.
+def suspects(extractor: Extractor, texts: Sequence[str], card: Mapping[str, Any]) -> list[Tried]:
+    """Ways of reading that suit the SAE better than the space's own, the best FVU first.
+
+    Empty if it fits as it is, if nothing helps, or if the texts have fewer than `health.MIN_TOKENS` tokens.
 
     Args:
-        extractor: of the space that does not fit.
-        texts: some of those that were read.
+        extractor: of the space.
+        texts: some of those that are read in it.
         card: what the SAE declares, `fvu` and `l0`.
     """
-    chosen = [text for text in texts if text.strip()][:MAX_TEXTS]
-    fitting = [tried for tried in _try_all(extractor, chosen) if not problems(card, tried.fvu, tried.l0)]
-    return sorted(fitting, key=lambda tried: tried.fvu)
+    chosen = _some(extractor, texts)
+    here = _vectors(extractor.backbone, chosen)
+    if len(here) < MIN_TOKENS:
+        return []
+    now = _measure("as it is", extractor.sae, here)
+    found = [_best_block(extractor, chosen, now)]
+    if problems(card, now.fvu, now.l0):
+        found += [_measure(what, sae, here) for what, sae in _other_saes(extractor.sae, here)]
+        found += _without_sinks(extractor.sae, here)
+        found = [tried for tried in found if tried and not problems(card, tried.fvu, tried.l0)]
+    return sorted((tried for tried in found if tried), key=lambda tried: tried.fvu)
 
 
-def _try_all(extractor: Extractor, texts: Sequence[str]) -> Iterator[Tried]:
-    backbone, sae = extractor.backbone, extractor.sae
-    here = _vectors(extractor, texts, backbone.block)
-    for block in (backbone.block - 1, backbone.block + 1):
-        if 1 <= block <= backbone.n_blocks:
-            yield _measure(f"at the output of block {block}", sae, _vectors(extractor, texts, block))
-    for what, other in _other_saes(sae, here):
-        yield _measure(what, other, here)
-    calm = here[here.norm(dim=1) <= SINK * here.norm(dim=1).median()]
-    if 0 < len(calm) < len(here):
-        yield _measure(f"without {len(here) - len(calm)} positions of outsized norm, such as BOS", sae, calm)
+def _best_block(extractor: Extractor, texts: Sequence[str], now: Tried) -> Tried | None:
+    """The block to which FVU falls from here, step by step, if that is clearly lower."""
+    best = now
+    for step in (-1, 1):
+        block, last = extractor.backbone.block + step, now
+        while 1 <= block <= extractor.backbone.n_blocks:
+            vectors = _vectors(extractor.backbone.at(block), texts)
+            tried = _measure(f"at the output of block {block}", extractor.sae, vectors)
+            if not tried.fvu < last.fvu:
+                break
+            best, last, block = min(best, tried, key=lambda each: each.fvu), tried, block + step
+    return best if best.fvu < min(1.0, BETTER * now.fvu) else None
+
+
+def _without_sinks(sae: Sae, x: Tensor) -> list[Tried]:
+    norms = x.norm(dim=1)
+    calm = x[norms <= SINK * norms.median()]
+    if len(calm) == len(x):
+        return []
+    return [_measure(f"without {len(x) - len(calm)} positions of outsized norm, such as special tokens", sae, calm)]
 
 
 def _other_saes(sae: Sae, x: Tensor) -> Iterator[tuple[str, Sae]]:
@@ -81,17 +106,28 @@ def _other_saes(sae: Sae, x: Tensor) -> Iterator[tuple[str, Sae]]:
                 yield f"with a Top-K of {k}", replace(sae, activation=TopK(k))
 
 
-def _vectors(extractor: Extractor, texts: Sequence[str], block: int) -> Tensor:
-    """Residual vectors of the content tokens of all texts at the output of a block, [tokens, d_in]."""
+def _some(extractor: Extractor, texts: Sequence[str]) -> list[str]:
+    """The first texts, up to MAX_TOKENS content tokens."""
+    chosen: list[str] = []
+    n_tokens = 0
+    for text in texts:
+        if n_tokens >= MAX_TOKENS:
+            break
+        if ids := extractor.backbone.tokenize(text, MAX_LENGTH).ids:
+            chosen.append(text)
+            n_tokens += len(ids)
+    return chosen
+
+
+def _vectors(backbone: Backbone, texts: Sequence[str]) -> Tensor:
+    """Residual vectors of the content tokens of texts, [tokens, d_in]."""
     import torch
 
-    backbone = extractor.backbone.at(block)
-    rows = []
+    rows = [torch.zeros(0, backbone.d_model, device=backbone.device)]
     for text in texts:
-        ids = backbone.tokenize(text, MAX_TOKENS).ids
-        if ids:
-            rows.append(backbone.residuals([ids])[0, : len(ids)].float())
-    return torch.cat(rows) if rows else torch.zeros(0, backbone.d_model)
+        ids = backbone.tokenize(text, MAX_LENGTH).ids
+        rows.append(backbone.residuals([ids])[0, : len(ids)].float())
+    return torch.cat(rows)
 
 
 def _measure(what: str, sae: Sae, x: Tensor) -> Tried:

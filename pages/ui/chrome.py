@@ -69,8 +69,21 @@ def page_head(
     return pressed
 
 
-HEALTH_LOOK = {"good": "done", "suspect": "warning", "unsure": "note"}
+HEALTH_LOOK = {"good": "done", "suspect": "error", "unsure": "note"}
 """Kind of notice for each state of a health card."""
+
+
+def health_gate(here: Here) -> None:
+    """On every page: that the space's numbers cannot be trusted, until somebody accepts it on Settings."""
+    from fac_core.feature_space.health import unfit
+
+    card = unfit(here.ws, here.space_id) if here.space else None
+    if card is None:
+        return
+    with st.container(border=True, horizontal=True, gap="small", vertical_alignment="center", key="health_gate"):
+        st.markdown(_NOTICES["error"], width="content")
+        st.text(f"Do not trust the numbers in this feature space. {card.sentence}", width="stretch")
+        st.page_link("pages/settings.py", label="Settings", icon=":material/settings:", width="content")
 
 
 def notice(text: str, kind: str = "note") -> None:
