@@ -153,7 +153,7 @@ def test_texts_that_were_not_read_are_asked_for(empty_app: App, ws_with_space: W
 def test_the_next_step_can_be_taken_from_a_view_that_lives_in_the_address(
     app: App, filled_ws: Workspace, space_id: str
 ) -> None:
-    found = gaps(filled_ws, space_id, 1.0)
+    found = gaps(filled_ws, space_id, 1.0, states=("missing", "undersampled"))
     worklist.add(filled_ws, space_id, found[0].members, "test")
     at = app("coverage", view="List", delta="1.0")
     at.button(key="head_Coverage").click().run()
