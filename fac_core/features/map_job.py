@@ -101,12 +101,12 @@ def layout_table(unit: Tensor) -> pa.Table:
 
 def umap_layout(unit: Tensor) -> NDArray[np.float32]:
     """UMAP of unit directions, [d_sae, 2]; cosine neighbours are exact, so nothing depends on an approximate search."""
-    import umap
-
     n = len(unit)
     k = min(N_NEIGHBOURS, n - 1)
     if k < 2:
         return np.zeros((n, 2), np.float32)
+    import umap  # takes seconds, and half a minute the first time on a machine
+
     reducer = umap.UMAP(
         n_neighbors=k,
         metric="cosine",

@@ -46,7 +46,7 @@ def address(at: AppTest) -> dict[str, str]:
 @pytest.fixture
 def app(filled_ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> App:
     """Opens the app on the project with texts that were read: `app("features", feature="3")`."""
-    return _opener(filled_ws, monkeypatch)
+    return opener(filled_ws, monkeypatch)
 
 
 @pytest.fixture
@@ -55,16 +55,17 @@ def described_app(filled_ws: Workspace, jobs_in_process: None, monkeypatch: pyte
     from fac_core.feature_space.spaces import spaces
 
     refresh(filled_ws, spaces(filled_ws)[0].space_id, wait=True)
-    return _opener(filled_ws, monkeypatch)
+    return opener(filled_ws, monkeypatch)
 
 
 @pytest.fixture
 def empty_app(ws_with_space: Workspace, monkeypatch: pytest.MonkeyPatch) -> App:
     """The app on a project without texts."""
-    return _opener(ws_with_space, monkeypatch)
+    return opener(ws_with_space, monkeypatch)
 
 
-def _opener(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> App:
+def opener(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> App:
+    """Opens the app on a project."""
     monkeypatch.setenv("FAC_HOME", str(ws.root.parent))
     monkeypatch.chdir(ROOT)
 

@@ -14,8 +14,9 @@ from fac_core.features import description
 from fac_core.jobs import owner
 from fac_core.store.database import data_version
 from fac_core.workspace import Workspace
-from tests.app.conftest import App
+from tests.app.conftest import App, opener
 from tests.app.reading import said
+from tests.planted import Planted, plant
 
 
 @pytest.fixture
@@ -111,15 +112,18 @@ def test_each_view_draws(described_app: App, view: str) -> None:
     assert expected[view] in words or "No feature is in these states" in words
 
 
-def test_the_first_gaps_go_into_the_work_list_once(app: App, filled_ws: Workspace, space_id: str) -> None:
-    found = gaps(filled_ws, space_id, spaces.delta(filled_ws, space_id))
-    if not found:
-        pytest.skip("the tiny space has no gap here")
-    at = app("coverage", view="List")
+def test_the_first_gaps_go_into_the_work_list_once(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    # each of 15 features fires in a twentieth of the anchor, and in none of 80 seed samples
+    anchor = [Planted("anchor", f"anchor {i}", {i % 20: 4.0} if i % 20 < 15 else {20: 4.0}) for i in range(200)]
+    seed = [Planted("seed", f"seed {i}", {20: 4.0}) for i in range(80)]
+    space_id = plant(ws, [*anchor, *seed])
+    found = gaps(ws, space_id, 1.0)
+    assert len(found) == 15
+    at = opener(ws, monkeypatch)("coverage", view="List")
     at.button(key="list_first").click().run()
-    assert worklist.in_worklist(filled_ws, space_id)
-    assert "added to the work list" in said(at)
-    assert len(worklist.in_worklist(filled_ws, space_id)) == min(10, len(found))
+    assert "10 features added to the work list" in said(at)
+    listed = worklist.in_worklist(ws, space_id)
+    assert sorted(listed) == sorted(gap.feature_id for gap in found[:10])
 
 
 def test_ticked_gaps_go_into_the_work_list(app: App, filled_ws: Workspace, space_id: str) -> None:
@@ -153,7 +157,8 @@ def test_texts_that_were_not_read_are_asked_for(empty_app: App, ws_with_space: W
 def test_the_next_step_can_be_taken_from_a_view_that_lives_in_the_address(
     app: App, filled_ws: Workspace, space_id: str
 ) -> None:
-    worklist.add(filled_ws, space_id, [1], "test")
+    found = gaps(filled_ws, space_id, 1.0, states=("missing", "undersampled"))
+    worklist.add(filled_ws, space_id, found[0].members, "test")
     at = app("coverage", view="List", delta="1.0")
     at.button(key="head_Coverage").click().run()
     assert not at.exception
