@@ -2,8 +2,9 @@
 
 The faults are those that fail silently (P1, P4-P7): a neighbouring block, a normalisation left out or added, the
 decoder bias on the input or not, Top-K on or off, special tokens counted. A fault is named only where undoing it brings
-both figures back into the range that the card declares. A neighbouring block is named even where the figures are in
-range if the SAE does clearly better there, since blocks side by side hold much the same. Nothing is changed by itself.
+both figures into the range that the card declares. It is named even where they are in range as it is, if the SAE does
+clearly better that way: blocks side by side hold much the same, and a lost convention may cost little. Nothing is
+changed by itself.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MAX_TOKENS = 1500
 MAX_LENGTH = 256
 """Of each text."""
 BETTER = 0.9
-"""Share of the FVU here that another block has to stay below to be named although all is in range."""
+"""Share of the FVU as it is that another way has to stay below to be named although all is in range."""
 SINK = 10.0
 """Times the median norm beyond which a position is taken for a sink of attention rather than content (P2)."""
 
@@ -55,16 +56,15 @@ def suspects(extractor: Extractor, texts: Sequence[str], card: Mapping[str, Any]
     if len(here) < MIN_TOKENS:
         return []
     now = _measure("as it is", extractor.sae, here)
-    found = [_best_block(extractor, chosen, now)]
-    if problems(card, now.fvu, now.l0):
-        found += [_measure(what, sae, here) for what, sae in _other_saes(extractor.sae, here)]
-        found += _without_sinks(extractor.sae, here)
-        found = [tried for tried in found if tried and not problems(card, tried.fvu, tried.l0)]
-    return sorted((tried for tried in found if tried), key=lambda tried: tried.fvu)
+    limit = 1.0 if problems(card, now.fvu, now.l0) else min(1.0, BETTER * now.fvu)
+    tried = [_measure(what, sae, here) for what, sae in _other_saes(extractor.sae, here)]
+    tried += [*_without_sinks(extractor.sae, here), _best_block(extractor, chosen, now)]
+    fitting = [each for each in tried if each.fvu < limit and not problems(card, each.fvu, each.l0)]
+    return sorted((each for each in fitting if each is not now), key=lambda each: each.fvu)
 
 
-def _best_block(extractor: Extractor, texts: Sequence[str], now: Tried) -> Tried | None:
-    """The block to which FVU falls from here, step by step, if that is clearly lower."""
+def _best_block(extractor: Extractor, texts: Sequence[str], now: Tried) -> Tried:
+    """The block to which FVU falls from here, step by step; as it is if it rises on both sides."""
     best = now
     for step in (-1, 1):
         block, last = extractor.backbone.block + step, now
@@ -74,7 +74,7 @@ def _best_block(extractor: Extractor, texts: Sequence[str], now: Tried) -> Tried
             if not tried.fvu < last.fvu:
                 break
             best, last, block = min(best, tried, key=lambda each: each.fvu), tried, block + step
-    return best if best.fvu < min(1.0, BETTER * now.fvu) else None
+    return best
 
 
 def _without_sinks(sae: Sae, x: Tensor) -> list[Tried]:

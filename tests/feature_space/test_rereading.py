@@ -66,7 +66,9 @@ def test_what_is_right_stays_as_it_is_and_is_said_to(filled_ws: Workspace, tiny_
     health = measured_health(ws, space_id)
     assert health is not None and health["n_tokens"] > 0
     read_again(ws, space_id)
-    assert measured_health(ws, space_id) == pytest.approx(health), "a text counts once, however often it is read"
+    again = measured_health(ws, space_id)
+    assert again is not None and again.pop("suspects") == health.pop("suspects")
+    assert again == pytest.approx(health), "a text counts once, however often it is read"
 
 
 def test_what_was_stored_wrongly_is_put_right_and_counted(filled_ws: Workspace, tiny_spec: SpaceSpec) -> None:
