@@ -192,7 +192,7 @@ def accepting(here: Here) -> None:
             key=f"accept_{here.space_id}",
             help="The space is marked on every page until a reason stands here.",
         )
-        if st.form_submit_button("Keep"):
+        if st.form_submit_button("Accept"):
             services.guarded(accept)(here.ws, here.space_id, reason)
             st.rerun()
 

@@ -63,7 +63,7 @@ def health_card(card: Mapping[str, Any], measured: Mapping[str, Any]) -> HealthC
         state = SUSPECT
         sentence = f"The SAE may not fit this model, layer or kind of text: {' and '.join(found)}. {said}."
         if better:
-            sentence += f" It would fit {better['what']}: L0 {better['l0']:.1f}, FVU {better['fvu']:.2f}."
+            sentence += f" It does better {better['what']}: L0 {better['l0']:.1f}, FVU {better['fvu']:.2f}."
     elif declared_fvu is None and declared_l0 is None:
         state = UNSURE
         sentence = f"The SAE came without declared values, so nothing says whether it reads as it should: {said}."

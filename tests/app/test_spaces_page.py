@@ -8,11 +8,20 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fac_core.feature_space import spaces
+from fac_core.feature_space.health import acceptance
 from fac_core.jobs import owner
 from fac_core.workspace import Workspace
 from tests.app.conftest import App, address
 from tests.app.reading import said
 from tests.tiny import BLOCK, make_tiny_sae
+
+BAD = {
+    "fvu": 9.0,
+    "l0": 4.0,
+    "n_tokens": 900,
+    "truncated_texts": 0,
+    "suspects": [{"what": "at the output of block 1", "fvu": 0.2, "l0": 4.0}],
+}
 
 
 def add(at: AppTest, backbone: object, sae: object, block: int | None) -> AppTest:
@@ -71,3 +80,27 @@ def test_the_second_space_is_added_read_and_measured_and_the_sidebar_leads_back(
     assert not at.exception and address(at)["space"] == first
     at.switch_page("pages/features.py").run()
     assert not at.exception and address(at)["space"] == first
+
+
+@pytest.mark.parametrize("page", ["home", "seed_set", "features", "coverage", "synthesis", "review", "evaluation"])
+def test_a_space_that_does_not_fit_is_marked_on_every_page(
+    app: App, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fac_core.feature_space.health.measured_health", lambda ws, space_id: BAD)
+    shown = said(app(page))
+    assert "Do not trust the numbers in this feature space." in shown
+    assert "It does better at the output of block 1" in shown
+
+
+def test_the_mark_goes_when_somebody_says_why_the_space_is_used_all_the_same(
+    app: App, filled_ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fac_core.feature_space.health.measured_health", lambda ws, space_id: BAD)
+    (space,) = spaces.spaces(filled_ws)
+    at = app("settings")
+    at.text_input(key=f"accept_{space.space_id}").set_value("only a trial")
+    next(button for button in at.form_submit_button if button.label == "Accept").click().run()
+    assert not at.exception
+    assert "Do not trust" not in said(at)
+    assert acceptance(filled_ws, space.space_id) == "only a trial"
+    assert "Do not trust" not in said(app("coverage"))

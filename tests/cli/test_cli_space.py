@@ -86,3 +86,13 @@ def test_what_does_not_fit_is_one_line(
         assert (ran.code, ran.out, ran.err.count("\n")) == (1, "", 1) and said in ran.err
     assert "list them with: fac space list" in fac_here("space", "use", "nothing").err
     assert len(fac_here("space", "--json").json) == 1
+
+
+def test_a_space_that_does_not_fit_is_told_with_its_numbers_until_it_is_accepted(
+    fac_here: Fac, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = {"fvu": 9.0, "l0": 60.0, "n_tokens": 900, "truncated_texts": 0, "suspects": []}
+    monkeypatch.setattr("fac_core.feature_space.health.measured_health", lambda ws, space_id: bad)
+    assert fac_here("coverage").out.startswith("Do not trust these numbers. The SAE may not fit")
+    assert "no longer marked" in fac_here("space", "accept", "only a trial").out
+    assert "Do not trust" not in fac_here("coverage").out

@@ -110,7 +110,7 @@ def test_the_card_names_the_suspect_and_is_red_even_where_the_figures_are_in_ran
     assert health_card(declared, measured).state == "good"
     card = health_card(declared, {**measured, "suspects": [better]})
     assert card.state == SUSPECT
-    assert "It would fit at the output of block 15: L0 16.0, FVU 0.20." in card.sentence
+    assert "It does better at the output of block 15: L0 16.0, FVU 0.20." in card.sentence
 
 
 def test_an_unfit_space_stays_marked_until_a_reason_is_given(
