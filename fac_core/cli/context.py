@@ -62,7 +62,10 @@ def use(info: ProjectInfo) -> None:
     """Make a project the one that later commands mean."""
     try:
         workspace.home().mkdir(parents=True, exist_ok=True)
-        (workspace.home() / CURRENT).write_text(f"{info.folder}\n", encoding="utf-8")
+        home = workspace.home().resolve()
+        # by its place in the home, so that the home can be moved
+        folder = info.folder.relative_to(home) if info.folder.is_relative_to(home) else info.folder
+        (home / CURRENT).write_text(f"{folder}\n", encoding="utf-8")
     except OSError as error:
         raise StoreError(f"The folder {workspace.home()} cannot be written: {error.strerror or error}.") from error
 
@@ -129,6 +132,7 @@ def _named(named: str) -> ProjectInfo:
 
 def _current() -> ProjectInfo | None:
     try:
-        return workspace.project_info(Path((workspace.home() / CURRENT).read_text(encoding="utf-8").strip()))
+        named = (workspace.home() / CURRENT).read_text(encoding="utf-8").strip()
+        return workspace.project_info(workspace.home() / named) if named else None
     except (OSError, UnicodeDecodeError, InputError):
         return None

@@ -44,6 +44,18 @@ def test_without_a_current_project_none_is_guessed_among_several(
     assert "'One', 'Two'" in fac("datasets").err
 
 
+def test_the_current_project_stays_current_where_the_home_is_moved_to(
+    fac: Fac, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAC_HOME", str(tmp_path / "here"))
+    fac("project", "create", "One", "--task", "toxicity")
+    fac("project", "create", "Two", "--task", "toxicity")
+    (tmp_path / "here").rename(tmp_path / "there")
+    monkeypatch.setenv("FAC_HOME", str(tmp_path / "there"))
+    moved = fac("project", "show", "--json").json
+    assert moved["name"] == "Two" and moved["folder"].startswith(str(tmp_path / "there"))
+
+
 def test_a_mistake_is_one_line_on_stderr_and_exit_code_1(fac: Fac) -> None:
     for arguments in (
         ("project", "create", "X", "--task", "juggling"),
@@ -63,7 +75,7 @@ def test_wrong_usage_is_exit_code_2(fac: Fac) -> None:
 
 def test_every_command_has_help(fac: Fac) -> None:
     for words in (
-        "project create", "project list", "project use", "demo", "space list", "space add", "space use", "delta", "import", "datasets role",
+        "project create", "project list", "project use", "demo", "space list", "space add", "space use", "space accept", "delta", "import", "datasets role",
         "quarantine", "extract", "features", "feature", "relevance", "judge", "name", "coverage", "gaps", "heatmap",
         "worklist add", "worklist remove", "find", "synthesise", "runs", "run", "review list", "review show",
         "review approve", "review reject", "review skip", "review edit", "review undo", "review rebuild", "export",
