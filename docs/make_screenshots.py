@@ -36,7 +36,7 @@ LOOP = (
 def main() -> None:
     """Walk the demo, start the app, take every page in both themes."""
     given = os.environ.get("FAC_SCREENSHOT_HOME")
-    home = Path(given or Path(tempfile.mkdtemp()) / "home")
+    home = Path(given or Path(tempfile.mkdtemp(prefix="fac-")) / "explorer")
     for line in () if given else LOOP:
         subprocess.run(
             [sys.executable, "-m", "fac_core.cli", *line.split()],
