@@ -62,8 +62,7 @@ def folder_digest(folder: Path) -> str:
             if path.suffix in READ_SUFFIXES and path.is_file():
                 digest.update(path.name.encode())
                 with path.open("rb") as handle:
-                    while piece := handle.read(1 << 22):
-                        digest.update(piece)
+                    hashlib.file_digest(handle, lambda: digest)
     except OSError as error:
         raise ModelError(f"The backbone {folder} cannot be read: {error.strerror or error}.") from error
     return digest.hexdigest()

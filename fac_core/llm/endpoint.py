@@ -132,26 +132,6 @@ def has_key() -> bool:
     return bool(_environment("API_KEY").strip() or _lines(key_file()))
 
 
-def save_key(key: str) -> None:
-    """Keep a key in a file that only this person can read; an empty key removes it.
-
-    Raises:
-        InputError: the key holds white space or characters that no header can carry.
-        EndpointError: the file cannot be written.
-    """
-    key = _checked(key.strip(), "The key")
-    path = key_file()
-    try:
-        path.unlink(missing_ok=True)
-        if key:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
-                handle.write(key)
-    except OSError as error:
-        raise EndpointError(f"The key could not be kept in {path}: {error.strerror or error}.") from error
-
-
 def _checked(key: str, what: str) -> str:
     """A key that a header can carry; it is never repeated in a sentence."""
     if not (key.isascii() and key.isprintable()) or " " in key:

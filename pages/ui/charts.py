@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from fac_core.coverage.heatmap import DIFFERENCE, Heatmap
 from pages.ui import theme
 
-ROW, COLUMN = 26, 34
-"""Pixels of a heatmap's row, and those its column names need at least."""
+ROW = 26
+"""Pixels of a heatmap's row."""
 NAME_CHARS = 44
 MARKS = {"missing": (10, 1.0), "undersampled": (6, 0.3), "covered": (5, 0.4)}
 """Size in pixels and opacity of a state's points; others are (5, .4)."""

@@ -264,9 +264,3 @@ def upload_to_file(content: bytes) -> Path:
     if not path.exists():
         path.write_bytes(content)
     return path
-
-
-def open_feature(feature_id: int) -> None:
-    """Lead to a feature's page."""
-    go("feature", str(feature_id))
-    st.switch_page("pages/features.py", query_params={"feature": str(feature_id)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 import pytest
@@ -103,27 +102,33 @@ def test_white_space_around_a_key_is_no_part_of_it(monkeypatch: pytest.MonkeyPat
     assert endpoint.load_key() == endpoint.NO_KEY and not endpoint.has_key()
 
 
-def test_a_typed_key_is_kept_outside_every_project_for_this_person_only(ws: Workspace) -> None:
+def put_key(key: str) -> None:
+    """A person's own key file."""
+    endpoint.key_file().parent.mkdir(parents=True, exist_ok=True)
+    endpoint.key_file().write_text(key, encoding="utf-8")
+
+
+def test_a_key_is_read_from_a_file_outside_every_project(ws: Workspace) -> None:
     assert endpoint.load_key() == endpoint.NO_KEY
     endpoint.set_endpoint(ws, "http://host/v1", "m")
-    endpoint.save_key(" sk-abc \n")
+    put_key(" sk-abc \n")
     assert endpoint.endpoint_of(ws).key == "sk-abc"
-    assert stat.S_IMODE(endpoint.key_file().stat().st_mode) == 0o600
     assert ws.root not in endpoint.key_file().parents
     ws.close()
     held = [path for path in Path(ws.root).rglob("*") if path.is_file()]
     assert held and not any(b"sk-abc" in path.read_bytes() for path in held)
-    endpoint.save_key("")
+    put_key("")
     assert endpoint.load_key() == endpoint.NO_KEY
 
 
 def test_the_environment_s_key_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    endpoint.save_key("from-file")
+    put_key("from-file")
     monkeypatch.setenv("FAC_LLM_API_KEY", "from-environment")
     assert endpoint.load_key() == "from-environment"
 
 
 @pytest.mark.parametrize("key", ["two words", "schlüssel", "a\nb", "a\x00b"])
 def test_a_key_that_no_header_can_carry_is_refused(key: str) -> None:
+    put_key(key)
     with pytest.raises(InputError, match="copy it again"):
-        endpoint.save_key(key)
+        endpoint.load_key()

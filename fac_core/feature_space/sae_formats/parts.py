@@ -213,8 +213,7 @@ def digest_of(files: Sequence[Path]) -> str:
     for file in files:
         try:
             with file.open("rb") as handle:
-                while piece := handle.read(1 << 22):
-                    digest.update(piece)
+                hashlib.file_digest(handle, lambda: digest)
         except OSError as error:
             raise ModelError(f"The file {file} cannot be read: {error.strerror}.") from error
     return digest.hexdigest()

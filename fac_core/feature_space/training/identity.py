@@ -6,12 +6,12 @@ what differs, for its shards and checkpoint would be another's.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from fac_core.errors import InputError
+from fac_core.feature_space.sealed import sha256_of
 from fac_core.feature_space.training.recipe import Recipe
 
 FILE = "identity.json"
@@ -73,7 +73,6 @@ def _differences(mine: dict[str, str], theirs: object) -> str:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise InputError(f"The corpus file {path} cannot be read: {error.strerror or error}.") from error
