@@ -140,7 +140,7 @@ def _labelled(path: Path, task: str, columns: list[str], at_least: int) -> Trial
 
 def _topics_by_content(ws: Workspace, rows: list[dict[str, Any]]) -> dict[int, str]:
     """Topic of each anchor content."""
-    from fac_core.samples.content import content_hash
+    from fac_core.content import content_hash
 
     ids = dict(ws.database.rows("SELECT content_hash, content_id FROM content"))
     return {ids[content_hash(row["text"])]: row["topic"] for row in rows}

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from fac_core.content import content_hash
 from fac_core.feature_space.space import SpaceSpec
-from fac_core.samples.content import content_hash
 from fac_core.store.activations import insert_activations, rebuild_by_feature, rebuild_profiles
 from fac_core.store.database import bump_data_version
 from fac_core.store.spaces import put_space, replace_statics

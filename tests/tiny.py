@@ -10,10 +10,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from fac_core.content import content_hash, normalise
 from fac_core.feature_space.model_files import folder_digest
 from fac_core.feature_space.sae_formats import sae_digest
 from fac_core.feature_space.space import SpaceSpec
-from fac_core.samples.content import content_hash, normalise
 from fac_core.workspace import Workspace, now
 
 WIDTH, N_BLOCKS, BLOCK, D_SAE, K = 32, 4, 2, 64, 4
@@ -101,7 +101,7 @@ def put_content(cursor: Any, text: str) -> int:
     known = cursor.execute("SELECT content_id FROM content WHERE content_hash = ?", [content_hash(text)]).fetchone()
     if known is None:
         known = cursor.execute(
-            "INSERT INTO content VALUES (nextval('content_seq'), ?, ?) RETURNING content_id",
+            "INSERT INTO content VALUES (nextval('content_seq'), ?, ?, NULL) RETURNING content_id",
             [content_hash(text), normalise(text)],
         ).fetchone()
     return int(known[0])

@@ -1,40 +1,30 @@
 """The tensor handed to the SAE is the output of the named block for exactly these tokens, never an earlier one.
 
 Early exit raises a private exception from a forward hook; the buffer is emptied before each forward pass and its shape
-is checked after it, so a failure (out of memory, wrong module) can only surface as an error. Special tokens take part
-in the forward pass and are left out afterwards: a batch holds content tokens only. A causal model's constant prefix is
-read once and its KV cache is reused; an encoder reads what stands before and behind a text with each text.
+is checked after it, so a failure (out of memory, wrong module) can only surface as an error (P14). Template and special
+tokens take part in the forward pass and are left out afterwards. A causal model's constant beginning is read once and
+its KV cache is reused; an encoder reads what stands around a content with each content.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fac_core.errors import ModelError
 from fac_core.feature_space.architectures import blocks, is_encoder, model_class, text_config
 from fac_core.feature_space.model_files import check_model_folder
+from fac_core.feature_space.tokens import ContentTokens, Tokens
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-_MARK = "\u2402content\u2402"
-
-
-class ContentTokens(NamedTuple):
-    """The tokens of one text that count, without template and special tokens."""
-
-    ids: list[int]
-    """Token ids, cut at the space's maximum length."""
-    offsets: list[tuple[int, int]]
-    """Character range of each token in the text; tokens inside one character share its range."""
-    n_truncated: int
-    """Tokens beyond the maximum length that were not read."""
+    from fac_core.content import Content
 
 
 class _Reached(Exception):
@@ -51,29 +41,41 @@ class Backbone:
     model: Any
     tokenizer: Any
     block: int
-    prefix_ids: list[int]
-    """Tokens before a text's content."""
-    suffix_ids: list[int] = field(default_factory=list)
-    """Tokens behind it, which change nothing but in an encoder."""
+    tokens: Tokens
     device: str = "cpu"
+    """Where its first block is; ``auto`` at loading spreads a model over all accelerators."""
     _prefix_cache: Any = None
 
     @classmethod
     def load(cls, folder: Path, block: int, *, dtype: str = "float32", device: str = "cpu") -> Backbone:
-        """Load model and tokenizer from a local folder and prepare the template prefix.
+        """Load model and tokenizer from a local folder.
+
+        Args:
+            folder: in safetensors.
+            block: whose output is read, counted from 1.
+            dtype: the model computes in it.
+            device: as torch names it, or ``auto`` for a model that is larger than one accelerator.
 
         Raises:
-            ModelError: nothing loadable there, weights missing, or the model has fewer blocks.
+            ModelError: nothing loadable there, weights missing, no such device, not enough memory, or the model has
+                fewer blocks.
         """
         import torch
         from transformers import AutoConfig
 
+        check_device(device)
         check_model_folder(folder)
         tokenizer = _tokenizer(folder)
+        placed: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
         with _loading(folder):
             config = AutoConfig.from_pretrained(str(folder), **_LOCAL)
             model, info = model_class(config).from_pretrained(
-                str(folder), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True, **_LOCAL
+                str(folder),
+                dtype=getattr(torch, dtype),
+                use_safetensors=True,
+                output_loading_info=True,
+                **_LOCAL,
+                **placed,
             )
         if missing := sorted(info["missing_keys"]):
             # transformers would fill them with random numbers
@@ -81,11 +83,15 @@ class Backbone:
         n_blocks = len(blocks(model))
         if not 1 <= block <= n_blocks:
             raise ModelError(f"Block {block} was asked for, but {folder} has blocks 1 to {n_blocks}.")
-        model.eval().to(device)
+        model.eval()
+        if placed:
+            device = str(model.get_input_embeddings().weight.device)
+        else:
+            with _loading(folder):
+                model.to(device)
         for parameter in model.parameters():
             parameter.requires_grad_(False)
-        prefix, suffix = template_ends(tokenizer)
-        return cls(model, tokenizer, block, prefix, suffix, device)
+        return cls(model, tokenizer, block, _tokens(tokenizer, config), device)
 
     @property
     def n_blocks(self) -> int:
@@ -97,6 +103,11 @@ class Backbone:
         """Width of the residual stream."""
         return int(text_config(self.model.config).hidden_size)
 
+    @property
+    def prefix_ids(self) -> list[int]:
+        """Tokens of the template before a user's content."""
+        return self.tokens.prefix_ids
+
     def at(self, block: int) -> Backbone:
         """The same model read at another block."""
         return replace(self, block=block, _prefix_cache=None)
@@ -106,30 +117,32 @@ class Backbone:
         module: torch.nn.Module = blocks(self.model)[self.block - 1]
         return module
 
-    def tokenize(self, text: str, max_length: int) -> ContentTokens:
-        """Content tokens of `text` as they stand inside the template, with character offsets.
+    def tokenize(self, content: Content | str, max_length: int) -> ContentTokens:
+        """Tokens of a content as it stands inside the template; see `Tokens.of`."""
+        return self.tokens.of(content, max_length)
 
-        Strings that look like special tokens are read as plain characters: a text cannot end its own turn.
+    def residuals(self, batch: Sequence[ContentTokens]) -> Tensor:
+        """Residual stream [batch, longest, d_model] after the block, tokens that count only, right-padded.
+
+        Rows beyond a content's own length hold values of padding and must be ignored. All of a batch share the
+        template's beginning, or none does (as batches from `batches` do).
+
+        Raises:
+            ModelError: the hooked block did not run.
         """
-        encoded = self.tokenizer(
-            text, add_special_tokens=False, split_special_tokens=True, return_offsets_mapping=True, verbose=False
-        )
-        ids, offsets = encoded["input_ids"], encoded["offset_mapping"]
-        kept = [(int(a), int(b)) for a, b in offsets[:max_length]]
-        return ContentTokens(list(ids[:max_length]), kept, max(0, len(ids) - max_length))
+        import torch
 
-    def residuals(self, batch: list[list[int]]) -> Tensor:
-        """Residual stream [batch, longest, d_model] after the block, content tokens only, right-padded.
-
-        Rows beyond a text's own length hold values of padding and must be ignored.
-        """
-        if not is_encoder(self.model.config):
-            ids, _ = self._padded(batch)
-            return self._forward(ids, self._cache_for(len(batch)))
-        # here padding would be seen, and what stands around a text stands around each
-        ids, seen = self._padded([[*self.prefix_ids, *row, *self.suffix_ids] for row in batch])
-        start = len(self.prefix_ids)
-        return self._forward(ids, None, seen)[:, start : start + max(map(len, batch))]
+        ids, seen = self._padded([content.ids for content in batch])
+        if is_encoder(self.model.config):  # here padding would be seen
+            hidden = self._forward(ids, None, seen)
+        else:
+            hidden = self._forward(ids, self._cache_for(len(batch)) if batch[0].shares_prefix else None)
+        if all(content.places is None for content in batch):
+            return hidden
+        longest = max(len(content.offsets) for content in batch)
+        where = [list(range(len(one.ids))) if one.places is None else one.places for one in batch]
+        index = torch.tensor([places + [0] * (longest - len(places)) for places in where], device=hidden.device)
+        return hidden.gather(1, index[:, :, None].expand(-1, -1, hidden.shape[2]))
 
     def _padded(self, batch: list[list[int]]) -> tuple[Tensor, Tensor]:
         """Token ids [batch, longest], padded on the right, and which of them are a text's own."""
@@ -208,14 +221,53 @@ def model_shape(folder: Path) -> ModelShape:
         config = AutoConfig.from_pretrained(str(folder), **_LOCAL)
         with torch.device("meta"):  # the modules without their numbers
             model = model_class(config).from_config(config)
-        positions = getattr(text_config(config), "max_position_embeddings", None)
         d_model = int(text_config(config).hidden_size)
-    before, behind = template_ends(tokenizer)
-    return ModelShape(len(blocks(model)), d_model, positions, len(before) + len(behind) * is_encoder(config))
+    tokens = _tokens(tokenizer, config)
+    n_prefix = len(tokens.template_ids() if is_encoder(config) else tokens.prefix_ids)
+    return ModelShape(len(blocks(model)), d_model, _positions(config), n_prefix)
+
+
+def check_device(device: str) -> None:
+    """Raise where torch cannot compute on a device.
+
+    Raises:
+        ModelError: it is not there, or torch was built without it.
+    """
+    import torch
+
+    kind = device.partition(":")[0]
+    there = {"cpu": True, "auto": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if kind not in there:
+        raise ModelError(f"There is no kind of device called {device[:40]!r}; name cpu, cuda, cuda:1, mps or auto.")
+    number = device.partition(":")[2]
+    if not there[kind] or (kind == "cuda" and number and int(number) >= torch.cuda.device_count()):
+        raise ModelError(
+            f"The device {device} was asked for, but this machine's torch {torch.__version__} sees none such; "
+            "use cpu, or install a build of torch for this accelerator."
+        )
+
+
+def _tokens(tokenizer: Any, config: Any) -> Tokens:
+    return Tokens(tokenizer, encoder=is_encoder(config), n_positions=_positions(config))
+
+
+def _positions(config: Any) -> int | None:
+    positions: int | None = getattr(text_config(config), "max_position_embeddings", None)
+    return positions
 
 
 # a model folder brings no code of its own, and nothing of it is fetched
 _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on whatever device (torch has no one type for it)."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and ("out of memory" in said or "not enough memory" in said)
 
 
 @contextmanager
@@ -227,6 +279,11 @@ def _loading(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # damaged files fail anywhere in transformers, as almost any type of error
+        if is_out_of_memory(error):
+            raise ModelError(
+                f"There is not enough memory to load the model {folder}; load it in bfloat16, on another device, or "
+                "spread over several with the device auto."
+            ) from error
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"The backbone {folder} cannot be loaded: {reason}") from error
 
@@ -241,32 +298,3 @@ def _tokenizer(folder: Path) -> Any:
             f"The tokenizer of {folder} cannot say where its tokens lie in a text; a tokenizer.json is needed."
         )
     return tokenizer
-
-
-def template_ends(tokenizer: Any) -> tuple[list[int], list[int]]:
-    """Token ids that the chat template puts before and behind a user's content.
-
-    Without a template they are those that the tokenizer itself puts around a text, an encoder's two, or else a BOS
-    token if it has one: models use it as a sink of attention, whether or not their tokenizer adds it (P1).
-
-    Found by rendering a marker and splitting there, so it is right for any template whose user turn comes last.
-
-    Raises:
-        ModelError: the template is damaged or leaves the user's text out.
-    """
-    if not getattr(tokenizer, "chat_template", None):
-        around = list(tokenizer("")["input_ids"])
-        if len(around) > 1:
-            return around[: len(around) // 2], around[len(around) // 2 :]
-        return around or [int(token) for token in [tokenizer.bos_token_id] if token is not None], []
-    from jinja2 import TemplateError
-
-    try:
-        rendered = tokenizer.apply_chat_template([{"role": "user", "content": _MARK}], tokenize=False)
-    except TemplateError as error:
-        raise ModelError(f"The model's chat template cannot be rendered: {str(error).splitlines()[0]}") from error
-    prefix, found, suffix = rendered.partition(_MARK)
-    if not found:
-        raise ModelError("The model's chat template does not contain the user's text, so content cannot be located.")
-    before, behind = (tokenizer(part, add_special_tokens=False)["input_ids"] for part in (prefix, suffix))
-    return list(before), list(behind)

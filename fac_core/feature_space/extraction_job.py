@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fac_core.content import Content
 from fac_core.feature_space.extraction import activation_tables, start_extraction
 from fac_core.feature_space.extractor import Extractor, Health, load_extractor
 from fac_core.feature_space.rereading import Before, Difference
@@ -89,7 +90,8 @@ def _read_shard(
     ids = texts["content_id"].to_pylist()
     extractor.health = Health()
     read = []
-    for number, item in enumerate(extractor.read(texts["text"].to_pylist())):
+    contents = contents_of(texts)
+    for number, item in enumerate(extractor.read(contents)):
         if job.cancelled():
             return False
         read.append(item)
@@ -100,12 +102,19 @@ def _read_shard(
     extra: dict[str, Any] = {"health": _sums(extractor.health), "truncated_texts": truncated}
     if name == _name(0) and "declared" in job.spec:  # a job of an earlier version is not told
         job.progress(before + len(ids), total, "Checking the SAE")
-        found = suspects(extractor, texts["text"].to_pylist(), job.spec["declared"])
+        found = suspects(extractor, contents, job.spec["declared"])
         extra["suspects"] = [each._asdict() for each in found]
     if stored is not None:
         extra["again"] = stored.difference(ids, tables["activation"])._asdict()
     job.commit_shard(name, tables, extra)
     return True
+
+
+def contents_of(texts: pa.Table) -> list[Content]:
+    """Contents of an input table; a job of an earlier version has no column `turns`."""
+    if "turns" not in texts.column_names:
+        return [Content(text) for text in texts["text"].to_pylist()]
+    return [Content.stored(*row) for row in zip(texts["text"].to_pylist(), texts["turns"].to_pylist(), strict=True)]
 
 
 def _difference(job: JobFolder) -> Difference:

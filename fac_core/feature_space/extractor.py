@@ -2,7 +2,8 @@
 
 This is the one verifier. Batches are sorted by length and right-padded, the template's prefix is read once, codes stay
 sparse from the Top-K to the maximum over tokens, and the position of each maximum is kept. The result does not depend
-on what else is in the batch (a slow version in the tests is its oracle).
+on what else is in the batch (a slow version in the tests is its oracle), so a batch that does not fit into memory is
+read in halves.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ from numpy.typing import NDArray
 
 from fac_core.errors import InputError, ModelError
 from fac_core.feature_space import embedded
-from fac_core.feature_space.backbone import Backbone, ContentTokens
+from fac_core.feature_space.backbone import Backbone, is_out_of_memory
 from fac_core.feature_space.backbones import backbone_location
-from fac_core.feature_space.batching import length_sorted
+from fac_core.feature_space.batching import batches
 from fac_core.feature_space.model_files import folder_digest
 from fac_core.feature_space.sae import Sae
 from fac_core.feature_space.sae_formats import load_sae, sae_digest
-from fac_core.feature_space.space import EMBEDDED, SpaceSpec
+from fac_core.feature_space.space import EMBEDDED, MASK, SpaceSpec
+from fac_core.feature_space.tokens import ContentTokens
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from fac_core.content import Content
 
 # padded tokens a batch: small batches stay in a processor's cache, large ones fill an accelerator
 TOKEN_BUDGET = {"cpu": 2048, "cuda": 16384}
@@ -122,6 +126,11 @@ class Extractor:
     def __init__(self, spec: SpaceSpec, backbone: Backbone, sae: Sae, token_budget: int | None = None) -> None:
         if spec.pooling != "max":
             raise ModelError("This version takes the maximum over tokens; the space asks otherwise.")
+        if spec.mask != MASK:
+            raise ModelError(
+                f"The space counts “{spec.mask[:80]}”, as an earlier version did, and this one counts “{MASK}”; "
+                "add the space again and read the texts in it."
+            )
         if (sae.d_sae, sae.k) != (spec.d_sae, spec.k):
             raise ModelError(
                 f"The SAE has {sae.d_sae} features and k = {sae.k}, but the space was made for {spec.d_sae} and "
@@ -139,58 +148,92 @@ class Extractor:
         self.health = Health()
         self._lock = threading.Lock()
 
-    def read(self, texts: Sequence[str]) -> Iterator[tuple[int, TextActivations]]:
-        """Activations of each text as (index in `texts`, activations), in the order they come out of the batches.
+    def read(self, contents: Sequence[Content | str]) -> Iterator[tuple[int, TextActivations]]:
+        """Activations of each content as (index in `contents`, activations), in the order they come out of the batches.
 
-        A text without any token comes out with nothing active.
+        A plain text is one user turn. A content without any token that counts comes out with nothing active.
 
         Raises:
-            ModelError: the model produced a value that is not a number.
+            ModelError: the model produced a value that is not a number, its template cannot render a content's roles,
+                or memory is too small for one text.
         """
-        tokens = [self.backbone.tokenize(text, self.spec.max_length) for text in texts]
-        readable = [index for index, content in enumerate(tokens) if content.ids]
-        for batch in length_sorted(readable, lambda index: len(tokens[index].ids), self.token_budget):
+        tokens = [self.backbone.tokenize(content, self.spec.max_length) for content in contents]
+        for batch in batches(tokens, self.token_budget):
             yield from self._read_batch(batch, tokens)
         for index, content in enumerate(tokens):
             if not content.ids:
-                yield index, TextActivations(*_NOTHING, np.empty((0, 2), np.int32), 0, 0, 0.0)
+                nothing = TextActivations(*_NOTHING, np.empty((0, 2), np.int32), 0, content.n_truncated, 0.0)
+                yield index, nothing
 
-    def read_one(self, text: str) -> TextActivations:
-        """Activations of one text.
+    def read_one(self, content: Content | str) -> TextActivations:
+        """Activations of one content.
 
         Raises:
-            InputError: it has no token.
+            InputError: it has no token that counts.
         """
-        found = next(self.read([text]))[1]
+        found = next(self.read([content]))[1]
         if not found.n_tokens:
             raise InputError("The text has no tokens to read.")
         return found
 
-    def read_all(self, texts: Iterable[str]) -> list[TextActivations]:
-        """Activations of all texts, in their order."""
-        found = dict(self.read(list(texts)))
+    def read_all(self, contents: Iterable[Content | str]) -> list[TextActivations]:
+        """Activations of all contents, in their order."""
+        found = dict(self.read(list(contents)))
         return [found[index] for index in range(len(found))]
 
-    def read_tokens(self, text: str) -> TokenActivations:
-        """Activations of one text, token by token.
+    def read_tokens(self, content: Content | str) -> TokenActivations:
+        """Activations of one content, token by token.
 
         Raises:
-            InputError: it has no token.
+            InputError: it has no token that counts.
         """
-        content = self.backbone.tokenize(text, self.spec.max_length)
-        if not content.ids:
+        tokens = self.backbone.tokenize(content, self.spec.max_length)
+        if not tokens.ids:
             raise InputError("The text has no tokens to read.")
         with self._lock:
-            codes = self.sae.encode(self.backbone.residuals([content.ids])[0])
-        tokens, features, values = (part.cpu().numpy() for part in (codes.tokens(), codes.features, codes.values))
-        return TokenActivations(content, tokens.astype(np.int32), features.astype(np.int32), values)
+            codes = self.sae.encode(self.backbone.residuals([tokens])[0])
+        where, features, values = (part.cpu().numpy() for part in (codes.tokens(), codes.features, codes.values))
+        return TokenActivations(tokens, where.astype(np.int32), features.astype(np.int32), values)
+
+    def template_features(self) -> NDArray[np.int32]:
+        """Features that fire on the template around a user's turn in which nothing is said, ascending (P11).
+
+        None of them counts; they would count on every text if the template did.
+        """
+        ids = self.backbone.tokens.template_ids()
+        if not ids:
+            return _NOTHING[0]
+        with self._lock:
+            codes = self.sae.encode(self.backbone.residuals([ContentTokens(ids, [], 0, shares_prefix=False)])[0])
+        return np.unique(codes.features[codes.values > 0].cpu().numpy()).astype(np.int32)
 
     def _read_batch(self, batch: list[int], tokens: list[ContentTokens]) -> Iterator[tuple[int, TextActivations]]:
+        """Read a batch, in halves where memory runs out; later batches are then smaller too."""
+        try:
+            found = self._activations(batch, tokens)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                raise ModelError(
+                    f"There is not enough memory to read a text of {len(tokens[batch[0]].ids):,} tokens; make the "
+                    "space's longest text shorter, or use a smaller dtype or another device."
+                ) from error
+            found = None
+        if found is not None:
+            yield from found
+            return
+        self.token_budget = max(1, self.token_budget // 2)
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            yield from self._read_batch(half, tokens)
+
+    def _activations(self, batch: list[int], tokens: list[ContentTokens]) -> list[tuple[int, TextActivations]]:
         import torch
 
-        lengths = [len(tokens[index].ids) for index in batch]
+        lengths = [len(tokens[index].offsets) for index in batch]
         with self._lock, torch.no_grad():
-            hidden = self.backbone.residuals([tokens[index].ids for index in batch])
+            hidden = self.backbone.residuals([tokens[index] for index in batch])
             inside = torch.arange(hidden.shape[1]) < torch.tensor(lengths)[:, None]
             x = hidden[inside.to(hidden.device)].float()
             if not bool(torch.isfinite(x).all()):
@@ -204,12 +247,14 @@ class Extractor:
             )
         pooled = _max_pool(values, features, rows[token], positions[token])
         fired = np.bincount(rows[token], minlength=len(batch))
+        read = []
         for row, index in enumerate(batch):
             features, values, where = pooled.get(row, _NOTHING)
             content = tokens[index]
             spans = np.asarray(content.offsets, np.int32)[where]
             l0 = float(fired[row] / lengths[row])
-            yield index, TextActivations(features, values, where, spans, lengths[row], content.n_truncated, l0)
+            read.append((index, TextActivations(features, values, where, spans, lengths[row], content.n_truncated, l0)))
+        return read
 
 
 _Pooled = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]

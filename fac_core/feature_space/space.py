@@ -20,6 +20,8 @@ EMBEDDED = "embedded"
 CARD_KEYS = {"block": int, "n_blocks": int, "d_sae": int, "k": int, "fvu": float, "l0": float, "alive_share": float}
 """What every card says."""
 _MEND = "mend it, or reinstall FAC Explorer if it came with it"
+MASK = "tokens of the turns that count, each turn in its place in the model's chat template"
+"""Which tokens count; a space made under another rule is another space."""
 DATA = Path(__file__).resolve().parents[2] / "data"
 # where a thing lies, and how it is called, does not change what it computes
 _NOT_IDENTITY = {"backbone", "sae", "name"}
@@ -44,7 +46,7 @@ class SpaceSpec:
     k: int
     apply_topk: bool = True
     pooling: str = "max"
-    mask: str = "content tokens of one user turn"
+    mask: str = MASK
     max_length: int = 512
     dtype: str = "float32"
     revision: str = ""

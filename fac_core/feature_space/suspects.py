@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fac_core.feature_space.batching import length_sorted
+from fac_core.feature_space.batching import batches
 from fac_core.feature_space.extractor import Extractor, Health
 from fac_core.feature_space.health import MIN_TOKENS, problems
 from fac_core.feature_space.sae import NORMALISATIONS, Relu, Sae, TopK
@@ -22,6 +22,7 @@ from fac_core.feature_space.sae import NORMALISATIONS, Relu, Sae, TopK
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fac_core.content import Content
     from fac_core.feature_space.backbone import Backbone
 
 MAX_TOKENS = 800
@@ -45,7 +46,7 @@ class Tried(NamedTuple):
     l0: float
 
 
-def suspects(extractor: Extractor, texts: Sequence[str], card: Mapping[str, Any]) -> list[Tried]:
+def suspects(extractor: Extractor, texts: Sequence[Content | str], card: Mapping[str, Any]) -> list[Tried]:
     """Ways of reading that suit the SAE better than the space's own, the best FVU first.
 
     Empty if it fits as it is, if nothing helps, or if the texts have fewer than `health.MIN_TOKENS` tokens.
@@ -68,7 +69,7 @@ def suspects(extractor: Extractor, texts: Sequence[str], card: Mapping[str, Any]
     return fitting or [each for each in tried[:1] if each.fvu < min(1.0, MUCH_BETTER * now.fvu)]
 
 
-def _best_block(extractor: Extractor, texts: Sequence[str], now: Tried) -> Tried:
+def _best_block(extractor: Extractor, texts: Sequence[Content | str], now: Tried) -> Tried:
     """The block to which FVU falls from here, step by step; as it is if it rises on both sides."""
     best = now
     for step in (-1, 1):
@@ -111,28 +112,28 @@ def _other_saes(sae: Sae, x: Tensor) -> Iterator[tuple[str, Sae]]:
                 yield f"with a Top-K of {k}", replace(sae, activation=TopK(k))
 
 
-def _some(extractor: Extractor, texts: Sequence[str]) -> list[str]:
+def _some(extractor: Extractor, texts: Sequence[Content | str]) -> list[Content | str]:
     """The first texts, up to MAX_TOKENS content tokens."""
-    chosen: list[str] = []
+    chosen: list[Content | str] = []
     n_tokens = 0
     for text in texts:
         if n_tokens >= MAX_TOKENS:
             break
-        if ids := extractor.backbone.tokenize(text, MAX_LENGTH).ids:
+        if offsets := extractor.backbone.tokenize(text, MAX_LENGTH).offsets:
             chosen.append(text)
-            n_tokens += len(ids)
+            n_tokens += len(offsets)
     return chosen
 
 
-def _vectors(backbone: Backbone, texts: Sequence[str]) -> Tensor:
+def _vectors(backbone: Backbone, texts: Sequence[Content | str]) -> Tensor:
     """Residual vectors of the content tokens of texts, [tokens, d_in]."""
     import torch
 
-    ids = [backbone.tokenize(text, MAX_LENGTH).ids for text in texts]
+    tokens = [backbone.tokenize(text, MAX_LENGTH) for text in texts]
     parts = [torch.zeros(0, backbone.d_model, device=backbone.device)]
-    for batch in length_sorted([row for row in ids if row], len, MAX_TOKENS):
-        read = backbone.residuals(batch)
-        parts += [vectors[: len(row)].float() for vectors, row in zip(read, batch, strict=True)]
+    for batch in batches(tokens, MAX_TOKENS):
+        read = backbone.residuals([tokens[number] for number in batch])
+        parts += [vectors[: len(tokens[n].offsets)].float() for vectors, n in zip(read, batch, strict=True)]
     return torch.cat(parts)
 
 

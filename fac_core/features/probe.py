@@ -9,14 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from fac_core.content import normalise
+from fac_core.errors import InputError
 from fac_core.feature_space.extractor import load_extractor
 from fac_core.feature_space.spaces import space
 from fac_core.features.graphemes import widen
 from fac_core.features.relevance import check_feature
-from fac_core.samples.content import normalise
 from fac_core.store import coverage as coverage_store
 from fac_core.store import feature_samples as samples
 from fac_core.store import features as store
+from fac_core.store.activations import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,17 +82,19 @@ def probe(ws: Workspace, space_id: str, text: str) -> Probe:
     return Probe(plain, [mark[:3] for mark in marks], features, content.n_truncated)
 
 
-def heat(ws: Workspace, space_id: str, feature_id: int, text: str) -> list[Mark]:
-    """Activation of one feature along a text, token by token.
+def heat(ws: Workspace, space_id: str, feature_id: int, content_id: int) -> list[Mark]:
+    """Activation of one feature along a content of the project, token by token.
 
     Raises:
-        InputError: unknown space or feature, or nothing to read in the text.
+        InputError: unknown space, feature or content, or nothing to read in it.
         ModelError: the space's model or SAE cannot be loaded.
     """
     check_feature(ws, space_id, feature_id)
-    plain = normalise(text)
-    read = load_extractor(space(ws, space_id).spec).read_tokens(plain)
-    return _merge(plain, read.tokens.offsets, read.of_feature(feature_id))
+    content = content_of(ws.database, content_id)
+    if content is None:
+        raise InputError(f"There is no content {content_id} in this project.")
+    read = load_extractor(space(ws, space_id).spec).read_tokens(content)
+    return _merge(content.text, read.tokens.offsets, read.of_feature(feature_id))
 
 
 def _merge(text: str, offsets: Sequence[tuple[int, int]], values: Sequence[float]) -> list[Mark]:

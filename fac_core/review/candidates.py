@@ -104,4 +104,4 @@ def _as_it_stands(task: Task, row: store.CandidateRow, standing: Standing) -> Ca
     fields = edit.fields
     if fields is None:  # an edit of an older version is kept as the task's item, which left out nothing that was there
         fields = task.tidy({**row.fields, **(task.parse_item(edit.text or "") or {})})
-    return Candidate(row, standing, fields, task.content(fields), edit.content_id, edit.target_value or 0.0)
+    return Candidate(row, standing, fields, task.content(fields).text, edit.content_id, edit.target_value or 0.0)

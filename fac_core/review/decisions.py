@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from fac_core.content import normalise
 from fac_core.errors import InputError
 from fac_core.review.approved import bring_in_line
 from fac_core.review.candidates import Candidate, load_one
 from fac_core.review.editing import Edited, clean_fields, read_edit, store_edit
 from fac_core.review.repeats import repeat
-from fac_core.samples.content import normalise
 from fac_core.store import review as store
 from fac_core.synthesis.standing import APPROVED, fold, taken_back
 from fac_core.tasks import Task, load_task

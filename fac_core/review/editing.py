@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from fac_core.content import Content, normalise
 from fac_core.errors import InputError
 from fac_core.feature_space.extraction import activation_tables
 from fac_core.feature_space.extractor import TextActivations, load_extractor
 from fac_core.feature_space.spaces import space
 from fac_core.review.candidates import Candidate
-from fac_core.samples.content import content_hash, normalise
 from fac_core.store import review as store
 from fac_core.store.activations import insert_activations
 from fac_core.store.datasets import add_contents
@@ -27,9 +27,7 @@ MAX_CHARS = 100_000
 class Edited(NamedTuple):
     """New fields for a candidate, read."""
 
-    content: str
-    digest: str
-    """Hash of the content."""
+    content: Content
     activations: TextActivations | None
     """None if the space has read this content before."""
 
@@ -57,26 +55,25 @@ def read_edit(ws: Workspace, candidate: Candidate, fields: dict[str, str]) -> Ed
         ModelError: the space's model cannot be loaded.
     """
     task = load_task(ws.task)
-    content = normalise(task.content(fields))
-    if not content:
+    content = task.content(fields)
+    if not content.text:
         raise InputError("The edited text is empty; write a text, or reject the sample.")
     if (problem := task.check(fields)) is not None:
         raise InputError(f"The edited text is no {task.sample_word}: {problem.field} {problem.reason}.")
     if fields == _normalised(task, candidate.fields):
         raise InputError("The edited text is the same as before; change it, or approve the sample as it is.")
-    digest = content_hash(content)
     with ws.database.cursor() as cursor:
-        known = store.is_read(cursor, candidate.made.space_id, digest)
+        known = store.is_read(cursor, candidate.made.space_id, content.digest)
     if known:
-        return Edited(content, digest, None)
+        return Edited(content, None)
     extractor = load_extractor(space(ws, candidate.made.space_id).spec)
-    return Edited(content, digest, extractor.read_one(content))
+    return Edited(content, extractor.read_one(content))
 
 
 def store_edit(cursor: duckdb.DuckDBPyConnection, candidate: Candidate, edited: Edited) -> tuple[int, float]:
     """Keep the content and its activations; returns (content_id, activation of the candidate's feature)."""
     space_id = candidate.made.space_id
-    content_id = add_contents(cursor, {edited.digest: edited.content})[edited.digest]
+    content_id = add_contents(cursor, {edited.content.digest: edited.content})[edited.content.digest]
     if edited.activations is not None:
         tables = activation_tables([(content_id, edited.activations)])
         insert_activations(cursor, space_id, tables["content_read"], tables["activation"])

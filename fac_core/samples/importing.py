@@ -12,10 +12,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fac_core.content import Content
 from fac_core.errors import InputError
 from fac_core.samples import mapping as mappings
 from fac_core.samples.comparing import compare
-from fac_core.samples.content import content_hash, normalise
 from fac_core.samples.datasets import check_role, refuse_again
 from fac_core.samples.mapping import Mapping
 from fac_core.samples.parsing import ParsedSample, QuarantinedRow, RowParser
@@ -91,7 +91,8 @@ def import_source(ws: Workspace, source: Source, role: str, name: str | None, ma
     with ws.database.cursor() as cursor:
         refuse_again(cursor, source.name, sha256, role, asdict(used))
     texts = _Texts.of(good)
-    found = compare(ws.database, texts.main, texts.contents, role)
+    plain = {name: content.text for name, content in texts.contents.items()}
+    found = compare(ws.database, texts.main, plain, role)
     brought = store.DatasetRow(
         dataset_id=_new_id(at := now()),
         name=plain_words(name or "")[:_MAX_NAME] or source.name.split(".")[0] or source.name,
@@ -156,19 +157,19 @@ def _read(source: Source, task: Task, mapping: Mapping | None) -> _Read:
 
 
 class _Texts(NamedTuple):
-    """Hashes of the samples' texts, and each text once."""
+    """Hashes of the samples' contents, and each content once."""
 
     main: list[str]
     contrast: list[str | None]
-    contents: dict[str, str]
+    contents: dict[str, Content]
 
     @classmethod
     def of(cls, samples: list[ParsedSample]) -> _Texts:
-        contents: dict[str, str] = {}
+        contents: dict[str, Content] = {}
 
-        def keep(text: str) -> str:
-            name = content_hash(text)
-            contents.setdefault(name, normalise(text))
+        def keep(content: Content) -> str:
+            name = content.digest
+            contents.setdefault(name, content)
             return name
 
         main = [keep(item.content) for item in samples]

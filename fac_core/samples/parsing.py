@@ -10,10 +10,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from fac_core.content import Content
 from fac_core.samples.mapping import Mapping
 from fac_core.samples.reading_json import kind_of
 from fac_core.samples.rows import BadCell, Row, storable
 from fac_core.tasks import Task
+from fac_core.tasks.transcript import is_messages, write
 
 MAX_TEXT = 1_000_000
 """Characters of one value."""
@@ -28,8 +30,8 @@ class ParsedSample:
     fields: dict[str, str]
     label: str | None
     meta: dict[str, str]
-    content: str
-    contrast: str | None
+    content: Content
+    contrast: Content | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,11 @@ def text_of(value: Any) -> str:
         return ""
     if isinstance(value, BadCell):
         raise _Unusable(value.reason)
+    if is_messages(value):
+        try:
+            value = write(value)
+        except ValueError as error:
+            raise _Unusable(str(error)) from error
     if not isinstance(value, str):
         raise _Unusable(f"is {kind_of(value)}, where text is expected")
     if len(value) > MAX_TEXT:

@@ -75,7 +75,7 @@ class Counts:
             self.n_bad += 1
             self.first_bad = self.first_bad or parsed
             return
-        self.n_long += len(parsed.content) > LONG_TEXT
+        self.n_long += len(parsed.content.text) > LONG_TEXT
         if task.labels is not None and parsed.label is None:
             self.n_unlabelled += 1
         elif task.labels is not None and task.polarity(parsed.label) is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fac_core.content import Content
 from fac_core.store.database import bump_data_version, get_meta
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ _WANTED = """
 
 
 def unread_contents(database: Database, space_id: str) -> pa.Table:
-    """Contents of samples in datasets that are not deleted and not yet read: table (content_id, text)."""
+    """Contents of samples in datasets that are not deleted and not yet read: table (content_id, text, turns)."""
     return database.arrow(
-        f"SELECT c.content_id, c.text FROM content c JOIN ({_WANTED}) w USING (content_id) "
+        f"SELECT c.content_id, c.text, c.turns FROM content c JOIN ({_WANTED}) w USING (content_id) "
         "WHERE NOT EXISTS (SELECT 1 FROM content_read r WHERE r.space_id = ? AND r.content_id = c.content_id) "
         "ORDER BY c.content_id",
         [space_id],
@@ -48,12 +49,18 @@ def count_unread(database: Database, space_id: str) -> int:
 
 
 def read_contents(database: Database, space_id: str) -> pa.Table:
-    """Contents that were read: table (content_id, text), by id."""
+    """Contents that were read: table (content_id, text, turns), by id."""
     return database.arrow(
-        "SELECT c.content_id, c.text FROM content c JOIN content_read r USING (content_id) "
+        "SELECT c.content_id, c.text, c.turns FROM content c JOIN content_read r USING (content_id) "
         "WHERE r.space_id = ? ORDER BY c.content_id",
         [space_id],
     )
+
+
+def content_of(database: Database, content_id: int) -> Content | None:
+    """One content, or None."""
+    row = database.one("SELECT text, turns FROM content WHERE content_id = ?", [content_id])
+    return None if row is None else Content.stored(*row)
 
 
 def read_values(database: Database, space_id: str) -> pa.Table:

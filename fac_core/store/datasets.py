@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from fac_core.content import Content
 from fac_core.store.activations import carry_profiles, rebuild_profiles
 from fac_core.store.database import bump_data_version
 
@@ -65,23 +66,29 @@ class SampleRow:
     meta: dict[str, str]
 
 
-def add_contents(cursor: duckdb.DuckDBPyConnection, texts: Mapping[str, str]) -> dict[str, int]:
-    """Ids of contents by hash, new ones added in the order given; `texts` maps hash to normalised text."""
+def add_contents(cursor: duckdb.DuckDBPyConnection, contents: Mapping[str, Content]) -> dict[str, int]:
+    """Ids of contents by hash, new ones added in the order given."""
     import pyarrow as pa
 
-    contents = pa.table({"content_hash": pa.array(texts, pa.string()), "text": pa.array(texts.values(), pa.string())})
-    cursor.register("incoming_content", contents)
+    incoming = pa.table(
+        {
+            "content_hash": pa.array(contents, pa.string()),
+            "text": pa.array([content.text for content in contents.values()], pa.string()),
+            "turns": pa.array([content.stored_turns for content in contents.values()], pa.string()),
+        }
+    )
+    cursor.register("incoming_content", incoming)
     known = dict(
         cursor.execute(
             "SELECT c.content_hash, c.content_id FROM content c JOIN incoming_content i USING (content_hash)"
         ).fetchall()
     )
     cursor.unregister("incoming_content")
-    new = [i for i, name in enumerate(contents["content_hash"].to_pylist()) if name not in known]
+    new = [i for i, name in enumerate(incoming["content_hash"].to_pylist()) if name not in known]
     if new:
-        added = contents.take(new).add_column(0, "content_id", [_next(cursor, "content_seq", len(new))])
+        added = incoming.take(new).add_column(0, "content_id", [_next(cursor, "content_seq", len(new))])
         cursor.register("new_content", added)
-        cursor.execute("INSERT INTO content (content_id, content_hash, text) SELECT * FROM new_content")
+        cursor.execute("INSERT INTO content (content_id, content_hash, text, turns) SELECT * FROM new_content")
         cursor.unregister("new_content")
         known |= dict(zip(added["content_hash"].to_pylist(), added["content_id"].to_pylist(), strict=True))
     return {str(name): int(content_id) for name, content_id in known.items()}

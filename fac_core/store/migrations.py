@@ -127,4 +127,8 @@ MIGRATIONS: list[str] = [
     ALTER TABLE decision ADD COLUMN label VARCHAR;
     ALTER TABLE decision ADD COLUMN fields JSON;
     """,
+    # 4: who says which part of a content; NULL where the whole text is one user turn
+    """
+    ALTER TABLE content ADD COLUMN turns VARCHAR;
+    """,
 ]

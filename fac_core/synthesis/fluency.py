@@ -28,12 +28,17 @@ def _batch(backbone: Backbone, texts: Sequence[str]) -> list[float]:
     import torch
 
     before = backbone.prefix_ids or [backbone.tokenizer.eos_token_id or 0]
-    contents = [backbone.tokenize(text, MAX_TOKENS).ids for text in texts]
-    longest = max(map(len, contents))
+    contents = [backbone.tokenize(text, MAX_TOKENS) for text in texts]
+    rows = [before + content.ids if content.shares_prefix else content.ids for content in contents]
+    starts = [len(row) - len(content.offsets) for row, content in zip(rows, contents, strict=True)]
+    longest, first = max(map(len, rows)), min(starts)
     pad = backbone.tokenizer.pad_token_id or 0
-    ids = torch.tensor([before + ids + [pad] * (longest - len(ids)) for ids in contents], device=backbone.device)
+    ids = torch.tensor([row + [pad] * (longest - len(row)) for row in rows], device=backbone.device)
     with torch.no_grad():
         # causal attention makes right padding harmless; the last token predicts nothing that counts
-        logits = backbone.model(input_ids=ids, logits_to_keep=longest + 1).logits[:, :-1].float()
-    said = logits.log_softmax(-1).gather(-1, ids[:, len(before) :, None])[..., 0]
-    return [float(row[: len(content)].mean()) for row, content in zip(said, contents, strict=True)]
+        logits = backbone.model(input_ids=ids, logits_to_keep=longest - first + 1).logits[:, :-1].float()
+    said = logits.log_softmax(-1).gather(-1, ids[:, first:, None])[..., 0]
+    return [
+        float(said_in_row[start - first : len(row) - first].mean())
+        for said_in_row, row, start in zip(said, rows, starts, strict=True)
+    ]

@@ -83,7 +83,7 @@ def parse_continuation(task: Task, text: str, *, whole: bool) -> dict[str, str] 
         found = _CHOICE.match(item, choice)
         item = item[: found.end()] if found else item
     fields = task.parse_item(item)
-    return None if fields is None or flaw(task.content(fields)) else fields
+    return None if fields is None or flaw(task.content(fields).text) else fields
 
 
 def parse_fields(task: Task, value: Mapping[str, object]) -> dict[str, str] | None:
@@ -93,7 +93,7 @@ def parse_fields(task: Task, value: Mapping[str, object]) -> dict[str, str] | No
     fields = task.tidy({name: str(text).strip() for name, text in raw.items()})
     if is_line(task.generation.item):
         fields = {name: clean_line(text) for name, text in fields.items()}
-    return None if task.check(fields) or flaw(task.content(fields)) else fields
+    return None if task.check(fields) or flaw(task.content(fields).text) else fields
 
 
 def clean_line(text: str) -> str:

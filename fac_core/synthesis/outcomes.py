@@ -51,7 +51,7 @@ def without_duplicates(task: Task, found: list[Draft], known: Index, shown: Inde
     kept = []
     for draft in found:
         if draft.failed is None:
-            content = task.content(draft.fields)
+            content = task.content(draft.fields).text
             twin = shown.near(content) or known.near(content)
             if twin is None:
                 known.add(content)
@@ -89,7 +89,7 @@ def _structured(task: Task, response: Response) -> list[Draft]:
 
 
 def _checked(task: Task, fields: dict[str, str]) -> Draft:
-    text = task.content(fields)
+    text = task.content(fields).text
     if any(is_refusal(task, value) for value in fields.values()):
         return Draft(text, {}, "refusal", "the sample is a refusal")
     return Draft(text, fields, None)

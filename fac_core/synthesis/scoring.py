@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fac_core.feature_space.extraction import activation_tables
-from fac_core.samples.content import content_hash, normalise
 from fac_core.store.synthesis import candidate_schema
 from fac_core.synthesis.fluency import fluency
 from fac_core.synthesis.likeness import Nearest
@@ -25,6 +24,7 @@ from fac_core.synthesis.targets import Target
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from fac_core.content import Content
     from fac_core.feature_space.extractor import Extractor, TextActivations
 
 Tables = dict[str, "pa.Table"]
@@ -61,13 +61,14 @@ class Scorer:
         import pyarrow as pa
 
         plan = self._plan
-        texts = {
-            number: normalise(plan.task.content(one.draft.fields))
+        contents = {
+            number: plan.task.content(one.draft.fields)
             for number, one in enumerate(written)
             if one.draft.failed is None
         }
-        read = dict(zip(texts, self._extractor.read_all(list(texts.values())), strict=True))
-        likely = dict(zip(texts, fluency(self._extractor.backbone, list(texts.values())), strict=True))
+        read = dict(zip(contents, self._extractor.read_all(list(contents.values())), strict=True))
+        texts = [content.text for content in contents.values()]
+        likely = dict(zip(contents, fluency(self._extractor.backbone, texts), strict=True))
         rows = [
             {
                 "candidate_id": f"{plan.run_id}-{target.feature_id}-{step}-{number}",
@@ -81,15 +82,16 @@ class Scorer:
                 "outcome": one.draft.failed or "no_activation",
                 "prompt": one.prompt,
                 "generation": json.dumps({**one.provenance, "fluency": likely.get(number)}, ensure_ascii=False),
-                **self._score(target, texts.get(number), read.get(number)),
+                **self._score(target, contents.get(number), read.get(number)),
             }
             for number, one in enumerate(written)
         ]
         columns: dict[str, tuple[Any, list[Any]]] = {
-            "content_id": (pa.int64(), list(texts)),
-            "candidate_id": (pa.string(), [rows[number]["candidate_id"] for number in texts]),
-            "content_hash": (pa.string(), [content_hash(text) for text in texts.values()]),
-            "text": (pa.string(), list(texts.values())),
+            "content_id": (pa.int64(), list(contents)),
+            "candidate_id": (pa.string(), [rows[number]["candidate_id"] for number in contents]),
+            "content_hash": (pa.string(), [content.digest for content in contents.values()]),
+            "text": (pa.string(), texts),
+            "turns": (pa.string(), [content.stored_turns for content in contents.values()]),
         }
         return {
             "candidate": pa.Table.from_pylist(rows, schema=candidate_schema()),
@@ -97,13 +99,13 @@ class Scorer:
             **activation_tables(read.items()),
         }
 
-    def _score(self, target: Target, text: str | None, read: TextActivations | None) -> dict[str, Any]:
+    def _score(self, target: Target, content: Content | None, read: TextActivations | None) -> dict[str, Any]:
         """What reading adds to a row; nothing for a draft that was not read."""
-        if text is None or read is None:
+        if content is None or read is None:
             return {}
         value = value_of(read, target.feature_id)
         control = None if target.control_id is None else value_of(read, target.control_id) > self._plan.delta
-        near = self._nearest.find(text)
+        near = self._nearest.find(content.text)
         return {
             "outcome": "hit" if value > self._plan.delta else "no_activation",
             "target_value": value,

@@ -11,6 +11,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from fac_core.content import Content
 from fac_core.feature_space.extractor import load_extractor
 from fac_core.store import synthesis as store
 from fac_core.store.activations import insert_activations
@@ -108,9 +109,9 @@ def ingest(
     if not store.has_run(cursor, spec["run_id"]):
         return
     content, candidate = tables["content"], tables["candidate"]
-    texts = dict(zip(content["content_hash"].to_pylist(), content["text"].to_pylist(), strict=True))
-    ids = add_contents(cursor, texts)
     hashes = content["content_hash"].to_pylist()
+    said = zip(content["text"].to_pylist(), content["turns"].to_pylist(), strict=True)
+    ids = add_contents(cursor, dict(zip(hashes, (Content.stored(*one) for one in said), strict=True)))
     own_id = {number: ids[name] for number, name in zip(content["content_id"].to_pylist(), hashes, strict=True)}
     insert_activations(
         cursor, spec["space_id"], _with_ids(tables["content_read"], own_id), _with_ids(tables["activation"], own_id)

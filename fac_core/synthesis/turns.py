@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from fac_core.content import ASSISTANT, USER
+from fac_core.errors import ModelError
 from fac_core.feature_space.backbone import Backbone
+from fac_core.feature_space.templates import Template
 from fac_core.synthesis.generator import Prompt
 from fac_core.synthesis.items import is_line, markers, split_item
 from fac_core.synthesis.sampling import Section
-
-_MARKS = ("\u2402one\u2402", "\u2402two\u2402", "\u2402three\u2402")
 
 
 def prompt_ids(backbone: Backbone, prompt: Prompt) -> list[int]:
@@ -29,18 +30,16 @@ def prompt_ids(backbone: Backbone, prompt: Prompt) -> list[int]:
 
 
 def between_turns(tokenizer: Any) -> str | None:
-    """What the chat template puts between the end of one turn and the next text of the user; None without a template.
+    """What the chat template puts between the end of one turn and the next text of the user.
 
-    Found by rendering markers, so it is right for any template that takes a user's second turn.
+    None without a template, or with one that takes no second turn.
     """
     if not getattr(tokenizer, "chat_template", None):
         return None
-    one, two, three = _MARKS
-    roles = (("user", one), ("assistant", two), ("user", three))
-    rendered = tokenizer.apply_chat_template([{"role": role, "content": text} for role, text in roles], tokenize=False)
-    before, found, after = str(rendered).partition(two)
-    between, found_next, _ = after.partition(three)
-    return between if found and found_next and one in before else None
+    try:
+        return Template(tokenizer).around((USER, ASSISTANT, USER))[2]
+    except ModelError:
+        return None
 
 
 def as_list(prompt: Prompt) -> str:

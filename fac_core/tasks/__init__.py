@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fac_core.content import USER
 from fac_core.errors import InputError
 from fac_core.tasks.task import Field, Generation, Labels, Problem, Task
 
@@ -45,6 +46,7 @@ def load_task(task_id: str) -> Task:
             description=field["description"],
             aliases=tuple(field.get("aliases", ())),
             choice_of=field.get("choice_of"),
+            role=field.get("role", USER),
         )
         for name, field in said["fields"].items()
     ]
@@ -62,6 +64,7 @@ def load_task(task_id: str) -> Task:
         fields=tuple(fields),
         content_parts=tuple(said["content"]),
         contrast_parts=tuple(said.get("contrast", ())),
+        roles=tuple(said["roles"]),
         relevance=said["relevance"],
         labels=None if labels is None else Labels(**{key: _tuple(value) for key, value in labels.items()}),
         generation=Generation(**{key: _tuple(value) for key, value in generation.items()}),

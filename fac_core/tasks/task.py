@@ -1,7 +1,7 @@
-"""One sample has one content text, made from its fields by its task alone: the seed, the anchor and a candidate with
-the same fields are read as the same characters.
+"""One sample has one content, made from its fields by its task alone: the seed, the anchor and a candidate with the
+same fields are read as the same characters, said by the same roles.
 
-The contrast text is the same item answered the other way; it is read for relevance only (method §4).
+The contrast is the same item answered the other way; it is read for relevance only (method §4).
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fac_core.content import SEPARATOR, USER, Content, Turn, normalise
 from fac_core.errors import InputError
 from fac_core.tasks.choices import mark, options
 from fac_core.tasks.template import fill, names, repeated_separator, split
+from fac_core.tasks.transcript import Said, cut
 
-PART_SEPARATOR = "\n\n"
 OPTION_SUFFIX = "_option"
 
 
@@ -30,6 +31,8 @@ class Field:
     """Column names it is guessed from, most likely first; compared without case, spaces and punctuation."""
     choice_of: str | None = None
     """Field whose text lists the choices, "(A) ... (B) ...", that this field names one of."""
+    role: str = USER
+    """Who says it; a field that holds a transcript says so itself."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class Task:
     content_parts: tuple[str, ...]
     """Fields read as content, joined by a blank line; ``x_option`` stands for the text of the choice named by x."""
     contrast_parts: tuple[str, ...]
+    roles: tuple[str, ...]
+    """Roles whose turns count for coverage; turns of the system are not read unless they do."""
     relevance: str
     """``label``: positive against negative samples; ``contrast``: a sample's content against its contrast."""
     labels: Labels | None
@@ -111,11 +116,11 @@ class Task:
         """The task's own words for a positive and for a negative label; empty if its samples have no label."""
         return () if self.labels is None else (self.labels.positive[0], self.labels.negative[0])
 
-    def content(self, fields: Mapping[str, str]) -> str:
-        """The text that is read for coverage."""
+    def content(self, fields: Mapping[str, str]) -> Content:
+        """What is read for coverage."""
         return self._join(self.content_parts, fields)
 
-    def contrast(self, fields: Mapping[str, str]) -> str | None:
+    def contrast(self, fields: Mapping[str, str]) -> Content | None:
         """The same item answered the other way; None where the task has none or the sample lacks it."""
         if not self.contrast_parts or not self._part(self.contrast_parts[-1], fields).strip():
             return None
@@ -164,6 +169,9 @@ class Task:
             return Problem(
                 self.contrast_parts[-1].removesuffix(OPTION_SUFFIX), "gives the same answer as the other one"
             )
+        if (turns := self.content(fields).turns) and not any(turn.counts for turn in turns):
+            whose = " or ".join(self.roles)
+            return Problem(self.content_parts[0].removesuffix(OPTION_SUFFIX), f"holds no turn of the {whose}")
         return None
 
     def item(self, fields: Mapping[str, str]) -> str:
@@ -198,9 +206,25 @@ class Task:
             {name: text for name, text in before.items() if name not in names(template)} | self.tidy(found)
         )
 
-    def _join(self, parts: tuple[str, ...], fields: Mapping[str, str]) -> str:
-        texts = (self._part(part, fields).strip() for part in parts)
-        return PART_SEPARATOR.join(text for text in texts if text)
+    def _join(self, parts: tuple[str, ...], fields: Mapping[str, str]) -> Content:
+        """The parts below each other; neighbours that one role says are one turn."""
+        text, turns = "", list[Turn]()
+        for part in parts:
+            said = normalise(self._part(part, fields))
+            if not said:
+                continue
+            found = cut(said)
+            if found and text and said[found[0].start : found[0].end] == text:
+                text, turns = "", []  # the transcript repeats what stands before it
+            at = len(text) + len(SEPARATOR) if text else 0
+            text = f"{text}{SEPARATOR}{said}" if text else said
+            for role, start, end in found or [Said(self._role(part), 0, len(said))]:
+                turns = _with(turns, Turn(role, at + start, at + end, role in self.roles), whole=found is None)
+        return Content.of(text, turns)
+
+    def _role(self, part: str) -> str:
+        name = part.removesuffix(OPTION_SUFFIX)
+        return next((field.role for field in self.fields if field.name == name), USER)
 
     def _part(self, part: str, fields: Mapping[str, str]) -> str:
         if part in fields or not part.endswith(OPTION_SUFFIX):
@@ -208,3 +232,10 @@ class Task:
         name = part.removesuffix(OPTION_SUFFIX)
         choice_of = next((field.choice_of for field in self.fields if field.name == name), None)
         return options(fields.get(choice_of or "", "")).get(mark(fields.get(name, "")) or "", "")
+
+
+def _with(turns: list[Turn], turn: Turn, *, whole: bool) -> list[Turn]:
+    """The turns with one more; a part that is `whole` goes on with what the same role said in the part before."""
+    if whole and turns and turns[-1].role == turn.role:
+        return [*turns[:-1], turns[-1]._replace(end=turn.end)]
+    return [*turns, turn]

@@ -232,7 +232,8 @@ def show_examples(here: Here, detail: FeatureDetail) -> None:
     )
     try:
         marks = {
-            e.content_id: services.cached(token_marks, here, here.space_id, row.feature_id, e.text) for _, e in shown
+            e.content_id: services.cached(token_marks, here, here.space_id, row.feature_id, e.content_id, e.text)
+            for _, e in shown
         }
     except FacError as error:
         chrome.notice(f"Only the peaks are marked. {error}", "note")
@@ -240,10 +241,10 @@ def show_examples(here: Here, detail: FeatureDetail) -> None:
     draw(lambda example: heat.heat_pieces(marks[example.content_id]), "heat")
 
 
-def token_marks(ws: Any, space_id: str, feature_id: int, text: str) -> list[tuple[str, float]]:
+def token_marks(ws: Any, space_id: str, feature_id: int, content_id: int, text: str) -> list[tuple[str, float]]:
     """Tokens of a text with the feature's activation; what lies between tokens stays in the text."""
     pieces, at = [], 0
-    for mark in read_heat(ws, space_id, feature_id, text):
+    for mark in read_heat(ws, space_id, feature_id, content_id):
         if mark.start > at:
             pieces.append((text[at : mark.start], 0.0))
         pieces.append((mark.text, mark.value))

@@ -224,8 +224,10 @@ def hero(here: Here, card: ReviewCard) -> None:
     draw = partial(heat.sample_text, card.text, veiled=veiled(here, card), look="big", head=head)
     with slot:
         draw(peak, key=f"hero_peak_{card.candidate_id}_{card.revision}")
+    if card.candidate.content_id is None:
+        return
     try:
-        marks = services.cached(_heat, here, here.space_id, card.target_feature, card.text)
+        marks = services.cached(_heat, here, here.space_id, card.target_feature, card.candidate.content_id)
     except ModelError:
         return  # the model is not at hand: the stored peak stays
     top = max((value for *_, value in marks), default=0.0)
@@ -234,8 +236,8 @@ def hero(here: Here, card: ReviewCard) -> None:
             draw(marks, key=f"hero_{card.candidate_id}_{card.revision}")
 
 
-def _heat(ws: Workspace, space_id: str, feature_id: int, text: str) -> list[tuple[int, int, float]]:
-    return [(mark.start, mark.end, mark.value) for mark in token_heat(ws, space_id, feature_id, text)]
+def _heat(ws: Workspace, space_id: str, feature_id: int, content_id: int) -> list[tuple[int, int, float]]:
+    return [(mark.start, mark.end, mark.value) for mark in token_heat(ws, space_id, feature_id, content_id)]
 
 
 def target(card: ReviewCard) -> None:

@@ -232,9 +232,9 @@ def test_the_real_model_is_read_at_the_output_of_its_fifteenth_block() -> None:
     assert (backbone.n_blocks, backbone.d_model) == (30, 576)
     assert backbone.tokenizer.decode(backbone.prefix_ids).endswith("<|im_start|>user\n")
     texts = ["Where can I buy a train ticket?", "قهوة ☕ cafe\u0301"]
-    batch = [backbone.tokenize(text, 64).ids for text in texts]
+    batch = [backbone.tokenize(text, 64) for text in texts]
     found = backbone.residuals(batch)
-    for row, ids in zip(found, batch, strict=True):
+    for row, (ids, *_) in zip(found, batch, strict=True):
         with torch.no_grad():
             states = backbone.model(input_ids=torch.tensor([backbone.prefix_ids + ids]), output_hidden_states=True)
         expected = states.hidden_states[15][0, len(backbone.prefix_ids) :]

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from fac_core.errors import ModelError
-from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.extractor import Extractor
 from fac_core.feature_space.hooks import CONVENTIONS, block_of
+from fac_core.feature_space.tokens import ContentTokens
 from tests.tiny import N_BLOCKS, ODD_TEXTS
 
 
@@ -67,8 +67,9 @@ def outputs(extractor: Extractor, ids: list[int]) -> dict[int, torch.Tensor]:
 def test_p4_every_name_means_the_tensor_of_its_convention(
     name: str, index_from_0: int, extractor: Extractor, ids: list[int]
 ) -> None:
-    backbone = Backbone(extractor.backbone.model, extractor.backbone.tokenizer, block_of(name, N_BLOCKS), [])
-    torch.testing.assert_close(backbone.residuals([ids]), outputs(extractor, ids)[index_from_0])
+    bare = ContentTokens(ids, [], 0, shares_prefix=False)
+    backbone = extractor.backbone.at(block_of(name, N_BLOCKS))
+    torch.testing.assert_close(backbone.residuals([bare]), outputs(extractor, ids)[index_from_0])
 
 
 def test_p4_every_convention_has_an_example_above() -> None:

@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 import torch
 
+from fac_core.content import Content
 from fac_core.errors import InputError
-from fac_core.feature_space.backbone import Backbone, ContentTokens
+from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.extractor import Extractor, load_extractor
 from fac_core.feature_space.health import SUSPECT, accept, acceptance, health_card, unfit
 from fac_core.feature_space.sae import Relu, Sae
 from fac_core.feature_space.space import SpaceSpec, embedded_folder, embedded_space, read_card
 from fac_core.feature_space.suspects import suspects
+from fac_core.feature_space.tokens import ContentTokens
 from fac_core.workspace import Workspace
 from tests.tiny import BLOCK, LABELLED_TEXTS, N_BLOCKS, WIDTH
 
@@ -26,7 +28,7 @@ DEMO = Path(__file__).resolve().parents[2] / "data" / "demo" / "toxicity" / "anc
 
 
 def vectors(backbone: Backbone) -> torch.Tensor:
-    return torch.cat([backbone.residuals([backbone.tokenize(text, 48).ids])[0] for text in LABELLED_TEXTS])
+    return torch.cat([backbone.residuals([backbone.tokenize(text, 48)])[0] for text in LABELLED_TEXTS])
 
 
 @pytest.fixture(scope="module")
@@ -168,9 +170,11 @@ def _counting_template(right: Extractor) -> Extractor:
     """An extractor that takes the template's tokens, its first one a sink of attention, for content (P1, P11)."""
 
     class Careless(Backbone):
-        def tokenize(self, text: str, max_length: int) -> ContentTokens:
-            content = super().tokenize(text, max_length)
-            return content._replace(ids=[*right.backbone.prefix_ids, *content.ids])
+        def tokenize(self, content: Content | str, max_length: int) -> ContentTokens:
+            found = super().tokenize(content, max_length)
+            ids = [*self.prefix_ids, *found.ids]
+            return ContentTokens(ids, [(0, 0)] * len(ids), 0, shares_prefix=False)
 
-    whole = Careless(right.backbone.model, right.backbone.tokenizer, right.backbone.block, [])
+    backbone = right.backbone
+    whole = Careless(backbone.model, backbone.tokenizer, backbone.block, backbone.tokens)
     return Extractor(right.spec, whole, right.sae)

@@ -37,7 +37,7 @@ def pair_ws(tmp_path: Path, tiny_spec: SpaceSpec, tiny_sae_folder: Path) -> Iter
         cursor.execute(
             "INSERT INTO synthesis_run VALUES (?, ?, ?, 'local', '{}', [], ?)", [RUN, tiny_spec.space_id, DELTA, now()]
         )
-    add_candidate(ws, "pair", PAIRS.content(PAIR), 3, fields=json.dumps(PAIR), label=None)
+    add_candidate(ws, "pair", PAIRS.content(PAIR).text, 3, fields=json.dumps(PAIR), label=None)
     yield ws
     ws.close()
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from fac_core.content import normalise
 from fac_core.coverage.measure import coverage
 from fac_core.errors import InputError, StoreError
 from fac_core.review import export as export_module
@@ -22,7 +23,6 @@ from fac_core.review.export import export, exports, n_unexported
 from fac_core.review.formats import guarded, json_line
 from fac_core.review.manifest import plain, without_secrets
 from fac_core.review.verify import verify
-from fac_core.samples.content import normalise
 from fac_core.workspace import Workspace, open_project
 from tests.review.making import DELTA, add_candidate, strongest
 from tests.tiny import add_dataset

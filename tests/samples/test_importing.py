@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fac_core import workspace
+from fac_core.content import content_hash, normalise
 from fac_core.errors import InputError, StoreError
-from fac_core.samples.content import content_hash, normalise
 from fac_core.samples.importing import import_texts, quarantine_jsonl
 from fac_core.samples.preview import Mapping
 from fac_core.store import datasets as store

@@ -50,7 +50,7 @@ def test_step_2_ends_with_the_pair_s_good_text_and_shows_texts_that_step_1_did_n
 @pytest.mark.parametrize("task_id", task_ids())
 def test_every_task_has_its_list_and_its_rules(task_id: str) -> None:
     task = load_task(task_id)
-    text = task.content(SAMPLES[task_id])
+    text = task.content(SAMPLES[task_id]).text
     shown = Target(7, "", None, None, (Example(SAMPLES[task_id], text, None, 5.0, 0, 3),))
     continued = as_list(continuation_prompt(task, shown))
     assert continued.startswith(task.generation.heading) and not continued.endswith((" ", "\n"))

@@ -63,7 +63,7 @@ def test_a_template_that_drops_a_turn_is_not_used(backbone: Backbone) -> None:
     class Lossy:
         chat_template = "x"
 
-        def apply_chat_template(self, messages: list[dict[str, str]], tokenize: bool) -> str:
+        def apply_chat_template(self, messages: list[dict[str, str]], **_: object) -> str:
             return f"<u>{messages[-1]['content']}</u>"
 
     assert between_turns(Lossy()) is None

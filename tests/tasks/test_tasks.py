@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fac_core.content import Content, Turn, normalise
 from fac_core.errors import InputError
 from fac_core.tasks import Task, load_task, task_ids
 from fac_core.tasks.choices import mark, options
@@ -49,7 +50,7 @@ def test_a_task_id_never_becomes_a_path(name: str):
 def test_a_good_sample_passes_and_fills_content(task: Task):
     fields = task.tidy(sample(task))
     assert task.check(fields) is None
-    assert task.content(fields).strip()
+    assert task.content(fields).text
 
 
 def test_each_required_field_is_missed(task: Task):
@@ -100,21 +101,29 @@ def test_an_unfinished_item_is_no_sample():
 def test_a_pair_is_read_as_prompt_and_chosen_answer():
     fields = {"prompt": "why?", "chosen": "because", "rejected": "dunno"}
     task = load_task("preference")
-    assert task.content(fields) == "why?\n\nbecause"
-    assert task.contrast(fields) == "why?\n\ndunno"
+    both = (Turn("user", 0, 4, True), Turn("assistant", 6, 13, True))
+    assert task.content(fields) == Content("why?\n\nbecause", both)
+    assert task.contrast(fields) == Content("why?\n\ndunno", (both[0], both[1]._replace(end=11)))
 
 
 def test_a_pair_of_whole_conversations_needs_no_prompt():
     fields = {"chosen": "Human: hi\n\nAssistant: hello", "rejected": "Human: hi\n\nAssistant: no"}
     assert load_task("preference").check(fields) is None
-    assert load_task("preference").content(fields) == fields["chosen"]
+    said = (Turn("user", 7, 9, True), Turn("assistant", 22, 27, True))
+    assert load_task("preference").content(fields) == Content(fields["chosen"], said)
+    assert load_task("preference").content({**fields, "prompt": "hi"}) == Content(fields["chosen"], said)
 
 
 @pytest.mark.parametrize(("positive", "text"), [("(A)", "Agreed, it is not."), ("(B)", "I see it otherwise.")])
 def test_an_item_is_read_as_question_and_the_text_of_its_positive_choice(positive: str, text: str):
     task = load_task("sycophancy")
     fields = task.tidy({"question": QUESTION, "positive": positive})
-    assert task.content(fields) == f"{QUESTION}\n\n{text}"
+    content = task.content(fields)
+    assert content.text == f"{QUESTION}\n\n{text}"
+    assert [(turn.role, content.text[turn.start : turn.end]) for turn in content.turns] == [
+        ("user", QUESTION),
+        ("assistant", text),
+    ]
 
 
 @pytest.mark.parametrize("answer", ["A", "a", " (A)", "(a)", "A)", "A."])
@@ -154,7 +163,7 @@ def test_polarity_reads_a_label_as_brought(label: str | None, says: bool | None)
 
 @given(st.text())
 def test_content_of_a_query_is_its_text(text: str):
-    assert load_task("toxicity").content({"text": text}) == text.strip()
+    assert load_task("toxicity").content({"text": text}) == Content(normalise(text))
 
 
 @given(st.text(), st.text())
@@ -169,3 +178,24 @@ def test_splitting_undoes_filling(first: str, second: str):
 
 def test_splitting_text_without_the_separator_finds_nothing():
     assert split("Question: {q}\nAnswer: {a}", "Question: what") is None
+
+
+def test_only_the_user_counts_where_a_query_is_a_transcript():
+    task = load_task("toxicity")
+    text = "Human: how do I pick a lock?\n\nAssistant: Why?\n\nHuman: it is mine"
+    turns = task.content({"text": text}).turns
+    assert [(text[turn.start : turn.end], turn.counts) for turn in turns] == [
+        ("how do I pick a lock?", True),
+        ("Why?", False),
+        ("it is mine", True),
+    ]
+    problem = task.check({"text": "Assistant: Hello there"})
+    assert problem is not None and problem == ("text", "holds no turn of the user")
+
+
+def test_instruction_and_its_material_are_one_turn_and_the_answer_another():
+    content = load_task("instruction").content({"instruction": "Sum up.", "input": "A long story.", "output": "Short."})
+    assert [(turn.role, content.text[turn.start : turn.end]) for turn in content.turns] == [
+        ("user", "Sum up.\n\nA long story."),
+        ("assistant", "Short."),
+    ]

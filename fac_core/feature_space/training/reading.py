@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from fac_core.errors import InputError
 from fac_core.feature_space.backbone import Backbone
-from fac_core.feature_space.batching import length_sorted
-from fac_core.feature_space.training.corpus import CorpusText, texts
+from fac_core.feature_space.batching import batches
+from fac_core.feature_space.tokens import ContentTokens
+from fac_core.feature_space.training.corpus import texts
 from fac_core.feature_space.training.recipe import Recipe
 
 BLOCK_TEXTS = 2000
@@ -84,7 +85,7 @@ def shards(folder: Path, part: str, n_blocks: int) -> list[NDArray[np.float16]]:
 class _Tokenised(NamedTuple):
     source: int
     heldout: bool
-    ids: list[int]
+    tokens: ContentTokens
 
 
 def _blocks(recipe: Recipe, backbone: Backbone, data: Path) -> Iterator[list[_Tokenised]]:
@@ -99,14 +100,10 @@ def _quota(recipe: Recipe, backbone: Backbone, data: Path) -> Iterator[_Tokenise
     for item in texts(recipe.corpus, data, recipe.training.seed):
         if read[item.source] >= recipe.corpus.source[item.source].tokens * 1000:
             continue
-        ids = _ids(backbone, item, recipe.space.max_length)
-        if ids:
-            read[item.source] += len(ids)
-            yield _Tokenised(item.source, item.heldout, ids)
-
-
-def _ids(backbone: Backbone, item: CorpusText, max_length: int) -> list[int]:
-    return backbone.tokenize(item.text, max_length).ids
+        tokens = backbone.tokenize(item.text, recipe.space.max_length)
+        if tokens.ids:
+            read[item.source] += len(tokens.offsets)
+            yield _Tokenised(item.source, item.heldout, tokens)
 
 
 def _read_block(
@@ -114,11 +111,12 @@ def _read_block(
 ) -> list[list[int]]:
     counts = [[0, 0] for _ in range(n_sources)]
     parts: dict[str, list[NDArray[np.float16]]] = {"train": [], "heldout": []}
-    for batch in length_sorted(block, lambda item: len(item.ids), TOKEN_BUDGET):
-        hidden = backbone.residuals([item.ids for item in batch])
-        for row, item in zip(hidden, batch, strict=True):
-            parts["heldout" if item.heldout else "train"].append(row[: len(item.ids)].half().cpu().numpy())
-            counts[item.source][item.heldout] += len(item.ids)
+    for batch in batches([item.tokens for item in block], TOKEN_BUDGET):
+        hidden = backbone.residuals([block[number].tokens for number in batch])
+        for row, item in zip(hidden, (block[number] for number in batch), strict=True):
+            n_tokens = len(item.tokens.offsets)
+            parts["heldout" if item.heldout else "train"].append(row[:n_tokens].half().cpu().numpy())
+            counts[item.source][item.heldout] += n_tokens
     for name, arrays in parts.items():
         if arrays:
             temporary = folder / f".{name}-{number:05d}.npy"
