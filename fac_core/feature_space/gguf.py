@@ -169,10 +169,16 @@ def _dequantise(source: Path, folder: Path) -> None:
     """Write model and tokenizer of a GGUF file as a safetensors folder."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()  # the caller is told what is done
     local: dict[str, Any] = {"gguf_file": source.name, "local_files_only": True, "trust_remote_code": False}
     tokenizer = AutoTokenizer.from_pretrained(str(source.parent), **local)
-    model = AutoModelForCausalLM.from_pretrained(str(source.parent), dtype=torch.float32, **local)
+    model, info = AutoModelForCausalLM.from_pretrained(
+        str(source.parent), dtype=torch.float32, output_loading_info=True, **local
+    )
+    if missing := sorted(info["missing_keys"]):
+        raise ValueError(f"its weights lack {missing[0]}")  # transformers would fill them with random numbers
     # transformers refuses to save a model it believes to be quantised; these weights no longer are
     model.config.__dict__.pop("quantization_config", None)
     model.hf_quantizer = None

@@ -94,10 +94,10 @@ class Needs:
         """A sentence if memory will hardly do, else empty."""
         if self.memory is None or self.memory <= self.has:
             return ""
-        smaller = " or compute in bfloat16" if self.dtype == "float32" else ""
+        smaller = "compute in bfloat16, " if self.dtype == "float32" else ""
         return (
-            f"{self._takes}, but this machine has {hub.size(self.has)}; take a smaller model{smaller}, or a machine with "
-            "more memory."
+            f"{self._takes}, but this machine has {hub.size(self.has)}; {smaller}take a smaller model, or use a machine "
+            "with more memory."
         )
 
     @property
