@@ -13,7 +13,7 @@ from typing import Any
 from fac_core.errors import InputError, ModelError
 from fac_core.feature_space.backbone import ModelShape, model_shape
 from fac_core.feature_space.backbones import folder_of, resolve
-from fac_core.feature_space.devices import BYTES_OF
+from fac_core.feature_space.devices import BYTES_OF, bytes_of
 from fac_core.feature_space.hooks import declared_block
 from fac_core.feature_space.sae_formats import SaeFile, check_width, load_sae, places, sae_digest
 from fac_core.feature_space.space import SpaceSpec, read_card
@@ -58,8 +58,7 @@ def add_space(
         InputError: a setting that cannot be.
         ModelError: model or SAE missing, damaged, or not fitting each other.
     """
-    if dtype not in DTYPES:
-        raise InputError(f"The model can compute in {', '.join(DTYPES)}, not in {dtype[:40]!r}.")
+    bytes_of(dtype)
     if max_length < 1:
         raise InputError("The longest text must have at least one token.")
     name = " ".join((name or "").split())[:MAX_NAME]
@@ -118,9 +117,7 @@ def _check_block(sae_folder: Path, declared: int | None, block: int) -> None:
         )
 
 
-def _card(
-    folder: Path, file: SaeFile, measured: dict[str, int], declared: Mapping[str, float]
-) -> dict[str, Any]:
+def _card(folder: Path, file: SaeFile, measured: dict[str, int], declared: Mapping[str, float]) -> dict[str, Any]:
     """The SAE's card; where it came without, one that declares what its files or its maker do."""
     if not (folder / places.CARD).exists():
         about = {"model_name": file.model, "hook_name": file.hook, "format": file.format}

@@ -1,4 +1,4 @@
-"""A backbone is named by ``embedded``, a folder, a GGUF file or a model of the Hub; every name stands for one exact model.
+"""A backbone is named by ``embedded``, a folder, a GGUF file or a model of the Hub; each name is one exact model.
 
 A model of the Hub in safetensors is told by its commit; everything else by the digest of what is read.
 """

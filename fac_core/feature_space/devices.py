@@ -15,6 +15,17 @@ BYTES_OF = {"float32": 4, "bfloat16": 2, "float16": 2}
 """Bytes a weight takes in each dtype."""
 
 
+def bytes_of(dtype: str) -> int:
+    """Bytes a weight takes in a dtype that the model can compute in.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if dtype not in BYTES_OF:
+        raise InputError(f"The model can compute in {', '.join(BYTES_OF)}, not in {dtype[:40]!r}.")
+    return BYTES_OF[dtype]
+
+
 def checked(device: str) -> str:
     """A device that was asked for, if torch can use it.
 

@@ -85,7 +85,8 @@ def model_folder(
     progress(f"Checking the digest of {what}")
     if (found := digest_of(file)) != digest:
         raise ModelError(
-            f"{_upper(what)} has digest {found[:12]}… instead of {digest[:12]}…, so it is damaged or another file; {repair}"
+            f"{_upper(what)} has digest {found[:12]}… instead of {digest[:12]}…, "
+            f"so it is damaged or another file; {repair}"
         )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

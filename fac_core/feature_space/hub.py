@@ -81,7 +81,7 @@ def commit_of(model: str, revision: str = "") -> str:
     """
     try:
         found = look(model, revision)
-    except _Unreachable:
+    except Unreachable:
         if is_commit(revision):  # it stands for itself; whether it is on this machine shows when it is read
             return revision
         raise
@@ -207,7 +207,7 @@ def _check_room(repository: str, needed: int, what: str) -> None:
         )
 
 
-class _Unreachable(ModelError):
+class Unreachable(ModelError):
     """The Hub does not answer, and the files are not on this machine."""
 
 
@@ -247,7 +247,7 @@ def _told(repository: str, revision: str, what: str) -> Iterator[None]:
                 f"The {what} {repository} could not be written to the cache of the Hugging Face Hub "
                 f"({error.strerror}); free some space or set HF_HOME to another folder."
             ) from error
-        raise _Unreachable(
+        raise Unreachable(
             f"The {what} {repository} is not on this machine and the Hugging Face Hub cannot be reached; "
             f"connect to the network, or give a local {what} folder."
         ) from error

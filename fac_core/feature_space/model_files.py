@@ -49,8 +49,8 @@ def check_model_names(model: str, names: set[str]) -> None:
         )
     if unpacked := sorted(name for name in names if name.endswith(gguf.SUFFIX)):
         raise ModelError(
-            f"The backbone {model} cannot be loaded: it has no weights in safetensors; name one of its GGUF files, such "
-            f"as {unpacked[0]} (on the Hugging Face Hub: owner/model:{unpacked[0]})."
+            f"The backbone {model} cannot be loaded: it has no weights in safetensors; name one of its GGUF files, "
+            f"such as {unpacked[0]} (on the Hugging Face Hub: owner/model:{unpacked[0]})."
         )
     raise ModelError(f"The backbone {model} cannot be loaded: it has no weights (model.safetensors).")
 

@@ -96,8 +96,8 @@ class Needs:
             return ""
         smaller = "compute in bfloat16, " if self.dtype == "float32" else ""
         return (
-            f"{self._takes}, but this machine has {hub.size(self.has)}; {smaller}take a smaller model, or use a machine "
-            "with more memory."
+            f"{self._takes}, but this machine has {hub.size(self.has)}; {smaller}take a smaller model, or use a "
+            "machine with more memory."
         )
 
     @property
@@ -118,7 +118,11 @@ class Needs:
 
 
 def of_preset(preset: Preset, dtype: str, device: str | None = None) -> Needs:
-    """What a preset takes, without asking the Hub."""
+    """What a preset takes, without asking the Hub.
+
+    Raises:
+        InputError: the model cannot compute in `dtype`, or the device is not there.
+    """
     parts = []
     for what, named, n_bytes, licence, gated in (
         ("model", preset.model, preset.model_bytes, preset.model_licence, preset.model_gated),
@@ -138,8 +142,10 @@ def of_choice(
     """What a model and an SAE take that a person named; asks the Hub for those that are there.
 
     Raises:
+        InputError: as `of_preset`.
         ModelError: no such repository or revision, no access, no network, or no SAE at the place.
     """
+    devices.bytes_of(dtype)
     model, n_parameters = _model(backbone.strip(), revision.strip())
     part, sae_bytes = _sae(sae.strip(), sae_revision.strip())
     return _needs([model, part], n_parameters, sae_bytes, dtype, device)
@@ -147,7 +153,8 @@ def of_choice(
 
 def _needs(parts: list[Part], n_parameters: int | None, sae_bytes: int | None, dtype: str, device: str | None) -> Needs:
     known = n_parameters is not None and sae_bytes is not None
-    memory = (n_parameters or 0) * devices.BYTES_OF[dtype] + (sae_bytes or 0) if known else None
+    a_weight = devices.bytes_of(dtype)
+    memory = (n_parameters or 0) * a_weight + (sae_bytes or 0) if known else None
     return Needs(parts[0], parts[1], hub.free_bytes(), memory, devices.memory_bytes(device or default_device()), dtype)
 
 
@@ -158,22 +165,34 @@ def _model(named: str, revision: str) -> tuple[Part, int | None]:
     if there is None and (named == EMBEDDED or path.exists() or not hub.is_id(named)):
         return Part("model", named, 0, is_here=True), _weights(path)
     there = there or hub.Place(named)
-    found = hub.look(there.repository, there.revision or revision)
+    if (found := _look(there, revision, "model")) is None:
+        return Part("model", named, 0), None
     files = {there.inside: found.files.get(there.inside)} if there.inside else hub.read_of_model(found.files)
     return _part("model", named, there, found, files), found.n_parameters
 
 
 def _sae(named: str, revision: str) -> tuple[Part, int | None]:
     """The SAE, and bytes of its weights in memory."""
-    path = Path(named).expanduser()
-    there = None if path.exists() else hub.place(named)
+    there, path = places.on_hub(named), Path(named).expanduser()
     if there is None:
         on_disk = sum(file.stat().st_size for file in format_of(path).files(path)) if path.exists() else None
         return Part("SAE", named, 0, is_here=True), on_disk
-    found = hub.look(there.repository, there.revision or revision, "SAE")
+    if (found := _look(there, revision, "SAE")) is None:
+        return Part("SAE", named, 0), None
     files = {name: found.files[name] for name in places.wanted(found.files, there)}
     part = _part("SAE", named, there, found, files)
     return part, None if None in files.values() else sum(size or 0 for size in files.values())
+
+
+def _look(there: hub.Place, revision: str, what: str) -> hub.Repository | None:
+    """What the Hub says; None if it cannot be reached and the commit was downloaded before."""
+    asked = there.revision or revision
+    try:
+        return hub.look(there.repository, asked, what)
+    except hub.Unreachable:
+        if hub.is_commit(asked) and hub.kept(there.repository, asked).is_dir():
+            return None
+        raise
 
 
 def _part(what: str, named: str, there: hub.Place, found: hub.Repository, files: dict[str, int | None]) -> Part:

@@ -21,7 +21,9 @@ def test_the_cpu_is_always_there() -> None:
 @pytest.mark.parametrize("device", ["cuda", "cuda:0"])
 def test_cuda_that_was_asked_for_and_is_absent_is_told(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match="CUDA was asked for, but torch finds no CUDA device here; use the cpu") as told:
+    with pytest.raises(
+        InputError, match="CUDA was asked for, but torch finds no CUDA device here; use the cpu"
+    ) as told:
         devices.checked(device)
     assert "\n" not in str(told.value)
 

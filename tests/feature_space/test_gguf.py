@@ -108,7 +108,7 @@ def test_a_file_that_changed_since_is_another_model(ws: Workspace, file: Path, t
     spec = space(ws, add_space(ws, str(file), tiny_sae_folder, max_length=48)).spec
     shutil.rmtree(gguf.folder_of_digest(spec.backbone_digest))
     file.write_bytes(file.read_bytes() + b"\0")
-    with pytest.raises(ModelError, match="The model tiny.gguf has digest .* so it is damaged or another file"):
+    with pytest.raises(ModelError, match=r"The model tiny.gguf has digest .* so it is damaged or another file"):
         backbone_location(spec)
 
 
@@ -128,9 +128,9 @@ def test_a_gguf_file_on_the_hub_is_the_same_model_and_keeps_its_commit(
     there.main = LATER
     assert folder_digest(backbone_location(spec)) == spec.backbone_digest
     assert there.asked[-1] == ("download", COMMIT)
-    with pytest.raises(ModelError, match="There is no file q4.gguf in the model owner/model"):
+    with pytest.raises(ModelError, match=r"There is no file q4.gguf in the model owner/model"):
         resolve("owner/model:q4.gguf")
-    with pytest.raises(ModelError, match="names no model; of a repository .* a GGUF file"):
+    with pytest.raises(ModelError, match=r"names no model; of a repository .* a GGUF file"):
         resolve("owner/model:folder")
     with pytest.raises(ModelError, match="names a revision already"):
         resolve("owner/model@v1:tiny.gguf", "v2")
@@ -159,7 +159,7 @@ def _cut(share: float) -> Callable[[Path], object]:
 )
 def test_a_damaged_file_is_one_sentence_and_leaves_nothing(file: Path, happened: Callable[[Path], object]) -> None:
     happened(file)
-    with pytest.raises(ModelError, match="The model tiny.gguf cannot be unpacked .*; fetch the file again") as told:
+    with pytest.raises(ModelError, match=r"The model tiny.gguf cannot be unpacked .*; fetch the file again") as told:
         folder_of(str(file))
     assert "\n" not in str(told.value) and len(str(told.value)) < 400
     assert in_cache() == []
@@ -167,7 +167,7 @@ def test_a_damaged_file_is_one_sentence_and_leaves_nothing(file: Path, happened:
 
 def test_an_architecture_that_is_not_known_is_named(tiny_backbone_folder: Path, tmp_path: Path) -> None:
     odd = write_tiny_gguf(tmp_path / "odd.gguf", tiny_backbone_folder, architecture="oddity")
-    with pytest.raises(ModelError, match="The model odd.gguf cannot be unpacked .*oddity") as told:
+    with pytest.raises(ModelError, match=r"The model odd.gguf cannot be unpacked .*oddity") as told:
         folder_of(str(odd))
     assert "\n" not in str(told.value)
     assert in_cache() == []
@@ -196,9 +196,7 @@ def test_a_full_disk_and_too_little_memory_are_one_sentence_and_leave_nothing(
         assert in_cache() == []
 
 
-def test_a_cached_folder_that_changed_is_made_again_from_the_file(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cached_folder_that_changed_is_made_again_from_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = unpack(file)
     weights = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(weights[:-4] + b"\0\0\0\1")

@@ -22,6 +22,7 @@ from fac_core.workspace import Workspace
 from tests.fake_hub import COMMIT, LATER, FakeHub, answer, make_fake_hub
 from tests.tiny import BLOCK, D_SAE
 
+
 @pytest.fixture
 def there(tiny_backbone_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
     """The tiny backbone on a Hub without a network."""
@@ -125,7 +126,7 @@ def test_a_disk_without_room_is_told_before_the_download_starts(
     there: FakeHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     there.full_disk(monkeypatch, 20_000)
-    with pytest.raises(ModelError, match="has 0 MB free and the model owner/tiny needs .* set HF_HOME"):
+    with pytest.raises(ModelError, match=r"has 0 MB free and the model owner/tiny needs .* set HF_HOME"):
         hub.fetch("owner/tiny", COMMIT)
     assert there.fetched == []
 
@@ -173,7 +174,9 @@ def test_a_place_on_the_hub_is_a_repository_a_revision_and_what_is_inside(
     assert found == place and hub.place(str(found)) == found
 
 
-@pytest.mark.parametrize("named", ["sae", "/a/b", "./a/b", "a/b/c", "a/b:../x", "a/b:x//y", "a/b@", "a/b:x y", "C:/x", "a/b:.", ""])
+@pytest.mark.parametrize(
+    "named", ["sae", "/a/b", "./a/b", "a/b/c", "a/b:../x", "a/b:x//y", "a/b@", "a/b:x y", "C:/x", "a/b:.", ""]
+)
 def test_other_names_are_no_place_on_the_hub(named: str) -> None:
     assert hub.place(named) is None
 

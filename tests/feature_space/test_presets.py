@@ -28,7 +28,9 @@ def named(found: Preset) -> str:
 
 
 @pytest.fixture
-def there(tiny_backbone_folder: Path, tiny_sae_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+def there(
+    tiny_backbone_folder: Path, tiny_sae_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> FakeHub:
     """A Hub with the tiny model and the tiny SAE."""
     fake = make_fake_hub(tmp_path / "hub", monkeypatch)
     fake.put("owner/tiny", tiny_backbone_folder)
@@ -114,18 +116,18 @@ def test_what_was_downloaded_already_counts_as_nothing(machine: FakeHub) -> None
     assert "Instruct: downloaded already, licence llama3.1" in found.lines[0]
 
 
-def test_a_disk_that_is_too_small_is_refused_in_one_sentence(
-    machine: FakeHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_is_too_small_is_refused_in_one_sentence(machine: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     machine.full_disk(monkeypatch, 2 * GB)
-    with pytest.raises(InputError, match="About 17.1 GB have to be downloaded and 2.0 GB are free in .*set HF_HOME"):
+    with pytest.raises(InputError, match=r"About 17.1 GB have to be downloaded and 2.0 GB are free in .*set HF_HOME"):
         needs.of_preset(preset("paper-llama"), "bfloat16", "cpu").check_room()
 
 
 @pytest.mark.parametrize(("dtype", "takes"), [("bfloat16", "18.2 GB"), ("float32", "34.3 GB")])
 def test_memory_that_will_hardly_do_is_a_warning(machine: FakeHub, dtype: str, takes: str) -> None:
     found = needs.of_preset(preset("paper-llama"), dtype, "cpu")
-    assert found.warning.startswith(f"Model and SAE take about {takes} of memory in {dtype}, but this machine has 16.0 GB")
+    assert found.warning.startswith(
+        f"Model and SAE take about {takes} of memory in {dtype}, but this machine has 16.0 GB"
+    )
     assert ("compute in bfloat16" in found.warning) == (dtype == "float32")
     fits = needs.of_preset(preset("pythia-160m-6"), dtype, "cpu")
     assert not fits.warning and "this machine has 16.0 GB" in fits.lines[-1]

@@ -25,7 +25,9 @@ SAELENS = {"cfg.json", "sae_weights.safetensors", "card.json"}
 
 
 @pytest.fixture
-def there(tiny_backbone_folder: Path, tiny_sae_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+def there(
+    tiny_backbone_folder: Path, tiny_sae_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> FakeHub:
     """A Hub with `owner/saes`: the tiny SAE in `good`, one of another width in `wide`, a Gemma Scope file, notes."""
     repository = tmp_path / "repository"
     shutil.copytree(tiny_sae_folder, repository / "good")
@@ -90,7 +92,12 @@ def test_a_file_can_be_named_and_gemma_scope_says_its_block_by_its_folder(
 @pytest.mark.parametrize(
     ("sae", "more", "error", "sentence"),
     [
-        ("owner/saes", {}, ModelError, r"no one SAE at owner/saes@.*; name a folder .* such as owner/saes:good \(there are"),
+        (
+            "owner/saes",
+            {},
+            ModelError,
+            r"no one SAE at owner/saes@.*; name a folder .* such as owner/saes:good \(there are",
+        ),
         ("owner/saes:nowhere", {}, ModelError, "There is no SAE at owner/saes@.*:nowhere"),
         ("owner/saes:wide", {"block": BLOCK}, ModelError, "reads vectors of width 40, but the model's .* has 32"),
         ("owner/saes@v1:good", {"sae_revision": "v2"}, InputError, "names a revision already"),
@@ -114,7 +121,9 @@ def test_what_is_not_there_is_told_and_nothing_is_registered(
     assert ws.database.rows("SELECT * FROM space") == []
 
 
-def test_only_an_sae_on_the_hub_has_a_revision(ws: Workspace, tiny_backbone_folder: Path, tiny_sae_folder: Path) -> None:
+def test_only_an_sae_on_the_hub_has_a_revision(
+    ws: Workspace, tiny_backbone_folder: Path, tiny_sae_folder: Path
+) -> None:
     with pytest.raises(InputError, match="Only an SAE on the Hugging Face Hub has a revision"):
         add(ws, tiny_backbone_folder, str(tiny_sae_folder), sae_revision="main")
 
@@ -165,7 +174,14 @@ def test_of_each_format_only_its_files_are_wanted(names: list[str], inside: str,
 
 
 def test_names_that_are_no_plain_paths_are_never_used() -> None:
-    names = ["../../cfg.json", "/sae_weights.safetensors", "a/../../x", "cfg.json\n", "good/cfg.json", "good/sae.safetensors"]
+    names = [
+        "../../cfg.json",
+        "/sae_weights.safetensors",
+        "a/../../x",
+        "cfg.json\n",
+        "good/cfg.json",
+        "good/sae.safetensors",
+    ]
     found = places.wanted(names, hub.Place("owner/x", COMMIT, "good"))
     assert found == ["good/cfg.json", "good/sae.safetensors"]
 

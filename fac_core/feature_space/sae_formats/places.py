@@ -1,4 +1,4 @@
-"""An SAE lies in a folder or file of this machine, or at one commit on the Hugging Face Hub, and is the same either way.
+"""An SAE lies in a folder or file of this machine, or at one commit on the Hugging Face Hub, and is the same anyway.
 
 Of a repository only those files are downloaded that the SAE's format reads: the same code that will read them is asked
 beforehand, about empty files under their names.
@@ -43,10 +43,7 @@ def exact(named: str, revision: str = "") -> str:
         ModelError: nothing there, no access or no network.
     """
     named = named.strip()
-    if not named:
-        raise InputError("Name the SAE: a folder or file, or a place on the Hugging Face Hub (owner/repository:folder).")
-    path = Path(named).expanduser()
-    there = None if path.exists() else hub.place(named)
+    there, path = on_hub(named), Path(named).expanduser()
     if there is None:
         if revision:
             raise InputError(f"Only an SAE on the Hugging Face Hub has a revision; {named} is read as it is.")
@@ -58,14 +55,26 @@ def exact(named: str, revision: str = "") -> str:
     return str(there._replace(revision=commit))
 
 
+def on_hub(named: str) -> Place | None:
+    """The place on the Hub that an SAE's name means; None for one on this machine, which goes before.
+
+    Raises:
+        InputError: nothing is named.
+    """
+    if not named.strip():
+        raise InputError(
+            "Name the SAE: a folder or file, or a place on the Hugging Face Hub (owner/repository:folder)."
+        )
+    return None if Path(named).expanduser().exists() else hub.place(named)
+
+
 def at_hand(path: Path) -> Path:
     """The folder or file of an SAE on this machine; one on the Hub is downloaded if it is not here yet.
 
     Raises:
         ModelError: it cannot be downloaded, or there is no SAE at the place.
     """
-    there = None if path.exists() else hub.place(str(path))
-    if there is None:
+    if (there := on_hub(str(path))) is None:
         return path
     if hub.is_commit(there.revision) and fitting(here := _inside(hub.kept(there.repository, there.revision), there)):
         return here
@@ -82,7 +91,9 @@ def wanted(names: Iterable[str], there: Place) -> list[str]:
     """
     names = [name for name in names if _PLAIN.fullmatch(name)]
     start = f"{there.inside}/" if there.inside else ""
-    near = [name for name in names if name == there.inside or name.startswith(start) and name.count("/", len(start)) < 2]
+    near = [
+        name for name in names if name == there.inside or (name.startswith(start) and name.count("/", len(start)) < 2)
+    ]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for name in near:
@@ -100,13 +111,13 @@ def wanted(names: Iterable[str], there: Place) -> list[str]:
 
 def title(named: str) -> str:
     """What people call an SAE, from the name a space keeps."""
-    there = None if Path(named).exists() else hub.place(named)
+    there = on_hub(named)
     return Path(named).name if there is None else (there.inside or there.repository).rpartition("/")[2]
 
 
 def declared_hook(named: str) -> str | None:
     """Where an SAE reads by the name of its place on the Hub, for formats whose files do not say; None if unknown."""
-    there = None if Path(named).exists() else hub.place(named)
+    there = on_hub(named)
     layer = _GEMMA_SCOPE.fullmatch(there.inside) if there else None
     reads = _READS.get(there.repository.rpartition("-")[2]) if there else None
     return f"blocks.{layer[1]}.{reads}" if layer and reads else None
@@ -119,7 +130,9 @@ def _inside(root: Path, there: Place) -> Path:
 def _nothing(there: Place, names: list[str], start: str) -> str:
     kinds = (".safetensors", ".npz", ".pt", ".pth", ".bin")
     files = [name for name in names if name.endswith(kinds) and name.startswith(start)]
-    places = sorted({name if name.endswith((".npz", ".pt", ".pth", ".bin")) else name.rpartition("/")[0] for name in files})
+    places = sorted(
+        {name if name.endswith((".npz", ".pt", ".pth", ".bin")) else name.rpartition("/")[0] for name in files}
+    )
     places = [place for place in places if place and place != there.inside]
     if not places:
         return f"There is no SAE at {there}."
