@@ -164,6 +164,8 @@ def add(
             takes = needs.of_choice(
                 backbone, sae, revision=revision or "", sae_revision=sae_revision or "", dtype=dtype
             )
+        if chosen and chosen.caveat:
+            say(chosen.caveat)
         _agreed(takes, yes)
         space_id = add_space(
             ws,

@@ -15,6 +15,15 @@ from pathlib import Path
 from fac_core.errors import InputError
 from fac_core.feature_space.space import EMBEDDED, embedded_folder
 
+_WORDS = {
+    "model": "which version of the model",
+    "model_bytes": "size of the model",
+    "sae": "the SAE's place in its repository",
+    "sae_bytes": "size of the SAE",
+    "sae_licence": "licence of the SAE",
+    "sae_gated": "access to the SAE",
+    "k": "k",
+}
 FILE = Path(__file__).with_name("presets.toml")
 
 
@@ -68,6 +77,12 @@ class Preset:
         """Figures of quality that the release declares, by their names in a card."""
         found = {"l0": self.l0, "fvu": self.fvu}
         return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def caveat(self) -> str:
+        """Which of the figures could not be checked, for people; empty if all could."""
+        words = ", ".join(_WORDS[name] for name in self.unchecked)
+        return f"Not checked at the source: {words}." if words else ""
 
     @property
     def sae_place(self) -> str:

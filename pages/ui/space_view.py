@@ -62,8 +62,8 @@ def _choose_preset() -> None:
         preset = known[chosen]
         with services.page():
             _takes(needs.of_preset(preset, st.session_state.get("space_dtype", preset.dtype)))
-        if preset.note:
-            st.caption(preset.note)
+        if more := " ".join(part for part in (preset.note, preset.caveat) if part):
+            st.caption(more)
 
 
 def _fill_in() -> None:

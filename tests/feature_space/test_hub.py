@@ -184,3 +184,15 @@ def test_other_names_are_no_place_on_the_hub(named: str) -> None:
 @pytest.mark.parametrize("name", ["", "/abs/olute", "a/b/c", "../x", "a/..", "a b", "owner/", "x\n"])
 def test_other_names_never_leave_the_machine(name: str) -> None:
     assert not hub.is_id(name)
+
+
+def test_the_hubs_own_client_gives_what_is_kept_and_a_sentence_for_what_is_not(
+    tiny_sae_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a stand-in, and without a network."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    kept = hub.kept("owner/sae", COMMIT)
+    with pytest.raises(ModelError, match="The SAE owner/sae is not on this machine and the .* cannot be reached"):
+        hub.fetch_files("owner/sae", COMMIT, ["cfg.json"], "SAE")
+    shutil.copytree(tiny_sae_folder, kept)
+    assert hub.fetch_files("owner/sae", COMMIT, ["cfg.json"], "SAE") == kept

@@ -52,6 +52,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
 def test_a_preset_is_whole_and_plausible(found: Preset) -> None:
     known = {field.name for field in fields(Preset)}
     assert set(found.unchecked) <= known and found.source and found.title
+    assert found.caveat.startswith("Not checked at the source: ") == bool(found.unchecked)
     assert found.format in {format.name for format in FORMATS}
     assert found.dtype in DTYPES
     assert found.model == "embedded" or hub.is_id(found.model)
