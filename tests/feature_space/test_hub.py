@@ -192,7 +192,7 @@ def test_the_hubs_own_client_gives_what_is_kept_and_a_sentence_for_what_is_not(
     """Without a stand-in, and without a network."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     kept = hub.kept("owner/sae", COMMIT)
-    with pytest.raises(ModelError, match="The SAE owner/sae is not on this machine and the .* cannot be reached"):
+    with pytest.raises(ModelError, match=r"The SAE owner/sae is not on this machine and the .* cannot be reached"):
         hub.fetch_files("owner/sae", COMMIT, ["cfg.json"], "SAE")
     shutil.copytree(tiny_sae_folder, kept)
     assert hub.fetch_files("owner/sae", COMMIT, ["cfg.json"], "SAE") == kept
