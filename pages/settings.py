@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
 
 from fac_core.coverage.sweep import sweep
-from fac_core.errors import InputError
-from fac_core.feature_space import adding, spaces
+from fac_core.feature_space import spaces
 from fac_core.feature_space.health import SUSPECT, accept, acceptance, health
 from fac_core.feature_space.spaces import DELTA_STEP, MAX_DELTA
 from fac_core.features.judgement import ALIVE, AUTO, LABEL, MODES, chosen_mode
 from fac_core.features.relevance import choose_mode
 from fac_core.llm import endpoint
-from pages.ui import chrome, heat, provenance, services, theme
+from pages.ui import chrome, heat, provenance, services, space_view, theme
 from pages.ui.services import Here
 
 MODE_WORDS = {
@@ -197,55 +194,6 @@ def accepting(here: Here) -> None:
             st.rerun()
 
 
-def further_space(here: Here) -> None:
-    """Another model and its SAE, as a space of this project."""
-    with st.expander("Add a feature space", icon=":material/add:", key="further_space"):
-        st.caption(
-            "A model and an SAE that was trained on the output of one of its blocks: a folder of SAELens, Gemma Scope, "
-            "Llama Scope, sparsify, dictionary_learning or the paper's own checkpoints. "
-            "Texts are read anew in the new space; other spaces and what was read in them stay."
-        )
-        with st.form("add_space", border=False):
-            left, right = st.columns(2)
-            backbone = left.text_input(
-                "Model", key="space_backbone", placeholder="folder, or owner/model on the Hugging Face Hub"
-            )
-            revision = right.text_input(
-                "Revision", key="space_revision", placeholder="main", help="Of a model on the Hub. Its commit is kept."
-            )
-            sae = left.text_input("Folder of the SAE", key="space_sae")
-            block = right.number_input(
-                "Block",
-                1,
-                value=None,
-                key="space_block",
-                placeholder="as the SAE says",
-                help="The SAE reads the output of this block, counted from 1. Most SAEs say which; where one does not, "
-                "name it.",
-            )
-            name = left.text_input(
-                "Name", key="space_name", max_chars=adding.MAX_NAME, placeholder="made from model, block and SAE"
-            )
-            length = right.number_input("Longest text, in tokens", 1, value=512, key="space_length")
-            pressed = st.form_submit_button("Add")
-        if pressed:
-            with services.page(), st.spinner("Looking at model and SAE …", show_time=True):
-                if not sae.strip():
-                    raise InputError("Name the folder of the SAE.")
-                space_id = adding.add_space(
-                    here.ws,
-                    backbone,
-                    Path(sae.strip()),
-                    block=None if block is None else int(block),
-                    revision=revision,
-                    name=name,
-                    max_length=int(length),
-                )
-                services.go("space", space_id)
-                services.say(f"{spaces.space(here.ws, space_id).name} is added; read the texts in it on Seed set.")
-                st.rerun()
-
-
 def show(here: Here) -> None:
     """The page."""
     where = f"The project lies in {here.ws.root}; its task is {here.task.title.lower()}."
@@ -262,7 +210,7 @@ def show(here: Here) -> None:
     generator(here)
     if here.space is not None:
         space_card(here)
-    further_space(here)
+    space_view.further_space(here)
     with st.expander("What this task counts as relevant"):
         heat.words(
             heat.Piece(here.task.description + "\n"),

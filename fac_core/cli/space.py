@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fac_core.cli import context
 from fac_core.cli.context import Json, Project, SpaceName
-from fac_core.cli.show import safe, show, table
+from fac_core.cli.show import safe, say, show, table
+from fac_core.errors import InputError
+
+if TYPE_CHECKING:
+    from fac_core.feature_space.needs import Needs
 
 space = typer.Typer(help="List the project's feature spaces, add one, choose one.")
 
@@ -64,17 +68,50 @@ def list_all(named: Project = None, as_json: Json = False) -> None:
     show(value, table(["", "id", ">features", ">δ", "reads", "name"], rows), as_json)
 
 
+@space.command("presets")
+def list_presets(as_json: Json = False) -> None:
+    """List published pairs of a model and an SAE, with what each has to download and under which licence."""
+    from fac_core.feature_space import hub
+    from fac_core.feature_space.presets import presets
+
+    def access(gated: bool | None) -> str:
+        return {True: ", gated", False: "", None: ", perhaps gated"}[gated]
+
+    found = presets()
+    rows = [
+        [
+            each.id,
+            str(each.block or ""),
+            f"{each.d_sae:,}",
+            hub.size(each.model_bytes + each.sae_bytes) if each.model_bytes else "",
+            f"{each.model_licence}{access(each.model_gated)}",
+            f"{each.sae_licence or 'unknown'}{access(each.sae_gated)}",
+            each.title,
+        ]
+        for each in found
+    ]
+    refused = [f"{each.id} cannot be used: {each.refused}." for each in found if each.refused]
+    heads = ["preset", ">block", ">features", ">download, about", "licence of the model", "of the SAE", "what it is"]
+    show(found, [*table(heads, rows), *refused, "Add one with: fac space add --preset NAME"], as_json)
+
+
 @space.command("add")
 def add(
     backbone: Annotated[
-        str, typer.Argument(help="embedded, a local model folder, or a model on the Hugging Face Hub (owner/model).")
-    ],
-    sae: Annotated[
-        Path,
+        str | None,
         typer.Argument(
-            help="Folder of the SAE: SAELens, Gemma Scope, Llama Scope, sparsify, dictionary_learning or the paper's."
+            help="embedded, a local model folder, a GGUF file, or a model on the Hugging Face Hub (owner/model, or "
+            "owner/model:file.gguf)."
         ),
-    ],
+    ] = None,
+    sae: Annotated[
+        str | None,
+        typer.Argument(
+            help="Folder or file of the SAE, or its place on the Hub (owner/repository:folder): SAELens, Gemma Scope, "
+            "Llama Scope, sparsify, dictionary_learning or the paper's."
+        ),
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="A published pair instead; see: fac space presets")] = None,
     block: Annotated[
         str | None,
         typer.Option(
@@ -87,30 +124,61 @@ def add(
     revision: Annotated[
         str | None, typer.Option(help="Commit, tag or branch on the Hub (default: main, as it is now).")
     ] = None,
+    sae_revision: Annotated[str | None, typer.Option(help="The same of the SAE.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the space (default: model, block and SAE).")] = None,
-    dtype: Annotated[str, typer.Option(help="The model computes in float32, bfloat16 or float16.")] = "float32",
+    dtype: Annotated[
+        str | None,
+        typer.Option(help="The model computes in float32, bfloat16 or float16 (default: the preset's, or float32)."),
+    ] = None,
     max_length: Annotated[int, typer.Option(help="Tokens read of a text.")] = 512,
+    topk: Annotated[
+        bool, typer.Option("--topk/--no-topk", help="Read a Top-K SAE with its Top-K, or as the paper's code does.")
+    ] = True,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Download without asking.")] = False,
     named: Project = None,
     as_json: Json = False,
 ) -> None:
     """Add a feature space: a model, and an SAE that was trained on the output of one of its blocks.
 
-    Its texts are then read with `fac extract --space`; other spaces and what was read in them stay as they are.
+    What has to be downloaded, how much and under which licence is said first, and nothing starts unasked. Texts are
+    then read with `fac extract --space`; other spaces and what was read in them stay as they are.
     """
+    from fac_core.feature_space import needs
     from fac_core.feature_space.adding import add_space
     from fac_core.feature_space.hooks import block_of
+    from fac_core.feature_space.presets import preset as preset_of
     from fac_core.feature_space.spaces import space as space_of
 
     with context.opened(named) as ws:
+        chosen = preset_of(preset) if preset else None
+        if chosen and (backbone or sae):
+            raise InputError("Name a preset, or a model and an SAE, not both.")
+        if chosen:
+            backbone, sae = chosen.model, chosen.sae_place
+        if not backbone or not sae:
+            raise InputError("Name a model and an SAE, or a preset (fac space presets).")
+        dtype = dtype or (chosen.dtype if chosen else "float32")
+        if chosen and not revision and not sae_revision:
+            takes = needs.of_preset(chosen, dtype)
+        else:
+            takes = needs.of_choice(
+                backbone, sae, revision=revision or "", sae_revision=sae_revision or "", dtype=dtype
+            )
+        if chosen and chosen.caveat:
+            say(chosen.caveat)
+        _agreed(takes, yes)
         space_id = add_space(
             ws,
             backbone,
             sae,
-            block=None if block is None else block_of(block),
+            block=block_of(block) if block else chosen.block if chosen else None,
             revision=revision,
+            sae_revision=sae_revision,
             name=name,
             dtype=dtype,
             max_length=max_length,
+            apply_topk=topk,
+            declared=chosen.declared if chosen else None,
         )
         added = space_of(ws, space_id)
     lines = [
@@ -119,6 +187,26 @@ def add(
     ]
     value = {"space_id": space_id, "name": added.name, "revision": added.spec.revision, "card": added.card}
     show(value, lines, as_json)
+
+
+def _agreed(takes: Needs, yes: bool) -> None:
+    """Say what a space takes, and go on only if the person wants it downloaded.
+
+    Raises:
+        InputError: it does not fit on the disk, or nobody agreed.
+    """
+    if takes.asks:
+        for line in takes.lines:
+            say(line)
+    if takes.warning:
+        say(takes.warning)
+    takes.check_room()
+    if not takes.asks or yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError("Nothing was downloaded; add --yes to start.")
+    if not typer.confirm("Download?", err=True):
+        raise InputError("Nothing was downloaded.")
 
 
 @space.command("accept")

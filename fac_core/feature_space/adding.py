@@ -1,80 +1,93 @@
 """A space is registered only when model and SAE are there and fit each other; whatever does not is told in a sentence.
 
-The weights of a model on the Hub are the one thing not looked at: they are downloaded by the first reading.
+The weights of a model on the Hub are the one thing not looked at: they are downloaded by the first reading. An SAE on
+the Hub is downloaded here, and kept by the place and commit it came from.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fac_core.errors import InputError, ModelError
 from fac_core.feature_space.backbone import ModelShape, model_shape
 from fac_core.feature_space.backbones import folder_of, resolve
+from fac_core.feature_space.devices import BYTES_OF, bytes_of
 from fac_core.feature_space.hooks import declared_block
-from fac_core.feature_space.sae_formats import SaeFile, check_width, load_sae, sae_digest
+from fac_core.feature_space.sae_formats import SaeFile, check_width, load_sae, places, sae_digest
 from fac_core.feature_space.space import SpaceSpec, read_card
 from fac_core.feature_space.spaces import PAPER_DELTA, load_statics, register_space, spaces
 from fac_core.workspace import Workspace
 
-DTYPES = ("float32", "bfloat16", "float16")
+DTYPES = tuple(BYTES_OF)
 MAX_NAME = 80
 
 
 def add_space(
     ws: Workspace,
     backbone: str,
-    sae_folder: Path,
+    sae: str | Path,
     *,
     block: int | None = None,
     revision: str | None = None,
+    sae_revision: str | None = None,
     name: str | None = None,
     dtype: str = "float32",
     max_length: int = 512,
+    apply_topk: bool = True,
+    declared: Mapping[str, float] | None = None,
 ) -> str:
     """Register a further feature space; returns its id. The same model and SAE again renew its name and places.
 
     Args:
         ws: the project.
-        backbone: ``embedded``, a local model folder, or a model on the Hugging Face Hub.
-        sae_folder: an SAE in any format of `sae_formats`, with ``card.json`` and per-feature tables if there are any.
+        backbone: ``embedded``, a local model folder, a GGUF file, or a model on the Hugging Face Hub.
+        sae: an SAE in any format of `sae_formats`, with ``card.json`` and per-feature tables if there are any: a folder
+            or file, or a place on the Hub, ``owner/repository[@revision][:folder or file]``.
         block: the SAE reads the output of this block, counted from 1; default: the one that its files name.
         revision: commit, tag or branch of a model on the Hub; default ``main`` as it is now. The commit is kept.
+        sae_revision: the same of an SAE on the Hub.
         name: for people; made from model, block and SAE if there is none.
         dtype: the model computes in it.
         max_length: content tokens read of a text.
+        apply_topk: off to read a Top-K SAE without its Top-K, as the paper's code does.
+        declared: figures of quality that the SAE's maker published (``l0``, ``fvu``), for one without a card.
 
     Raises:
         InputError: a setting that cannot be.
         ModelError: model or SAE missing, damaged, or not fitting each other.
     """
-    if dtype not in DTYPES:
-        raise InputError(f"The model can compute in {', '.join(DTYPES)}, not in {dtype[:40]!r}.")
+    bytes_of(dtype)
     if max_length < 1:
         raise InputError("The longest text must have at least one token.")
     name = " ".join((name or "").split())[:MAX_NAME]
-    sae_folder = sae_folder.expanduser().resolve()
-    digest, file = sae_digest(sae_folder), load_sae(sae_folder)
-    sae, declared = file.sae, declared_block(file.hook)
+    kept_as = places.exact(str(sae), (sae_revision or "").strip())
+    path = places.at_hand(Path(kept_as))
+    digest, file = sae_digest(path), load_sae(path)
+    named_block = declared_block(file.hook or places.declared_hook(kept_as))
     model = resolve(backbone, (revision or "").strip())
-    shape = model_shape(folder_of(model.backbone, model.revision, weights=False))
-    if block is None and (block := declared) is None:
-        raise InputError(f"The SAE in {sae_folder} does not say which block it reads; name the block.")
+    shape = model_shape(folder_of(model.backbone, model.revision, weights=False, digest=model.digest))
+    if block is None and (block := named_block) is None:
+        raise InputError(f"The SAE in {path} does not say which block it reads; name the block.")
     _check_shape(model.title, shape, block, max_length)
-    _check_block(sae_folder, declared, block)
-    check_width(sae_folder, sae, shape.d_model)
-    card = _card(sae_folder, file, {"block": block, "n_blocks": shape.n_blocks, "d_sae": sae.d_sae, "k": sae.k})
+    _check_block(path, named_block, block)
+    check_width(path, file.sae, shape.d_model)
+    measured = {"block": block, "n_blocks": shape.n_blocks, "d_sae": file.sae.d_sae, "k": file.sae.k}
+    card = _card(path, file, measured, declared or {})
+    without = "" if apply_topk or not file.sae.k else ", without Top-K"
     spec = SpaceSpec(
-        name=name or f"{model.title}, block {block} · {sae_folder.name}",
+        name=name or f"{model.title}, block {block} · {places.title(kept_as)}{without}",
         backbone=model.backbone,
         backbone_digest=model.digest,
         revision=model.revision,
         block=block,
         n_blocks=shape.n_blocks,
-        sae=str(sae_folder),
+        sae=kept_as,
         sae_digest=digest,
-        d_sae=sae.d_sae,
-        k=sae.k,
+        d_sae=file.sae.d_sae,
+        k=file.sae.k,
+        apply_topk=apply_topk or not file.sae.k,
         max_length=max_length,
         dtype=dtype,
     )
@@ -82,7 +95,7 @@ def add_space(
         raise InputError(f"This project has a feature space called “{spec.name}” already; choose another name.")
     default_delta = card.get("default_delta")
     space_id = register_space(ws, spec, card, PAPER_DELTA if default_delta is None else float(default_delta))
-    load_statics(ws, space_id, sae_folder)
+    load_statics(ws, space_id, path)
     return space_id
 
 
@@ -104,11 +117,11 @@ def _check_block(sae_folder: Path, declared: int | None, block: int) -> None:
         )
 
 
-def _card(folder: Path, file: SaeFile, measured: dict[str, int]) -> dict[str, Any]:
-    """The SAE's card, or one that declares no quality where it came without."""
-    if not (folder / "card.json").exists():
+def _card(folder: Path, file: SaeFile, measured: dict[str, int], declared: Mapping[str, float]) -> dict[str, Any]:
+    """The SAE's card; where it came without, one that declares what its files or its maker do."""
+    if not (folder / places.CARD).exists():
         about = {"model_name": file.model, "hook_name": file.hook, "format": file.format}
-        return {**about, **measured, "fvu": None, "l0": None, "alive_share": None, **file.declared}
+        return {**about, **measured, "fvu": None, "l0": None, "alive_share": None, **declared, **file.declared}
     card = read_card(folder)
     _check_block(folder, card["block"], measured["block"])
     for key, found in measured.items():

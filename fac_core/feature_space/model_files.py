@@ -10,6 +10,7 @@ import hashlib
 from pathlib import Path
 
 from fac_core.errors import ModelError
+from fac_core.feature_space import gguf
 
 WEIGHT_SUFFIX = ".safetensors"
 READ_SUFFIXES = {WEIGHT_SUFFIX, ".json", ".jinja", ".model", ".txt", ".tiktoken", ".spm", ".bpe"}
@@ -46,16 +47,25 @@ def check_model_names(model: str, names: set[str]) -> None:
             f"The backbone {model} has its weights as pickle files, which can run code when opened; save the model "
             "with transformers' save_pretrained, which writes model.safetensors, and use that folder."
         )
+    if unpacked := sorted(name for name in names if name.endswith(gguf.SUFFIX)):
+        raise ModelError(
+            f"The backbone {model} cannot be loaded: it has no weights in safetensors; name one of its GGUF files, "
+            f"such as {unpacked[0]} (on the Hugging Face Hub: owner/model:{unpacked[0]})."
+        )
     raise ModelError(f"The backbone {model} cannot be loaded: it has no weights (model.safetensors).")
 
 
 def folder_digest(folder: Path) -> str:
     """SHA-256 over weights, configuration and tokenizer of a local model folder: the identity of what is read.
 
+    A folder that was unpacked from a GGUF file stands for that file and has its digest.
+
     Raises:
         ModelError: not a model in safetensors, or a file cannot be read.
     """
     check_model_folder(folder)
+    if source := gguf.source_digest(folder):
+        return source
     digest = hashlib.sha256()
     try:
         for path in sorted(folder.iterdir()):

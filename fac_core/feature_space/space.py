@@ -34,13 +34,13 @@ class SpaceSpec:
     name: str
     """Shown to people; not part of the identity."""
     backbone: str
-    """``embedded``, a local model folder, or the name of a model on the Hugging Face Hub."""
+    """``embedded``, a local model folder or GGUF file, or the name of a model on the Hugging Face Hub."""
     backbone_digest: str
     block: int
     """Output of this block, counted from 1."""
     n_blocks: int
     sae: str
-    """Folder or file of the SAE, in any format of `sae_formats`."""
+    """Folder or file of the SAE, in any format of `sae_formats`, or its place on the Hub with the commit."""
     sae_digest: str
     d_sae: int
     k: int

@@ -10,6 +10,7 @@ import pytest
 from fac_core.feature_space.space import SpaceSpec
 from fac_core.workspace import Workspace
 from tests.cli.conftest import Ran
+from tests.fake_hub import COMMIT, FakeHub, make_fake_hub
 from tests.tiny import BLOCK, make_tiny_sae
 
 Fac = Callable[..., Ran]
@@ -96,3 +97,55 @@ def test_a_space_that_does_not_fit_is_told_with_its_numbers_until_it_is_accepted
     assert fac_here("coverage").out.startswith("Do not trust these numbers. The SAE may not fit")
     assert "no longer marked" in fac_here("space", "accept", "only a trial").out
     assert "Do not trust" not in fac_here("coverage").out
+
+
+@pytest.fixture
+def there(tiny_backbone_folder: Path, other_sae: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeHub:
+    """A Hub with the tiny model and another SAE of it."""
+    fake = make_fake_hub(tmp_path / "hub", monkeypatch)
+    fake.put("owner/tiny", tiny_backbone_folder)
+    fake.put("owner/sae", other_sae)
+    return fake
+
+
+def test_presets_are_listed_with_what_they_take(fac: Fac, there: FakeHub) -> None:
+    shown = fac("space", "presets").out
+    row = next(line for line in shown.splitlines() if line.startswith("gemma-scope-2b-12"))
+    assert all(part in row for part in (" 13 ", "16,384", "10.8 GB", "gemma, gated", "cc-by-4.0"))
+    assert "smollm2-135m-mlp-15 cannot be used: its SAEs read the output of an MLP" in shown
+    listed = {each["id"]: each for each in fac("space", "presets", "--json").json}
+    assert listed["paper-qwen"]["block"] == 14 and listed["paper-mistral"]["model_gated"] is None
+    assert there.asked == []
+
+
+def test_nothing_is_downloaded_unless_it_was_agreed_to(
+    fac_here: Fac, there: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = fac_here("space", "add", "--preset", "paper-qwen")
+    assert ran.code == 1 and "Qwen/Qwen2-7B-Instruct: about 15.2 GB to download, licence apache-2.0" in ran.err
+    assert ran.err.endswith("fac: Nothing was downloaded; add --yes to start.\n") and there.asked == []
+    assert "Nothing was downloaded" in fac_here("space", "add", "owner/tiny", "owner/sae").err
+    assert there.fetched == []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("typer.confirm", lambda *_, **__: False)
+    assert fac_here("space", "add", "owner/tiny", "owner/sae").err.endswith("fac: Nothing was downloaded.\n")
+    assert there.fetched == []
+    ran = fac_here("space", "add", "owner/tiny", "owner/sae", "--yes", "--json")
+    assert ran.json["revision"] == COMMIT and "sae_weights.safetensors" in there.fetched
+    assert fac_here("space", "--json").json[-1]["sae"] == f"owner/sae@{COMMIT}"
+
+
+def test_a_preset_that_is_not_there_or_does_not_fit_is_one_line(
+    fac_here: Fac, there: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "There is no preset 'lama'; there are embedded" in fac_here("space", "add", "--preset", "lama").err
+    assert "not both" in fac_here("space", "add", "x", "y", "--preset", "paper-qwen").err
+    assert "Name a model and an SAE" in fac_here("space", "add", "embedded").err
+    assert (
+        "float32, bfloat16, float16, not in 'int8'"
+        in fac_here("space", "add", "owner/tiny", "owner/sae", "--dtype", "int8").err
+    )
+    there.full_disk(monkeypatch, 10_000_000)
+    ran = fac_here("space", "add", "--preset", "paper-qwen", "--yes")
+    assert ran.code == 1 and "About 16.2 GB have to be downloaded and 10 MB are free" in ran.err
+    assert there.asked == [], "the Hub need not be asked for any of it"

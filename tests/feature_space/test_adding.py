@@ -84,15 +84,15 @@ def test_an_sae_without_a_card_declares_nothing_and_its_health_card_says_so(
         ({"max_length": 0}, InputError, "at least one token"),
         ({"max_length": 1020}, ModelError, "reads 1,024 tokens at once, .* of them its template"),
         ({"revision": "main"}, ModelError, "Only a model on the Hugging Face Hub has a revision"),
-        ({"backbone": "/no/such/folder"}, ModelError, "There is no model folder /no/such/folder"),
+        ({"backbone": "/no/such/folder"}, ModelError, "There is no model folder or GGUF file /no/such/folder"),
         ({"backbone": "  "}, ModelError, "Name a model"),
-        ({"sae_folder": Path("/no/such/sae")}, ModelError, "There is no SAE at /no/such/sae"),
+        ({"sae": Path("/no/such/sae")}, ModelError, "There is no SAE at /no/such/sae"),
     ],
 )
 def test_what_does_not_fit_is_told_and_nothing_is_registered(
     ws: Workspace, tiny_backbone_folder: Path, sae: Path, settings: dict[str, Any], error: type[FacError], sentence: str
 ) -> None:
-    asked = {"backbone": str(tiny_backbone_folder), "sae_folder": sae, "block": BLOCK} | settings
+    asked = {"backbone": str(tiny_backbone_folder), "sae": sae, "block": BLOCK} | settings
     with pytest.raises(error, match=sentence):
         add_space(ws, **asked)
     assert ws.database.rows(COUNT) == []

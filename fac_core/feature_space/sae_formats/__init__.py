@@ -1,7 +1,7 @@
 """A file of an SAE is read by its format's own definition, or refused with a sentence; nothing is guessed.
 
-One module a format; each says which files it reads and turns them into a `SaeFile`. A format is found by its files, so
-a folder can hold one format only. Pickled checkpoints are read by torch's restricted loader: no code in them is run.
+One module a format; each says which files it reads and turns them into a `SaeFile`. Pickled checkpoints are read by
+torch's restricted loader: no code in them is run. A path may also be a place on the Hugging Face Hub (`places`).
 """
 
 from __future__ import annotations
@@ -9,27 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from fac_core.errors import ModelError
+from fac_core.feature_space.devices import enough_memory
 from fac_core.feature_space.sae import Sae
-from fac_core.feature_space.sae_formats import (
-    dictionary_learning,
-    fac_paper,
-    gemma_scope,
-    llama_scope,
-    saelens,
-    sparsify,
-)
 from fac_core.feature_space.sae_formats.parts import Format, SaeFile, digest_of
+from fac_core.feature_space.sae_formats.places import at_hand
+from fac_core.feature_space.sae_formats.registry import FORMATS, fitting, one_of
 
 __all__ = ["FORMATS", "Format", "SaeFile", "check_width", "format_of", "load_sae", "sae_digest"]
-
-FORMATS: tuple[Format, ...] = (
-    saelens.FORMAT,
-    sparsify.FORMAT,
-    gemma_scope.FORMAT,
-    llama_scope.FORMAT,
-    dictionary_learning.FORMAT,
-    fac_paper.FORMAT,
-)
 
 
 def format_of(path: Path) -> Format:
@@ -40,27 +26,23 @@ def format_of(path: Path) -> Format:
     """
     if not path.exists():
         raise ModelError(f"There is no SAE at {path}.")
-    fitting = [format for format in FORMATS if format.files(path)]
-    if not fitting:
-        known = ", ".join(f"{format.title} ({format.looks})" for format in FORMATS)
-        raise ModelError(f"No SAE format fits {path}; known are {known}.")
-    if len(fitting) > 1:
-        names = " and ".join(format.title for format in fitting)
-        raise ModelError(f"{path} looks like {names} at once; put the SAE into a folder of its own.")
-    return fitting[0]
+    return one_of(fitting(path), str(path))
 
 
 def load_sae(path: Path, *, d_model: int | None = None, device: str = "cpu") -> SaeFile:
     """Load an SAE in float32.
 
     Raises:
-        ModelError: missing or damaged file, a setting that cannot be applied, or a width other than `d_model`.
+        ModelError: missing or damaged file, a setting that cannot be applied, a width other than `d_model`, or not
+            enough memory.
     """
+    path = at_hand(path)
     found = format_of(path)
-    loaded = found.load(path)
-    if d_model is not None:
-        check_width(path, loaded.sae, d_model)
-    return loaded._replace(sae=loaded.sae.to(device))
+    with enough_memory(f"The SAE in {path}"):
+        loaded = found.load(path)
+        if d_model is not None:
+            check_width(path, loaded.sae, d_model)
+        return loaded._replace(sae=loaded.sae.to(device))
 
 
 def check_width(path: Path, sae: Sae, d_model: int) -> None:
@@ -82,4 +64,5 @@ def sae_digest(path: Path) -> str:
     Raises:
         ModelError: no SAE there.
     """
+    path = at_hand(path)
     return digest_of(format_of(path).files(path))
