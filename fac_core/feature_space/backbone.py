@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fac_core.errors import ModelError
 from fac_core.feature_space.architectures import blocks, is_encoder, model_class, text_config
+from fac_core.feature_space.devices import AUTO, checked, enough_memory, ran_out
 from fac_core.feature_space.model_files import check_model_folder
 from fac_core.feature_space.tokens import ContentTokens, Tokens
 
@@ -57,17 +58,17 @@ class Backbone:
             device: as torch names it, or ``auto`` for a model that is larger than one accelerator.
 
         Raises:
-            ModelError: nothing loadable there, weights missing, no such device, not enough memory, or the model has
-                fewer blocks.
+            InputError: there is no such device.
+            ModelError: nothing loadable there, weights missing, not enough memory, or the model has fewer blocks.
         """
         import torch
         from transformers import AutoConfig
 
-        check_device(device)
+        checked(device)
         check_model_folder(folder)
         tokenizer = _tokenizer(folder)
-        placed: dict[str, Any] = {"device_map": "auto"} if device == "auto" else {}
-        with _loading(folder):
+        placed: dict[str, Any] = {"device_map": AUTO} if device == AUTO else {}
+        with enough_memory(f"The backbone {folder}"), _loading(folder):
             config = AutoConfig.from_pretrained(str(folder), **_LOCAL)
             model, info = model_class(config).from_pretrained(
                 str(folder),
@@ -87,7 +88,7 @@ class Backbone:
         if placed:
             device = str(model.get_input_embeddings().weight.device)
         else:
-            with _loading(folder):
+            with enough_memory(f"The backbone {folder}"):
                 model.to(device)
         for parameter in model.parameters():
             parameter.requires_grad_(False)
@@ -102,6 +103,11 @@ class Backbone:
     def d_model(self) -> int:
         """Width of the residual stream."""
         return int(text_config(self.model.config).hidden_size)
+
+    @property
+    def output_device(self) -> str:
+        """Where the hooked block's output is; another place than `device` for a model that is spread."""
+        return str(next(self.hooked_module().parameters()).device)
 
     @property
     def prefix_ids(self) -> list[int]:
@@ -227,26 +233,6 @@ def model_shape(folder: Path) -> ModelShape:
     return ModelShape(len(blocks(model)), d_model, _positions(config), n_prefix)
 
 
-def check_device(device: str) -> None:
-    """Raise where torch cannot compute on a device.
-
-    Raises:
-        ModelError: it is not there, or torch was built without it.
-    """
-    import torch
-
-    kind = device.partition(":")[0]
-    there = {"cpu": True, "auto": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if kind not in there:
-        raise ModelError(f"There is no kind of device called {device[:40]!r}; name cpu, cuda, cuda:1, mps or auto.")
-    number = device.partition(":")[2]
-    if not there[kind] or (kind == "cuda" and number and int(number) >= torch.cuda.device_count()):
-        raise ModelError(
-            f"The device {device} was asked for, but this machine's torch {torch.__version__} sees none such; "
-            "use cpu, or install a build of torch for this accelerator."
-        )
-
-
 def _tokens(tokenizer: Any, config: Any) -> Tokens:
     return Tokens(tokenizer, encoder=is_encoder(config), n_positions=_positions(config))
 
@@ -260,16 +246,6 @@ def _positions(config: Any) -> int | None:
 _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, on whatever device (torch has no one type for it)."""
-    import torch
-
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in said or "not enough memory" in said)
-
-
 @contextmanager
 def _loading(folder: Path) -> Iterator[None]:
     """Turn a failure of transformers into a sentence."""
@@ -279,11 +255,8 @@ def _loading(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # damaged files fail anywhere in transformers, as almost any type of error
-        if is_out_of_memory(error):
-            raise ModelError(
-                f"There is not enough memory to load the model {folder}; load it in bfloat16, on another device, or "
-                "spread over several with the device auto."
-            ) from error
+        if ran_out(error):
+            raise  # the caller says so
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ModelError(f"The backbone {folder} cannot be loaded: {reason}") from error
 

@@ -6,13 +6,19 @@ takes beside them is small and is not counted.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from fac_core.errors import InputError, ModelError
 
 BYTES_OF = {"float32": 4, "bfloat16": 2, "float16": 2}
 """Bytes a weight takes in each dtype."""
+SHARE_FOR_WEIGHTS = 0.8
+"""Of a device's memory; the rest is for SAE and batches."""
+AUTO = "auto"
+"""The device of a model that is spread over all accelerators, and what they cannot hold over the machine's memory."""
 
 
 def bytes_of(dtype: str) -> int:
@@ -35,10 +41,15 @@ def checked(device: str) -> str:
     import torch
 
     kind, _, index = device.partition(":")
-    if kind == "cpu" and not index:
+    if device in {"cpu", AUTO}:
+        return device
+    if device == "mps" and torch.backends.mps.is_available():
         return device
     if kind != "cuda" or (index and not index.isdecimal()):
-        raise InputError(f"The device {device[:40]!r} is not known; there are cpu, cuda and cuda:0, cuda:1 and so on.")
+        raise InputError(
+            f"The device {device[:40]!r} is not known here; there are cpu, cuda, cuda:0 and so on, mps on a Mac, and "
+            "auto, which spreads a model over what there is."
+        )
     if not torch.cuda.is_available():
         raise InputError(
             "CUDA was asked for, but torch finds no CUDA device here; use the cpu, or install a driver and a build of "
@@ -55,13 +66,33 @@ def memory_bytes(device: str) -> int:
     Raises:
         InputError: as `checked`.
     """
-    if checked(device) == "cpu":
+    if checked(device) in {"cpu", AUTO, "mps"}:
         import psutil
 
         return int(psutil.virtual_memory().total)
     import torch
 
     return int(torch.cuda.get_device_properties(device).total_memory)
+
+
+def placed(folder: Path, dtype: str, device: str) -> str:
+    """Where a model is put that was meant for `device`: over all CUDA devices where the first cannot hold it."""
+    import torch
+
+    if device != "cuda" or torch.cuda.device_count() < 2:
+        return device
+    return AUTO if weight_bytes(folder, dtype) > SHARE_FOR_WEIGHTS * memory_bytes("cuda:0") else device
+
+
+def weight_bytes(folder: Path, dtype: str) -> int:
+    """Bytes that the weights of a model folder take in a dtype, from their headers alone."""
+    from safetensors import safe_open
+
+    n_weights = 0
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="pt") as file:
+            n_weights += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
+    return n_weights * bytes_of(dtype)
 
 
 @contextmanager
@@ -89,4 +120,7 @@ def ran_out(error: BaseException) -> bool:
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     # torch has no type of its own for the processor's memory
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    said = str(error).lower()
+    return isinstance(error, RuntimeError) and any(
+        words in said for words in ("out of memory", "not enough memory", "allocate memory")
+    )

@@ -8,6 +8,7 @@ read in halves.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +20,10 @@ from numpy.typing import NDArray
 
 from fac_core.errors import InputError, ModelError
 from fac_core.feature_space import embedded
-from fac_core.feature_space.backbone import Backbone, is_out_of_memory
+from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.backbones import backbone_location
 from fac_core.feature_space.batching import batches
+from fac_core.feature_space.devices import checked, placed, ran_out
 from fac_core.feature_space.model_files import folder_digest
 from fac_core.feature_space.sae import Sae
 from fac_core.feature_space.sae_formats import load_sae, sae_digest
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from fac_core.content import Content
 
+DEVICE_VARIABLE = "FAC_DEVICE"
 # padded tokens a batch: small batches stay in a processor's cache, large ones fill an accelerator
 TOKEN_BUDGET = {"cpu": 2048, "cuda": 16384}
 
@@ -195,6 +198,12 @@ class Extractor:
         where, features, values = (part.cpu().numpy() for part in (codes.tokens(), codes.features, codes.values))
         return TokenActivations(tokens, where.astype(np.int32), features.astype(np.int32), values)
 
+    def fit(self, x: Tensor) -> Health:
+        """How the SAE does on residual vectors [tokens, d_in]."""
+        codes, health = self.sae.encode(x), Health()
+        health.add(x, self.sae.decode(codes, x), int((codes.values > 0).sum()))
+        return health
+
     def template_features(self) -> NDArray[np.int32]:
         """Features that fire on the template around a user's turn in which nothing is said, ascending (P11).
 
@@ -212,7 +221,7 @@ class Extractor:
         try:
             found = self._activations(batch, tokens)
         except (MemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
+            if not ran_out(error):
                 raise
             if len(batch) == 1:
                 raise ModelError(
@@ -292,9 +301,10 @@ def load_extractor(spec: SpaceSpec, device: str | None = None) -> Extractor:
     The last one is kept, since model and SAE are large and constant; threads that ask together wait for one loading.
 
     Raises:
+        InputError: there is no such device.
         ModelError: model or SAE missing, damaged, or not the ones the space was made with.
     """
-    key = (spec.to_json(), device or default_device())
+    key = (spec.to_json(), checked(device or default_device()))
     with _load_lock:
         if key not in _loaded:
             _loaded.clear()
@@ -303,20 +313,27 @@ def load_extractor(spec: SpaceSpec, device: str | None = None) -> Extractor:
 
 
 def default_device() -> str:
-    """``cuda`` where torch can use one, else ``cpu``."""
+    """The device that ``FAC_DEVICE`` names, else ``cuda`` where torch can use one, else ``cpu``."""
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return os.environ.get(DEVICE_VARIABLE) or ("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _load(spec: SpaceSpec, device: str) -> Extractor:
     _same(f"SAE in {spec.sae}", sae_digest(Path(spec.sae)), spec.sae_digest)
     backbone = _load_backbone(spec, device)
-    return Extractor(spec, backbone, load_sae(Path(spec.sae), d_model=backbone.d_model, device=device).sae)
+    sae = load_sae(Path(spec.sae), d_model=backbone.d_model).sae
+    try:
+        sae = sae.to(backbone.output_device)
+    except RuntimeError as error:
+        if not ran_out(error):
+            raise  # otherwise its weights stay here and are brought over in chunks
+    return Extractor(spec, backbone, sae)
 
 
 def _load_backbone(spec: SpaceSpec, device: str) -> Backbone:
     folder = backbone_location(spec)
+    device = placed(folder, spec.dtype, device)
     if spec.backbone != EMBEDDED:
         if not spec.revision:  # a commit is told by its hash
             _same(f"model in {folder}", folder_digest(folder), spec.backbone_digest)

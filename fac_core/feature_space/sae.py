@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from fac_core.errors import ModelError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 NORMALISATIONS = ("none", "constant_norm_rescale", "layer_norm")
 """What may be done to each token's vector before encoding, and undone after decoding (SAELens' names)."""
 PRE_ELEMENTS = 1 << 26
 """Pre-activations held at a time: 256 MB in float32."""
+CHUNK_FEATURES = 8192
+"""Features whose weights are brought to another device at a time: 134 MB at a width of 4,096."""
 _LN_EPS = 1e-5
 
 
@@ -130,25 +133,61 @@ class Sae:
         """Codes of residual vectors [tokens, d_in]."""
         import torch
 
+        if self.w_enc.device != x.device:
+            return self.encode_in_chunks(x)
         x = self._normalised(x.float())[0]
         step = max(1, PRE_ELEMENTS // self.d_sae)
         parts = [self._activate(torch.addmm(self.b_enc, part, self.w_enc.T)) for part in x.split(step)]
         return parts[0] if len(parts) == 1 else _joined(parts)
 
+    def encode_in_chunks(self, x: Tensor, n_features: int = CHUNK_FEATURES) -> Codes:
+        """The same codes with the encoder's weights brought to the vectors' device `n_features` at a time.
+
+        For an SAE that does not fit beside the model; entries of a token come in another order.
+        """
+        import torch
+
+        x = self._normalised(x.float())[0]
+        found: Codes | None = None
+        for begin in range(0, self.d_sae, n_features):
+            part = self._chunk(begin, begin + n_features, x.device)
+            pre = torch.addmm(part.b_enc, x, part.w_enc.T)
+            codes = part._activate(pre) if not isinstance(part.activation, TopK) else _largest(pre, part.activation.k)
+            codes = codes._replace(features=codes.features + begin)
+            found = codes if found is None else _merged(found, codes, self.activation)
+        assert found is not None
+        return found._replace(values=found.values.relu())
+
+    def _chunk(self, begin: int, end: int, device: torch.device) -> Sae:
+        """The features from `begin` to before `end`, on a device."""
+
+        def of(vector: Tensor) -> Tensor:
+            return vector[begin:end].to(device)
+
+        match self.activation:
+            case JumpRelu(threshold):
+                act: Activation = JumpRelu(of(threshold))
+            case Gated(r_mag, b_gate, b_mag):
+                act = Gated(of(r_mag), of(b_gate), of(b_mag))
+            case _:
+                act = self.activation
+        return replace(self, w_enc=of(self.w_enc), b_enc=of(self.b_enc), w_dec=self.w_dec[:0], activation=act)
+
     def decode(self, codes: Codes, x: Tensor) -> Tensor:
         """Reconstruction [tokens, d_in] of `x`, the vectors that were encoded; they say what normalisation to undo."""
         import torch.nn.functional as F
 
+        home = self.w_dec.device
         out = F.embedding_bag(
-            codes.features,
+            codes.features.to(home),
             self.w_dec,
-            codes.offsets,
-            per_sample_weights=codes.values,
+            codes.offsets.to(home),
+            per_sample_weights=codes.values.to(home),
             mode="sum",
             include_last_offset=True,
         )
         _, mean, scale = self._normalised(x.float())
-        return (out + self.b_dec) * scale + mean
+        return (out + self.b_dec).to(x.device) * scale + mean
 
     def _activate(self, pre: Tensor) -> Codes:
         """Codes from pre-activations [tokens, d_sae], which may be overwritten."""
@@ -182,6 +221,33 @@ class Sae:
             deviation = (x - mean).std(dim=-1, keepdim=True)
             return (x - mean) / (deviation + _LN_EPS), mean, deviation
         return x, 0.0, 1.0
+
+
+def _largest(pre: Tensor, k: int) -> Codes:
+    """The k largest of each token as they are, to be compared with those of other chunks."""
+    import torch
+
+    values, features = pre.topk(min(k, pre.shape[1]), dim=-1)
+    n = values.shape[1]
+    return Codes(values.flatten(), features.flatten(), torch.arange(0, n * len(pre) + 1, n, device=pre.device))
+
+
+def _merged(one: Codes, other: Codes, activation: Activation) -> Codes:
+    """Codes of two chunks of features as those of both."""
+    import torch
+
+    n_tokens = len(one.offsets) - 1
+    if isinstance(activation, TopK):
+        values, features = (
+            torch.cat([a.view(n_tokens, -1), b.view(n_tokens, -1)], dim=1)
+            for a, b in ((one.values, other.values), (one.features, other.features))
+        )
+        kept = _largest(values, activation.k)
+        return kept._replace(features=features.gather(1, kept.features.view(n_tokens, -1)).flatten())
+    tokens = torch.cat([one.tokens(), other.tokens()])
+    order = tokens.argsort(stable=True)
+    values, features = (torch.cat(both)[order] for both in ((one.values, other.values), (one.features, other.features)))
+    return Codes(values, features, one.offsets + other.offsets)
 
 
 def _joined(parts: list[Codes]) -> Codes:

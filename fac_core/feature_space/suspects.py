@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fac_core.feature_space.batching import batches
+from fac_core.feature_space.calibration import SINK, some, vectors
 from fac_core.feature_space.extractor import Extractor, Health
 from fac_core.feature_space.health import MIN_TOKENS, problems
 from fac_core.feature_space.sae import NORMALISATIONS, Relu, Sae, TopK
@@ -23,18 +23,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from fac_core.content import Content
-    from fac_core.feature_space.backbone import Backbone
+    from fac_core.feature_space.tokens import ContentTokens
 
-MAX_TOKENS = 800
-"""Content tokens that are looked at, of all texts together."""
 MUCH_BETTER = 0.5
 """The same share where nothing brings the figures into range."""
-MAX_LENGTH = 256
-"""Of each text."""
 BETTER = 0.9
 """Share of the FVU as it is that another way has to stay below to be named although all is in range."""
-SINK = 10.0
-"""Times the median norm beyond which a position is taken for a sink of attention rather than content (P2)."""
 
 
 class Tried(NamedTuple):
@@ -56,8 +50,8 @@ def suspects(extractor: Extractor, texts: Sequence[Content | str], card: Mapping
         texts: some of those that are read in it.
         card: what the SAE declares, `fvu` and `l0`.
     """
-    chosen = _some(extractor, texts)
-    here = _vectors(extractor.backbone, chosen)
+    chosen = some(extractor.backbone, texts)
+    here = vectors(extractor.backbone, chosen)
     if len(here) < MIN_TOKENS:
         return []
     now = _measure("as it is", extractor.sae, here)
@@ -69,14 +63,14 @@ def suspects(extractor: Extractor, texts: Sequence[Content | str], card: Mapping
     return fitting or [each for each in tried[:1] if each.fvu < min(1.0, MUCH_BETTER * now.fvu)]
 
 
-def _best_block(extractor: Extractor, texts: Sequence[Content | str], now: Tried) -> Tried:
+def _best_block(extractor: Extractor, chosen: Sequence[ContentTokens], now: Tried) -> Tried:
     """The block to which FVU falls from here, step by step; as it is if it rises on both sides."""
     best = now
     for step in (-1, 1):
         block, last = extractor.backbone.block + step, now
         while 1 <= block <= extractor.backbone.n_blocks:
-            vectors = _vectors(extractor.backbone.at(block), texts)
-            tried = _measure(f"at the output of block {block}", extractor.sae, vectors)
+            there = vectors(extractor.backbone.at(block), chosen)
+            tried = _measure(f"at the output of block {block}", extractor.sae, there)
             if not tried.fvu < last.fvu:
                 break
             best, last, block = min(best, tried, key=lambda each: each.fvu), tried, block + step
@@ -110,31 +104,6 @@ def _other_saes(sae: Sae, x: Tensor) -> Iterator[tuple[str, Sae]]:
         for k in (16, 20, 32, 64, 128):
             if k < sae.d_sae:
                 yield f"with a Top-K of {k}", replace(sae, activation=TopK(k))
-
-
-def _some(extractor: Extractor, texts: Sequence[Content | str]) -> list[Content | str]:
-    """The first texts, up to MAX_TOKENS content tokens."""
-    chosen: list[Content | str] = []
-    n_tokens = 0
-    for text in texts:
-        if n_tokens >= MAX_TOKENS:
-            break
-        if offsets := extractor.backbone.tokenize(text, MAX_LENGTH).offsets:
-            chosen.append(text)
-            n_tokens += len(offsets)
-    return chosen
-
-
-def _vectors(backbone: Backbone, texts: Sequence[Content | str]) -> Tensor:
-    """Residual vectors of the content tokens of texts, [tokens, d_in]."""
-    import torch
-
-    tokens = [backbone.tokenize(text, MAX_LENGTH) for text in texts]
-    parts = [torch.zeros(0, backbone.d_model, device=backbone.device)]
-    for batch in batches(tokens, MAX_TOKENS):
-        read = backbone.residuals([tokens[number] for number in batch])
-        parts += [vectors[: len(tokens[n].offsets)].float() for vectors, n in zip(read, batch, strict=True)]
-    return torch.cat(parts)
 
 
 def _measure(what: str, sae: Sae, x: Tensor, card: Mapping[str, Any] | None = None) -> Tried:

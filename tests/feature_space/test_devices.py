@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from fac_core.errors import InputError, ModelError
 from fac_core.feature_space import devices, sae_formats
+from fac_core.feature_space.backbone import Backbone
+from fac_core.feature_space.extractor import Extractor, load_extractor
 from fac_core.feature_space.sae_formats import SaeFile, load_sae, saelens
+from fac_core.feature_space.space import SpaceSpec
+from tests.tiny import BLOCK, LABELLED_TEXTS
 
 
 def test_the_cpu_is_always_there() -> None:
@@ -38,7 +43,7 @@ def test_a_cuda_device_beyond_the_last_is_told(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("device", ["", "tpu", "cuda:x", "cpu:1", "cuda:-1"])
 def test_an_unknown_device_is_told(device: str) -> None:
-    with pytest.raises(InputError, match="is not known; there are cpu, cuda"):
+    with pytest.raises(InputError, match="is not known here; there are cpu, cuda"):
         devices.checked(device)
 
 
@@ -65,3 +70,54 @@ def test_an_sae_that_does_not_fit_into_memory_is_one_sentence(
 def test_any_other_error_is_not_taken_for_memory() -> None:
     with pytest.raises(RuntimeError, match="shapes"), devices.enough_memory("The model"):
         raise RuntimeError("shapes cannot be multiplied")
+
+
+def test_a_model_is_spread_only_where_the_first_of_several_devices_cannot_hold_it(
+    tiny_backbone_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_bytes = devices.weight_bytes(tiny_backbone_folder, "float32")
+    model = AutoModelForCausalLM.from_pretrained(tiny_backbone_folder)
+    assert n_bytes == 4 * sum(parameter.numel() for parameter in model.parameters())
+    assert devices.weight_bytes(tiny_backbone_folder, "bfloat16") == n_bytes // 2
+    for n_devices, memory, expected in (
+        (1, 1, "cuda"),
+        (2, n_bytes, devices.AUTO),
+        (2, 2 * n_bytes, "cuda"),
+    ):
+        monkeypatch.setattr(torch.cuda, "device_count", lambda n=n_devices: n)
+        monkeypatch.setattr(devices, "memory_bytes", lambda _device, n=memory: n)
+        assert devices.placed(tiny_backbone_folder, "float32", "cuda") == expected
+        assert devices.placed(tiny_backbone_folder, "float32", "cpu") == "cpu"
+
+
+def test_a_model_that_accelerate_has_spread_is_read_the_same(extractor: Extractor, tiny_backbone_folder: Path) -> None:
+    spread = Backbone.load(tiny_backbone_folder, BLOCK, device=devices.AUTO)
+    assert spread.output_device == "cpu"
+    other = Extractor(extractor.spec, spread, extractor.sae)
+    for one, two in zip(other.read_all(LABELLED_TEXTS[:9]), extractor.read_all(LABELLED_TEXTS[:9]), strict=True):
+        assert one.features.tolist() == two.features.tolist()
+        assert one.values == pytest.approx(two.values, abs=2e-5)
+
+
+@pytest.mark.parametrize("error", OUT, ids=["python", "cuda", "torch on the cpu"])
+def test_a_model_that_does_not_fit_into_memory_is_one_sentence(
+    tiny_backbone_folder: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patched:
+        patched.setattr(LlamaForCausalLM, "to", fails)
+        with pytest.raises(ModelError, match="does not fit into memory; compute in bfloat16"):
+            Backbone.load(tiny_backbone_folder, BLOCK)
+    monkeypatch.setattr(LlamaForCausalLM, "from_pretrained", fails)
+    with pytest.raises(ModelError, match="does not fit into memory; compute in bfloat16"):
+        Backbone.load(tiny_backbone_folder, BLOCK)
+
+
+def test_the_device_a_person_names_is_used_or_refused(tiny_spec: SpaceSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAC_DEVICE", "cuda:7")
+    with pytest.raises(InputError, match=r"(CUDA|cuda:7) was asked for"):
+        load_extractor(tiny_spec)
+    monkeypatch.setenv("FAC_DEVICE", "cpu")
+    assert load_extractor(tiny_spec).backbone.device == "cpu"

@@ -11,8 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fac_core.errors import ModelError
+from fac_core.feature_space.sae import Gated, JumpRelu, Relu, Sae, TopK
 from fac_core.feature_space.sae_formats import load_sae
-from tests.tiny import D_SAE, WIDTH, K
+from tests.tiny import D_SAE, WIDTH, K, dense
 
 
 @pytest.fixture
@@ -110,3 +111,26 @@ def test_missing_and_broken_files_are_told_in_a_sentence(folder: Path) -> None:
         load_sae(folder)
     with pytest.raises(ModelError, match="There is no SAE at"):
         load_sae(folder / "nowhere")
+
+
+@pytest.mark.parametrize("n_features", [1, 7, 32, 1000])
+@pytest.mark.parametrize("kind", ["topk", "relu", "jumprelu", "gated"])
+@pytest.mark.parametrize("normalise", ["none", "layer_norm"])
+def test_weights_brought_over_in_chunks_give_the_same_codes(kind: str, n_features: int, normalise: str) -> None:
+    generator = torch.Generator().manual_seed(3)
+
+    def some(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    activation = {
+        "topk": TopK(5),
+        "relu": Relu(),
+        "jumprelu": JumpRelu(some(32).abs()),
+        "gated": Gated(some(32), some(32), some(32)),
+    }[kind]
+    sae = Sae(some(32, 8), some(32), some(32, 8), some(8), activation, normalise)
+    x = some(20, 8)
+    whole, chunked = sae.encode(x), sae.encode_in_chunks(x, n_features)
+    torch.testing.assert_close(dense(chunked, 32), dense(whole, 32), atol=1e-5, rtol=1e-5)
+    assert (chunked.offsets.diff() == whole.offsets.diff()).all()
+    torch.testing.assert_close(sae.decode(chunked, x), sae.decode(whole, x), atol=1e-4, rtol=1e-4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fac_core.samples.content import content_hash, normalise
+from fac_core.content import content_hash, normalise
 
 
 @given(start=st.text(min_size=1), one=st.text(), other=st.text(), end=st.text(min_size=1))
