@@ -91,14 +91,16 @@ def some(backbone: Backbone, contents: Sequence[Content | str]) -> list[ContentT
     return chosen
 
 
-def vectors(backbone: Backbone, contents: Sequence[ContentTokens], *, special: bool = False) -> Tensor:
+def vectors(
+    backbone: Backbone, contents: Sequence[ContentTokens], *, special: bool = False, budget: int = MAX_TOKENS
+) -> Tensor:
     """Residual vectors [tokens, d_in] of the tokens that count; of every token before the last such, with `special`."""
     import torch
 
     if special:
         contents = [_whole(backbone, content) for content in contents]
     parts = [torch.zeros(0, backbone.d_model, device=backbone.device)]
-    for batch in batches(contents, MAX_TOKENS):
+    for batch in batches(contents, budget):
         read = backbone.residuals([contents[number] for number in batch])
         parts += [rows[: len(contents[n].offsets)].float() for rows, n in zip(read, batch, strict=True)]
     return torch.cat(parts)
