@@ -128,7 +128,10 @@ def add(
     name: Annotated[str | None, typer.Option(help="Name of the space (default: model, block and SAE).")] = None,
     dtype: Annotated[
         str | None,
-        typer.Option(help="The model computes in float32, bfloat16 or float16 (default: the preset's, or float32)."),
+        typer.Option(
+            help="The model computes in float32, bfloat16, float16, or auto: the faster of the first two here "
+            "(default: the preset's, or float32)."
+        ),
     ] = None,
     max_length: Annotated[int, typer.Option(help="Tokens read of a text.")] = 512,
     topk: Annotated[

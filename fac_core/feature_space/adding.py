@@ -13,14 +13,15 @@ from typing import Any
 from fac_core.errors import InputError, ModelError
 from fac_core.feature_space.backbone import ModelShape, model_shape
 from fac_core.feature_space.backbones import folder_of, resolve
-from fac_core.feature_space.devices import BYTES_OF, bytes_of
+from fac_core.feature_space.devices import AUTO, BYTES_OF, chosen_dtype
+from fac_core.feature_space.extractor import default_device
 from fac_core.feature_space.hooks import declared_block
 from fac_core.feature_space.sae_formats import SaeFile, check_width, load_sae, places, sae_digest
 from fac_core.feature_space.space import SpaceSpec, read_card
 from fac_core.feature_space.spaces import PAPER_DELTA, load_statics, register_space, spaces
 from fac_core.workspace import Workspace
 
-DTYPES = tuple(BYTES_OF)
+DTYPES = (*BYTES_OF, AUTO)
 MAX_NAME = 80
 
 
@@ -49,7 +50,7 @@ def add_space(
         revision: commit, tag or branch of a model on the Hub; default ``main`` as it is now. The commit is kept.
         sae_revision: the same of an SAE on the Hub.
         name: for people; made from model, block and SAE if there is none.
-        dtype: the model computes in it.
+        dtype: the model computes in it; ``auto`` for the faster of float32 and bfloat16 on this machine.
         max_length: content tokens read of a text.
         apply_topk: off to read a Top-K SAE without its Top-K, as the paper's code does.
         declared: figures of quality that the SAE's maker published (``l0``, ``fvu``), for one without a card.
@@ -58,7 +59,7 @@ def add_space(
         InputError: a setting that cannot be.
         ModelError: model or SAE missing, damaged, or not fitting each other.
     """
-    bytes_of(dtype)
+    dtype = chosen_dtype(dtype, default_device())
     if max_length < 1:
         raise InputError("The longest text must have at least one token.")
     name = " ".join((name or "").split())[:MAX_NAME]

@@ -123,6 +123,7 @@ def of_preset(preset: Preset, dtype: str, device: str | None = None) -> Needs:
     Raises:
         InputError: the model cannot compute in `dtype`, or the device is not there.
     """
+    dtype = devices.chosen_dtype(dtype, device or default_device())
     parts = []
     for what, named, n_bytes, licence, gated in (
         ("model", preset.model, preset.model_bytes, preset.model_licence, preset.model_gated),
@@ -145,7 +146,7 @@ def of_choice(
         InputError: as `of_preset`.
         ModelError: no such repository or revision, no access, no network, or no SAE at the place.
     """
-    devices.bytes_of(dtype)
+    dtype = devices.chosen_dtype(dtype, device or default_device())
     model, n_parameters = _model(backbone.strip(), revision.strip())
     part, sae_bytes = _sae(sae.strip(), sae_revision.strip())
     return _needs([model, part], n_parameters, sae_bytes, dtype, device)

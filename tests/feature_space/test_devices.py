@@ -121,3 +121,18 @@ def test_the_device_a_person_names_is_used_or_refused(tiny_spec: SpaceSpec, monk
         load_extractor(tiny_spec)
     monkeypatch.setenv("FAC_DEVICE", "cpu")
     assert load_extractor(tiny_spec).backbone.device == "cpu"
+
+
+@pytest.mark.parametrize(("half_is", "chosen"), [(0.2, "bfloat16"), (0.9, "float32"), (7.0, "float32")])
+def test_the_faster_dtype_is_measured_and_half_precision_has_to_be_worth_it(
+    half_is: float, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = iter([at for factor in (1.0, half_is) for n in range(5) for at in (10.0 * n, 10.0 * n + factor)])
+    monkeypatch.setattr(devices.time, "perf_counter", lambda: next(steps))
+    devices._measured_dtype.cache_clear()
+    assert devices.chosen_dtype(devices.AUTO, "cpu") == chosen
+    assert devices.chosen_dtype(devices.AUTO, "cpu") == chosen  # measured once
+    assert devices.chosen_dtype("float16", "cpu") == "float16"
+    devices._measured_dtype.cache_clear()
+    with pytest.raises(InputError, match="not in 'int8'"):
+        devices.chosen_dtype("int8", "cpu")
