@@ -99,17 +99,7 @@ def test_training_lowers_the_unexplained_variance_and_keeps_unit_decoder_rows(tm
 
 def test_the_exported_sae_reads_the_unscaled_residual_stream(tmp_path: Path) -> None:
     trainer, scale, _, _ = train(recipe(), residuals(), tmp_path)
-    export_saelens(
-        tmp_path / "sae",
-        w_enc=trainer.w_enc,
-        b_enc=trainer.b_enc,
-        w_dec=trainer.w_dec,
-        b_dec=trainer.b_dec,
-        scale=scale,
-        k=4,
-        metadata={},
-        dtype="float32",
-    )
+    export_saelens(tmp_path / "sae", trainer.finish(), scale=scale, k=4, metadata={}, dtype="float32")
     sae = load_sae(tmp_path / "sae").sae
     x = torch.from_numpy(residuals()[0].astype(np.float32))
     values, features = ((x * scale - trainer.b_dec) @ trainer.w_enc.T + trainer.b_enc).topk(4)

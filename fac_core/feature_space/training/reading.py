@@ -10,19 +10,24 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fac_core.errors import InputError
+from fac_core.errors import InputError, ModelError
 from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.batching import length_sorted
-from fac_core.feature_space.training.corpus import CorpusText, texts
+from fac_core.feature_space.training.corpus import texts
 from fac_core.feature_space.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK_TEXTS = 2000
 TOKEN_BUDGET = 2048
+LARGEST = 65504.0
+"""What float16 can hold; a sink of attention beyond it is cut there."""
 
 
 class Reading(NamedTuple):
@@ -99,14 +104,30 @@ def _quota(recipe: Recipe, backbone: Backbone, data: Path) -> Iterator[_Tokenise
     for item in texts(recipe.corpus, data, recipe.training.seed):
         if read[item.source] >= recipe.corpus.source[item.source].tokens * 1000:
             continue
-        ids = _ids(backbone, item, recipe.space.max_length)
+        ids = token_ids(backbone, item.text, recipe.space.max_length)
         if ids:
             read[item.source] += len(ids)
             yield _Tokenised(item.source, item.heldout, ids)
 
 
-def _ids(backbone: Backbone, item: CorpusText, max_length: int) -> list[int]:
-    return backbone.tokenize(item.text, max_length).ids
+def token_ids(backbone: Backbone, text: str, max_length: int) -> list[int]:
+    """Content tokens of a text, at most `max_length`."""
+    return backbone.tokenize(text, max_length).ids
+
+
+def residual_rows(backbone: Backbone, ids: list[list[int]]) -> Iterator[Tensor]:
+    """Residual vectors [tokens, d_model] of each text of a batch, given its token ids.
+
+    Raises:
+        ModelError: one of them is no number.
+    """
+    import torch
+
+    for row, text in zip(backbone.residuals(ids), ids, strict=True):
+        vectors = row[: len(text)]
+        if not bool(torch.isfinite(vectors).all()):
+            raise ModelError("The model produced an activation that is not a number; check model and dtype.")
+        yield vectors
 
 
 def _read_block(
@@ -115,9 +136,8 @@ def _read_block(
     counts = [[0, 0] for _ in range(n_sources)]
     parts: dict[str, list[NDArray[np.float16]]] = {"train": [], "heldout": []}
     for batch in length_sorted(block, lambda item: len(item.ids), TOKEN_BUDGET):
-        hidden = backbone.residuals([item.ids for item in batch])
-        for row, item in zip(hidden, batch, strict=True):
-            parts["heldout" if item.heldout else "train"].append(row[: len(item.ids)].half().cpu().numpy())
+        for vectors, item in zip(residual_rows(backbone, [item.ids for item in batch]), batch, strict=True):
+            parts["heldout" if item.heldout else "train"].append(_stored(vectors))
             counts[item.source][item.heldout] += len(item.ids)
     for name, arrays in parts.items():
         if arrays:
@@ -125,6 +145,10 @@ def _read_block(
             np.save(temporary, np.concatenate(arrays))
             temporary.replace(folder / f"{name}-{number:05d}.npy")
     return counts
+
+
+def _stored(vectors: Tensor) -> NDArray[np.float16]:
+    return np.asarray(vectors.clamp(-LARGEST, LARGEST).half().cpu().numpy())
 
 
 def _write_whole(path: Path, content: bytes) -> None:
