@@ -73,8 +73,8 @@ def start_training(
     Args:
         ws: the project.
         name: for people; names the SAE's folder.
-        entries: the recipe by part, without its corpus: ``space`` (``block`` by default half the model's depth), ``sae``
-            and ``training``.
+        entries: the recipe by part, without its corpus: ``space`` (``block`` by default half the model's depth),
+            ``sae`` and ``training``.
         dataset_ids: datasets whose texts are read.
         max_tokens: content tokens read in all, shared among the datasets by their length.
         max_steps: stop training early.
@@ -160,7 +160,7 @@ def _place(ws: Workspace, name: str) -> Path:
 
 
 def _source_name(dataset: Dataset) -> str:
-    return f"{dataset.role}-{slug(dataset.name)[:40]}-{slug(dataset.dataset_id)[-12:]}"
+    return f"{dataset.role}-{slug(dataset.name)[:40]}-{slug(dataset.dataset_id)[-8:]}"
 
 
 def _corpus(tables: dict[str, pa.Table], max_tokens: int) -> dict[str, Any]:

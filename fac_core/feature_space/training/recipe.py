@@ -40,14 +40,15 @@ class SpacePart(_Strict):
     """The model computes in it."""
 
 
-TOPK, BATCHTOPK, JUMPRELU = "topk", "batchtopk", "jumprelu"
-KINDS = (TOPK, BATCHTOPK, JUMPRELU)
+Kind = Literal["topk", "batchtopk", "jumprelu"]
+KINDS: tuple[Kind, ...] = ("topk", "batchtopk", "jumprelu")
+TOPK, BATCHTOPK, JUMPRELU = KINDS
 
 
 class SaePart(_Strict):
     """Shape of the dictionary."""
 
-    kind: Literal["topk", "batchtopk", "jumprelu"] = TOPK
+    kind: Kind = "topk"
     """What keeps it sparse: the k largest of each vector; the k·n largest of a batch of n; a threshold of each
     feature, with a penalty on the distance of L0 from k. The last two are written as JumpReLU with thresholds."""
     tied: bool = False

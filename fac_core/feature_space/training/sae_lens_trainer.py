@@ -145,6 +145,10 @@ def _module(sae: SaePart, training: TrainingPart, d_in: int) -> Any:
         return BatchTopKTrainingSAE(config)
     revived = PRE_ACT_WEIGHT if training.aux_weight else None
     config = JumpReLUTrainingSAEConfig(
-        **shape, jumprelu_sparsity_loss_mode="quadratic", target_l0=sae.k, pre_act_loss_coefficient=revived
+        **shape,
+        jumprelu_sparsity_loss_mode="quadratic",  # of Gemma Scope 2: a target in place of a weight
+        target_l0=sae.k,
+        jumprelu_ste_to_input=True,  # thresholds alone move too slowly for a short run
+        pre_act_loss_coefficient=revived,
     )
     return JumpReLUTrainingSAE(config)

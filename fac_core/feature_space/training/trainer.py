@@ -1,4 +1,4 @@
-"""Every trainer is the same to the loop: a step on a batch, a state that resumes it exactly, a dictionary in the end."""
+"""Trainers are the same to the loop: a step on a batch, a state that resumes it exactly, a dictionary at the end."""
 
 from __future__ import annotations
 
