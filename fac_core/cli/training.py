@@ -4,6 +4,7 @@ the same command and a project's job with `fac jobs resume`; a changed recipe do
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,7 +45,10 @@ def train_sae(
         ),
     ] = None,
     job_of: Annotated[
-        str | None, typer.Option("--project", "-p", help="Run it as a job of this project instead of in this terminal.")
+        str | None,
+        typer.Option(
+            "--project", "-p", help="With --recipe: run it as a job of this project instead of in this terminal."
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option("--name", help="On a project's texts: name of the SAE.")] = None,
     model: Annotated[
@@ -135,7 +139,7 @@ def _on_project(
     entries = merged(load_preset(preset or SMALL).entries, _entries(chosen) | {"space": space})
     if chosen["kind"] == JUMPRELU:
         entries["sae"].pop("k_start", None)
-    with context.opened(named) as ws:
+    with context.opened(named or os.environ.get("FAC_PROJECT")) as ws:
         there = readable(ws)
         wanted = set(datasets or [each.dataset_id for each in there])
         found = [each for each in there if wanted & {each.dataset_id, each.name, each.role}]

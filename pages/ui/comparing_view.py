@@ -60,8 +60,11 @@ def two_saes(here: Here) -> None:
         return
     st.markdown("**Two SAEs on the same texts**")
     left, right, last = st.columns([3, 3, 1], vertical_alignment="bottom")
-    a = left.selectbox("First SAE", list(sides), 0, format_func=lambda key: sides[key].name, key="compare_a")
-    b = right.selectbox("Second SAE", list(sides), 1, format_func=lambda key: sides[key].name, key="compare_b")
+    offered = hash(tuple(sides))  # an SAE that became a space is another option
+    a, b = (
+        column.selectbox(label, list(sides), place, format_func=lambda key: sides[key].name, key=f"{key}_{offered}")
+        for column, label, place, key in ((left, "First SAE", 0, "compare_a"), (right, "Second SAE", 1, "compare_b"))
+    )
     one, other = sides[str(a)], sides[str(b)]
     if last.button("Compare", key="compare_saes", help="Reads up to 2,000 texts of the project by both, in a job."):
         with services.page():
