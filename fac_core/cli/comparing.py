@@ -41,13 +41,16 @@ def compare_spaces(named: Project = None, as_json: Json = False) -> None:
             f"{each.n_anchor:,}",
             f"{each.n_missing:,}",
             f"{each.n_unread:,}" if each.n_unread else "",
-            "" if each.fits else "does not fit",
+            "; ".join(["saturated"] * each.saturated + ["does not fit"] * (not each.fits)),
             each.name,
         ]
         for each in found
     ]
     heads = [">δ", ">FAC", "95 %", ">alive", ">in anchor", ">missing", ">unread texts", "", "space"]
-    show(found, table(heads, rows) or ["This project has no feature space yet."], as_json)
+    lines = table(heads, rows) or ["This project has no feature space yet."]
+    if any(each.saturated for each in found):
+        lines.append("Saturated: nearly everything counts as covered at this δ, so FAC tells little apart; raise δ.")
+    show(found, lines, as_json)
 
 
 @sae.command("list")

@@ -40,6 +40,8 @@ class InSpace:
     n_undersampled: int
     n_unread: int
     """Texts of the project that were not read in this space."""
+    saturated: bool
+    """So much counts as covered at this δ that FAC tells little apart."""
     fits: bool
     """Whether its SAE reads these texts as it should, or was accepted all the same."""
 
@@ -64,6 +66,7 @@ def across_spaces(ws: Workspace) -> list[InSpace]:
                 n_missing=here.states[MISSING],
                 n_undersampled=here.states[UNDERSAMPLED],
                 n_unread=n_unread(ws, space.space_id),
+                saturated=here.saturated,
                 fits=unfit(ws, space.space_id) is None,
             )
         )

@@ -38,6 +38,7 @@ def coverage_in_spaces(here: Here) -> None:
                 "in anchor": each.n_anchor,
                 "missing": each.n_missing,
                 "unread texts": each.n_unread,
+                "saturated": each.saturated,
                 "reads as it should": each.fits,
             }
             for each in found
@@ -48,8 +49,8 @@ def coverage_in_spaces(here: Here) -> None:
         alt="FAC, alive and missing features of the seed set in each feature space",
     )
     st.caption(
-        "Each at its own δ, over the features of its own SAE: two measurements, not one scale. What is missing in both "
-        "is the safer finding."
+        "Each at its own δ, over the features of its own SAE: two measurements, not one scale."
+        + (f" {theme.TERMS['saturated']}" if any(each.saturated for each in found) else ""),
     )
 
 
