@@ -68,6 +68,11 @@ class Workspace:
         return self.root / "exports"
 
     @property
+    def saes(self) -> Path:
+        """Folder of the SAEs that were trained in this project."""
+        return self.root / "saes"
+
+    @property
     def data_version(self) -> int:
         """Counter of changes; what is derived from the store is cached under it."""
         return data_version(self.database)

@@ -11,7 +11,7 @@ from fac_core.feature_space.spaces import DELTA_STEP, MAX_DELTA
 from fac_core.features.judgement import ALIVE, AUTO, LABEL, MODES, chosen_mode
 from fac_core.features.relevance import choose_mode
 from fac_core.llm import endpoint
-from pages.ui import chrome, heat, provenance, services, space_view, theme
+from pages.ui import chrome, heat, provenance, services, space_view, theme, training_view
 from pages.ui.services import Here
 
 MODE_WORDS = {
@@ -210,6 +210,7 @@ def show(here: Here) -> None:
     generator(here)
     if here.space is not None:
         space_card(here)
+    training_view.show(here)
     space_view.further_space(here)
     with st.expander("What this task counts as relevant"):
         heat.words(

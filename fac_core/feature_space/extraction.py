@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fac_core.content import Content
 from fac_core.feature_space.cache import export_cache, import_cache
 from fac_core.feature_space.spaces import Space, space
 from fac_core.jobs import owner
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from fac_core.feature_space.extractor import TextActivations
 
-__all__ = ["activation_tables", "export_cache", "import_cache", "refresh_profiles", "start_extraction"]
+__all__ = ["activation_tables", "contents_of", "export_cache", "import_cache", "refresh_profiles", "start_extraction"]
 
 KIND = "extract"
 SHARD_SIZE = 256
@@ -75,6 +76,13 @@ def refresh_profiles(ws: Workspace, space_id: str) -> None:
         return
     with ws.database.transaction() as cursor:
         store.rebuild_profiles(cursor, space_id)
+
+
+def contents_of(texts: pa.Table) -> list[Content]:
+    """Contents of an input table; a job of an earlier version has no column `turns`."""
+    if "turns" not in texts.column_names:
+        return [Content(text) for text in texts["text"].to_pylist()]
+    return [Content.stored(*row) for row in zip(texts["text"].to_pylist(), texts["turns"].to_pylist(), strict=True)]
 
 
 def activation_tables(items: Iterable[tuple[int, TextActivations]]) -> dict[str, pa.Table]:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fac_core.content import Content
-from fac_core.feature_space.extraction import activation_tables, start_extraction
+from fac_core.feature_space.extraction import activation_tables, contents_of, start_extraction
 from fac_core.feature_space.extractor import Extractor, Health, load_extractor
 from fac_core.feature_space.rereading import Before, Difference
 from fac_core.feature_space.space import SpaceSpec
@@ -108,13 +107,6 @@ def _read_shard(
         extra["again"] = stored.difference(ids, tables["activation"])._asdict()
     job.commit_shard(name, tables, extra)
     return True
-
-
-def contents_of(texts: pa.Table) -> list[Content]:
-    """Contents of an input table; a job of an earlier version has no column `turns`."""
-    if "turns" not in texts.column_names:
-        return [Content(text) for text in texts["text"].to_pylist()]
-    return [Content.stored(*row) for row in zip(texts["text"].to_pylist(), texts["turns"].to_pylist(), strict=True)]
 
 
 def _difference(job: JobFolder) -> Difference:

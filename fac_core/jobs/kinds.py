@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
     "synthesise": "fac_core.synthesis.synthesis_job",
     "map": "fac_core.features.map_job",
     "train_sae": "fac_core.feature_space.training.job",
+    "compare_saes": "fac_core.feature_space.comparing_job",
 }
 # what is called, as f(ws, subject), when a job of a kind has been finalised: rooms above the kind's own
 FOLLOW_UPS: dict[str, str] = {"extract": "fac_core.features.refresh:refresh"}

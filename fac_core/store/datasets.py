@@ -189,6 +189,16 @@ def texts_in_roles(database: Database, roles: list[str]) -> list[tuple[str, str,
     )
 
 
+def dataset_texts(database: Database, dataset_ids: list[str], limit: int) -> pa.Table:
+    """Distinct texts of datasets, table (text, turns): at most `limit`, the same random part of them at each call."""
+    return database.arrow(
+        "SELECT text, turns FROM content WHERE content_id IN "
+        "(SELECT content_id FROM sample WHERE dataset_id IN (SELECT unnest(?::VARCHAR[]))) "
+        "ORDER BY content_hash LIMIT ?",
+        [dataset_ids, limit],
+    )
+
+
 def quarantine_rows(database: Database, dataset_id: str, limit: int | None = None) -> list[dict[str, Any]]:
     """Bad rows of a dataset by row: row_number, field, reason, raw."""
     return database.dicts(

@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from fac_core.coverage.richness import Richness
 from fac_core.coverage.sweep import SweepPoint
+from fac_core.feature_space.training.trainer import StepStats
 from pages.ui import theme
 from pages.ui.charts import literal
 
@@ -133,6 +134,50 @@ def richness(found: Richness, palette: Mapping[str, str]) -> go.Figure:
     theme.figure(chart, height=340, hovermode="closest")
     chart.update_xaxes(title="seed samples", rangemode="tozero")
     chart.update_yaxes(title="features of the anchor activated", range=[0, found.n_anchor * 1.08 or 1])
+    return chart
+
+
+# --- training an SAE ---
+
+
+def training(points: Sequence[StepStats], palette: Mapping[str, str]) -> go.Figure:
+    """FVU, L0 and the share of dead features over the steps of a training, side by side."""
+    from plotly.subplots import make_subplots
+
+    chart = make_subplots(rows=1, cols=3, horizontal_spacing=0.07)
+    x = [point.step for point in points]
+    parts = (
+        ("FVU", [point.fvu for point in points], "%{y:.3f}"),
+        ("L0", [point.l0 for point in points], "%{y:.1f}"),
+        ("dead features", [point.dead_share for point in points], "%{y:.1%}"),
+    )
+    theme.figure(chart, height=190, hovermode="x")
+    for column, (name, y, shown) in enumerate(parts, start=1):
+        chart.add_scatter(
+            x=x,
+            y=y,
+            row=1,
+            col=column,
+            mode="lines+markers" if len(x) < 2 else "lines",
+            line={"color": palette["accent"], "width": 2},
+            showlegend=False,
+            hovertemplate=f"step %{{x}}: {shown}<extra>{name}</extra>",
+        )
+        chart.add_annotation(
+            text=name,
+            x=0,
+            y=1.0,
+            xref=f"x{'' if column == 1 else column} domain",
+            yref="paper",
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 12, "color": palette["text"]},
+        )
+    chart.update_xaxes(title={"text": "step", "standoff": 2}, rangemode="tozero")
+    chart.update_yaxes(rangemode="tozero", nticks=4)
+    chart.update_yaxes(tickformat=".0%", row=1, col=3)
+    chart.update_layout(margin={"l": 8, "r": 8, "t": 22, "b": 8})
     return chart
 
 

@@ -84,13 +84,21 @@ def test_training_runs_the_recipe_and_says_how_the_sae_measured(
         return {"fvu": 0.2, "l0": 16.0, "alive_share": 0.9}
 
     monkeypatch.setattr(training, "train_sae", train)
-    (tmp_path / "recipe.toml").write_text("", encoding="utf-8")
+    (tmp_path / "recipe.toml").write_text(
+        "[space]\nblock = 1\n[sae]\nd_sae = 512\nk = 4\n[training]\nsamples = 9\n[corpus]\nsource = []\n",
+        encoding="utf-8",
+    )
     out = tmp_path / "sae"
     ran = fac("train-sae", "--recipe", tmp_path / "recipe.toml", "--data", tmp_path, "--out", out, "--smoke", 20)
     assert ran.code == 0
     assert "FVU 0.200, L0 16.0" in ran.out
     assert "step 20 of 20" in ran.err
     assert (seen["max_steps"], seen["out"], seen["work"]) == (20, out, tmp_path / "sae.work")
+    assert (seen["recipe"].sae.d_sae, seen["recipe"].sae.tied) == (512, False)
+    again = ("train-sae", "--recipe", tmp_path / "recipe.toml", "--data", tmp_path, "--out", out, "--preset", "paper")
+    assert fac(*again, "--k", 5).code == 0
+    sae = seen["recipe"].sae
+    assert (sae.tied, sae.k_start, sae.d_sae, sae.k) == (True, 200, 512, 5), "the recipe, then what was typed, go first"
 
 
 def test_a_missing_recipe_is_refused(fac: Fac, tmp_path: Path) -> None:

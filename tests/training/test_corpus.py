@@ -39,20 +39,20 @@ def corpus(*names: str) -> Corpus:
 
 
 def test_a_test_row_is_left_out_however_it_is_spelled(data: Path) -> None:
-    found = [item.text for item in texts(corpus("a.jsonl.gz"), data, 0)]
+    found = [item.content.text for item in texts(corpus("a.jsonl.gz"), data, 0)]
     assert ROWS[10]["text"] not in found
     assert len(found) == 299
 
 
 def test_a_text_that_occurs_twice_is_read_once_across_sources(data: Path) -> None:
-    found = [item.text for item in texts(corpus("a.jsonl.gz", "b.jsonl.gz"), data, 0)]
+    found = [item.content.text for item in texts(corpus("a.jsonl.gz", "b.jsonl.gz"), data, 0)]
     assert sum("number 5 about" in text for text in found) == 1
     assert "An answer." in found
 
 
 def test_the_same_texts_are_held_out_whatever_the_order(data: Path) -> None:
-    first = {item.text for item in texts(corpus("a.jsonl.gz"), data, 0) if item.heldout}
-    second = {item.text for item in texts(corpus("b.jsonl.gz", "a.jsonl.gz"), data, 9) if item.heldout}
+    first = {item.content.text for item in texts(corpus("a.jsonl.gz"), data, 0) if item.heldout}
+    second = {item.content.text for item in texts(corpus("b.jsonl.gz", "a.jsonl.gz"), data, 9) if item.heldout}
     assert first <= second
     assert 30 < len(first) < 90
 
@@ -73,7 +73,7 @@ LONG = "One two three four five six seven eight nine ten eleven twelve thirteen 
 def test_a_text_that_holds_a_test_row_or_lies_in_one_is_left_out(tmp_path: Path, text: str, kept: bool) -> None:
     write(tmp_path / "a.jsonl.gz", [{"text": text}])
     write(tmp_path / "test.jsonl.gz", [{"text": LONG, "label": "harmful"}, {"text": "say yes or no, please"}])
-    found = [item.text for item in texts(corpus("a.jsonl.gz"), tmp_path, 0)]
+    found = [item.content.text for item in texts(corpus("a.jsonl.gz"), tmp_path, 0)]
     assert found == ([text.strip()] if kept else [])
 
 
@@ -95,7 +95,7 @@ def test_windows_of_one_document_are_all_held_out_or_none(tmp_path: Path) -> Non
     found = list(texts(windowed(tmp_path), tmp_path, 0))
     parts: dict[str, set[bool]] = {}
     for item in found:
-        (document,) = set(re.findall(r"\bd\d+\b", item.text))
+        (document,) = set(re.findall(r"\bd\d+\b", item.content.text))
         parts.setdefault(document, set()).add(item.heldout)
     assert len(found) > 2 * len(parts) and all(len(held) == 1 for held in parts.values())
     assert set.union(*parts.values()) == {True, False}
@@ -105,7 +105,7 @@ def test_windows_of_an_excluded_document_are_left_out(tmp_path: Path) -> None:
     every = windowed(tmp_path, exclude=["test*"])
     row = " ".join(f"d3 says {word}." for word in range(2000))
     write(tmp_path / "test.jsonl.gz", [{"text": row}, {"text": " ".join(f"d5 says {word}." for word in range(90, 99))}])
-    found = " ".join(item.text for item in texts(every, tmp_path, 0))
+    found = " ".join(item.content.text for item in texts(every, tmp_path, 0))
     assert "d3 says" not in found and "d5 says" not in found and "d4 says" in found
 
 

@@ -19,7 +19,7 @@ from fac_core.feature_space.training.topk_trainer import TopKTrainer
 from tests.tiny import dense
 
 
-def recipe(samples: int = 640, **training: float) -> Recipe:
+def recipe(samples: int = 640, **training: float | str) -> Recipe:
     return Recipe(
         space=SpacePart(block=1),
         sae=SaePart(d_sae=40, k=4, k_start=6),
@@ -36,11 +36,13 @@ def residuals(n: int = 500) -> list[np.ndarray]:
     return [x[:200], x[200:]]
 
 
-@pytest.mark.parametrize("some_dead", [False, True])
-def test_hand_written_gradients_equal_autograd(some_dead: bool) -> None:
+@pytest.mark.parametrize("tied", [False, True], ids=["untied", "tied"])
+@pytest.mark.parametrize("some_dead", [False, True], ids=["all-alive", "some-dead"])
+def test_hand_written_gradients_equal_autograd(some_dead: bool, tied: bool) -> None:
     torch.manual_seed(0)
     x = torch.randn(32, 12)
-    trainer = TopKTrainer.start(SaePart(d_sae=40, k=4), TrainingPart(samples=1000, batch=32, dead_after=10), x)
+    sae, training = SaePart(d_sae=40, k=4, tied=tied), TrainingPart(samples=1000, batch=32, dead_after=10)
+    trainer = TopKTrainer.start(sae, training, x)
     trainer.b_enc += torch.randn(40) * 0.1
     if some_dead:
         trainer.silent[:20] = 100
@@ -49,6 +51,8 @@ def test_hand_written_gradients_equal_autograd(some_dead: bool) -> None:
     w_enc, b_enc, w_dec, b_dec = (
         p.clone().requires_grad_() for p in (trainer.w_enc, trainer.b_enc, trainer.w_dec, trainer.b_dec)
     )
+    if tied:
+        w_dec = w_enc
     pre = (x - b_dec) @ w_enc.T + b_enc
 
     def decode(part: torch.Tensor, rows: torch.Tensor, k: int) -> torch.Tensor:
@@ -62,8 +66,22 @@ def test_hand_written_gradients_equal_autograd(some_dead: bool) -> None:
         auxiliary = decode(pre[:, :20], w_dec[:20], 20) - missing
         loss = loss + trainer.training.aux_weight * auxiliary.square().mean()
     loss.backward()
-    for ours, theirs in zip(found, (w_enc, b_enc, w_dec, b_dec), strict=True):
-        torch.testing.assert_close(ours, theirs.grad, atol=1e-6, rtol=1e-5)
+    ours = [found.w_enc + found.w_dec, found.b_enc, found.b_dec] if tied else list(found)
+    theirs = [w_enc, b_enc, b_dec] if tied else [w_enc, b_enc, w_dec, b_dec]
+    for mine, parameter in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, parameter.grad, atol=1e-6, rtol=1e-5)
+
+
+def test_a_tied_dictionary_stays_one_matrix_through_training_checkpoint_and_export(tmp_path: Path) -> None:
+    tied = recipe(optimizer="adamw", weight_decay=0.01)
+    tied = tied.model_copy(update={"sae": SaePart(d_sae=40, k=4, k_start=6, tied=True)})
+    train(tied, residuals(), tmp_path, max_steps=7)
+    found = train(tied, residuals(), tmp_path).trainer.finish()
+    assert found.w_enc is found.w_dec
+    assert float(found.w_dec.norm(dim=1).std()) > 1e-3, "rows keep the norm they learn"
+    export_saelens(tmp_path / "sae", found, scale=1.0, k=4, metadata={}, dtype="float32")
+    sae = load_sae(tmp_path / "sae").sae
+    torch.testing.assert_close(sae.w_enc, sae.w_dec)
 
 
 def test_an_interrupted_run_ends_with_the_same_dictionary(tmp_path: Path) -> None:
@@ -99,17 +117,7 @@ def test_training_lowers_the_unexplained_variance_and_keeps_unit_decoder_rows(tm
 
 def test_the_exported_sae_reads_the_unscaled_residual_stream(tmp_path: Path) -> None:
     trainer, scale, _, _ = train(recipe(), residuals(), tmp_path)
-    export_saelens(
-        tmp_path / "sae",
-        w_enc=trainer.w_enc,
-        b_enc=trainer.b_enc,
-        w_dec=trainer.w_dec,
-        b_dec=trainer.b_dec,
-        scale=scale,
-        k=4,
-        metadata={},
-        dtype="float32",
-    )
+    export_saelens(tmp_path / "sae", trainer.finish(), scale=scale, k=4, metadata={}, dtype="float32")
     sae = load_sae(tmp_path / "sae").sae
     x = torch.from_numpy(residuals()[0].astype(np.float32))
     values, features = ((x * scale - trainer.b_dec) @ trainer.w_enc.T + trainer.b_enc).topk(4)

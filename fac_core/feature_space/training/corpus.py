@@ -1,6 +1,7 @@
 """No text is read twice, no excluded text is read at all, and the held-out part is fixed by document, not by order.
 
-A document is one field of one row. All its windows are held out or none, since windows of one document overlap.
+A document is one field of one row. All its windows are held out or none, since windows of one document overlap. Texts
+are shuffled on disk: of each one only its place and digests are in memory, some hundred bytes.
 """
 
 from __future__ import annotations
@@ -9,16 +10,20 @@ import gzip
 import json
 import lzma
 import random
+import tempfile
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from fac_core.content import Content
 from fac_core.errors import InputError
-from fac_core.feature_space.training.exclusion import Excluded, digest
+from fac_core.feature_space.training.exclusion import DIGEST, Excluded, digest
 from fac_core.feature_space.training.recipe import Corpus, Source
 
 WINDOW_CHARS = 700
 MAX_CHARS = 4000
+TURNS = "turns"
 
 
 class CorpusText(NamedTuple):
@@ -26,16 +31,19 @@ class CorpusText(NamedTuple):
 
     source: int
     """Index of its source in the recipe."""
-    text: str
+    content: Content
     heldout: bool
 
 
 def rows_of(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows of a JSON-lines file, plain, gzipped or xz-compressed.
+    """Rows of a Parquet file, or of JSON lines, plain, gzipped or xz-compressed.
 
     Raises:
         InputError: it cannot be read or unpacked, or a line is no JSON object.
     """
+    if path.suffix == ".parquet":
+        yield from _parquet_rows(path)
+        return
     number = 0
     try:
         with _open_text(path) as handle:
@@ -77,29 +85,51 @@ def texts(corpus: Corpus, data: Path, seed: int) -> Iterator[CorpusText]:
     )
     seen: set[bytes] = set()
     for index, source in enumerate(corpus.source):
-        for text, document in _of_source(source, data, random.Random(f"{seed}/{source.path}"), excluded):
-            key = digest(text)
-            if key in seen or excluded.inside(text):
+        for content, document in _of_source(source, data, random.Random(f"{seed}/{source.path}"), excluded):
+            key = digest(content.text)
+            if key in seen or excluded.inside(content.text):
                 continue
             seen.add(key)
-            yield CorpusText(index, text, int.from_bytes(document[:4], "big") / 2**32 < corpus.heldout)
+            yield CorpusText(index, content, int.from_bytes(document[:4], "big") / 2**32 < corpus.heldout)
 
 
 def _excluded_files(corpus: Corpus, data: Path) -> list[Path]:
     return [path for pattern in corpus.exclude for path in sorted(data.glob(pattern))]
 
 
-def _of_source(source: Source, data: Path, rng: random.Random, excluded: Excluded) -> Iterator[tuple[str, bytes]]:
-    """Texts with the identity of their document."""
-    found: list[tuple[str, bytes]] = []
-    for row in rows_of(data / source.path):
-        for field in source.fields:
-            value = row.get(field)
-            if isinstance(value, str) and value.strip() and not excluded.holds(value):
-                pieces = _windows(value, rng) if source.window else [value.strip()[:MAX_CHARS]]
-                found += [(piece, digest(value)) for piece in pieces]
-    rng.shuffle(found)
-    yield from found
+def _of_source(source: Source, data: Path, rng: random.Random, excluded: Excluded) -> Iterator[tuple[Content, bytes]]:
+    """Contents with the identity of their document; a column `turns` beside the text says who says what in it."""
+    with tempfile.TemporaryFile(prefix="fac-corpus-") as spool:
+        ends, documents = array("Q", [0]), bytearray()
+        for row in rows_of(data / source.path):
+            for field in source.fields:
+                value = row.get(field)
+                if isinstance(value, str) and value.strip() and not excluded.holds(value):
+                    if turns := row.get(TURNS):
+                        pieces = [value]
+                    else:
+                        pieces = _windows(value, rng) if source.window else [value.strip()[:MAX_CHARS]]
+                    for piece in pieces:
+                        ends.append(ends[-1] + spool.write(json.dumps([piece, turns]).encode()))
+                        documents += digest(value)
+        order = list(range(len(ends) - 1))
+        rng.shuffle(order)
+        for place in order:
+            spool.seek(ends[place])
+            content = Content.stored(*json.loads(spool.read(ends[place + 1] - ends[place])))
+            yield content, bytes(documents[place * DIGEST : (place + 1) * DIGEST])
+
+
+def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches():
+                yield from batch.to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"The corpus file {path} cannot be read: it is missing or damaged.") from error
 
 
 def _open_text(path: Path) -> TextIO:

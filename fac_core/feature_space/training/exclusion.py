@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Iterable
 
 WORDS = 8
+DIGEST = 16
+"""Bytes of a digest."""
 
 
 def normal_form(text: str) -> str:
@@ -20,7 +22,7 @@ def normal_form(text: str) -> str:
 
 
 def digest(text: str) -> bytes:
-    """Identity of a text, 16 bytes; texts of one normal form share it."""
+    """Identity of a text, DIGEST bytes; texts of one normal form share it."""
     return _digest(normal_form(text))
 
 
@@ -69,4 +71,4 @@ def _runs(form: str, *, cut: bool = True) -> list[str]:
 
 
 def _digest(form: str) -> bytes:
-    return hashlib.sha256(form.encode("utf-8", "surrogatepass")).digest()[:16]
+    return hashlib.sha256(form.encode("utf-8", "surrogatepass")).digest()[:DIGEST]

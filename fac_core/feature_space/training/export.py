@@ -11,30 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from fac_core.feature_space.training.trainer import Dictionary
 
 SAELENS_VERSION = "6.54.12"
 
 
 def export_saelens(
-    folder: Path,
-    *,
-    w_enc: Tensor,
-    b_enc: Tensor,
-    w_dec: Tensor,
-    b_dec: Tensor,
-    scale: float,
-    k: int,
-    metadata: dict[str, Any],
-    dtype: str = "float16",
+    folder: Path, found: Dictionary, *, scale: float, k: int, metadata: dict[str, Any], dtype: str = "float16"
 ) -> None:
-    """Write a Top-K SAE trained on ``scale * x``.
+    """Write an SAE trained on ``scale * x``: a Top-K, or a JumpReLU if it has thresholds.
 
     Args:
         folder: where ``cfg.json`` and ``sae_weights.safetensors`` go; made if absent.
-        w_enc: [d_sae, d_in], w_dec: [d_sae, d_in], b_enc: [d_sae], b_dec: [d_in], all in scaled units.
+        found: the dictionary, in scaled units.
         scale: factor that was applied to the residual stream before training.
-        k: active features a token.
+        k: active features a token, of a Top-K.
         metadata: entries for SAELens' metadata, such as ``model_name`` and ``hook_name``.
         dtype: storage type of the weights.
     """
@@ -42,25 +33,29 @@ def export_saelens(
     from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    kind = getattr(torch, dtype)
     weights = {
-        "W_enc": (w_enc * scale).T.contiguous(),
-        "b_enc": b_enc.contiguous(),
-        "W_dec": (w_dec / scale).contiguous(),
-        "b_dec": (b_dec / scale).contiguous(),
+        "W_enc": (found.w_enc * scale).T,
+        "b_enc": found.b_enc,
+        "W_dec": found.w_dec / scale,
+        "b_dec": found.b_dec / scale,
     }
-    save_file({name: tensor.to(kind) for name, tensor in weights.items()}, str(folder / "sae_weights.safetensors"))
+    if found.threshold is not None:  # activations are in scaled units still
+        weights["threshold"] = found.threshold
+    kind = getattr(torch, dtype)
+    stored = {name: tensor.detach().to(kind).contiguous() for name, tensor in weights.items()}
+    save_file(stored, str(folder / "sae_weights.safetensors"))
+    d_sae, d_in = found.w_enc.shape
+    topk = {"k": k, "rescale_acts_by_decoder_norm": False}
     config = {
-        "architecture": "topk",
-        "d_in": w_enc.shape[1],
-        "d_sae": w_enc.shape[0],
-        "k": k,
+        "architecture": "topk" if found.threshold is None else "jumprelu",
+        "d_in": d_in,
+        "d_sae": d_sae,
+        **(topk if found.threshold is None else {}),
         "dtype": dtype,
         "device": "cpu",
         "apply_b_dec_to_input": True,
         "normalize_activations": "none",
         "reshape_activations": "none",
-        "rescale_acts_by_decoder_norm": False,
         "metadata": {"sae_lens_version": SAELENS_VERSION, "sae_lens_training_version": None, **metadata},
     }
     (folder / "cfg.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -16,6 +16,14 @@ from fac_core.feature_space.training.recipe import Recipe
 
 FILE = "identity.json"
 _PLACES = {("space", "backbone"), ("space", "revision")}  # where the backbone is found; its digest says what it is
+# entries that recipes did not have once: at these values a run is the one it was before
+_SINCE = {
+    ("space", "dtype"): "float32",
+    ("sae", "kind"): "topk",
+    ("sae", "tied"): False,
+    ("training", "optimizer"): "adam",
+    ("training", "weight_decay"): 0.0,
+}
 _SHOWN = 4
 """Differences named in a sentence."""
 
@@ -30,7 +38,7 @@ def identity(recipe: Recipe, backbone_digest: str, data: Path, files: Sequence[P
         f"{part}.{name}": json.dumps(value)
         for part, entries in recipe.model_dump(mode="json").items()
         for name, value in entries.items()
-        if (part, name) not in _PLACES
+        if (part, name) not in _PLACES and ((part, name) not in _SINCE or value != _SINCE[part, name])
     }
     return (
         said | {"the backbone": backbone_digest} | {path.relative_to(data).as_posix(): _sha256(path) for path in files}

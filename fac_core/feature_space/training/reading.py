@@ -10,20 +10,25 @@ import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fac_core.errors import InputError
+from fac_core.errors import InputError, ModelError
 from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.batching import batches
 from fac_core.feature_space.tokens import ContentTokens
 from fac_core.feature_space.training.corpus import texts
 from fac_core.feature_space.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 BLOCK_TEXTS = 2000
 TOKEN_BUDGET = 2048
+LARGEST = 65504.0
+"""What float16 can hold; a sink of attention beyond it is cut there."""
 
 
 class Reading(NamedTuple):
@@ -100,10 +105,25 @@ def _quota(recipe: Recipe, backbone: Backbone, data: Path) -> Iterator[_Tokenise
     for item in texts(recipe.corpus, data, recipe.training.seed):
         if read[item.source] >= recipe.corpus.source[item.source].tokens * 1000:
             continue
-        tokens = backbone.tokenize(item.text, recipe.space.max_length)
+        tokens = backbone.tokenize(item.content, recipe.space.max_length)
         if tokens.ids:
             read[item.source] += len(tokens.offsets)
             yield _Tokenised(item.source, item.heldout, tokens)
+
+
+def residual_rows(backbone: Backbone, batch: list[ContentTokens]) -> Iterator[Tensor]:
+    """Residual vectors [tokens, d_model] of each text of a batch.
+
+    Raises:
+        ModelError: one of them is no number.
+    """
+    import torch
+
+    for row, content in zip(backbone.residuals(batch), batch, strict=True):
+        vectors = row[: len(content.offsets)]
+        if not bool(torch.isfinite(vectors).all()):
+            raise ModelError("The model produced an activation that is not a number; check model and dtype.")
+        yield vectors
 
 
 def _read_block(
@@ -111,18 +131,21 @@ def _read_block(
 ) -> list[list[int]]:
     counts = [[0, 0] for _ in range(n_sources)]
     parts: dict[str, list[NDArray[np.float16]]] = {"train": [], "heldout": []}
-    for batch in batches([item.tokens for item in block], TOKEN_BUDGET):
-        hidden = backbone.residuals([block[number].tokens for number in batch])
-        for row, item in zip(hidden, (block[number] for number in batch), strict=True):
-            n_tokens = len(item.tokens.offsets)
-            parts["heldout" if item.heldout else "train"].append(row[:n_tokens].half().cpu().numpy())
-            counts[item.source][item.heldout] += n_tokens
+    for numbers in batches([item.tokens for item in block], TOKEN_BUDGET):
+        batch = [block[number] for number in numbers]
+        for vectors, item in zip(residual_rows(backbone, [item.tokens for item in batch]), batch, strict=True):
+            parts["heldout" if item.heldout else "train"].append(_stored(vectors))
+            counts[item.source][item.heldout] += len(vectors)
     for name, arrays in parts.items():
         if arrays:
             temporary = folder / f".{name}-{number:05d}.npy"
             np.save(temporary, np.concatenate(arrays))
             temporary.replace(folder / f"{name}-{number:05d}.npy")
     return counts
+
+
+def _stored(vectors: Tensor) -> NDArray[np.float16]:
+    return np.asarray(vectors.clamp(-LARGEST, LARGEST).half().cpu().numpy())
 
 
 def _write_whole(path: Path, content: bytes) -> None:

@@ -1,9 +1,10 @@
-"""The decoder rows have unit norm after every step, and only the k active features of a sample receive gradient.
+"""Only the k active features of a sample receive gradient, and untied decoder rows have unit norm after every step.
 
 A Top-K SAE (pre = W_enc (x - b_dec) + b_enc, the k largest, ReLU, decode) trained on vectors scaled to a mean norm of
 sqrt(d_in), with gradients written out by hand: all but the encoder's forward product is sparse, which makes a step
-several times cheaper than autograd over dense codes (a test holds the gradients against autograd). Dead features get
-an auxiliary loss: they reconstruct the residual error (AuxK; Gao et al. 2024, arXiv 2406.04093).
+several times cheaper than autograd over dense codes (a test holds the gradients against autograd). Tied, encoder and
+decoder are one matrix whose rows keep the norm they learn: it is the feature's gain. Dead features get an auxiliary
+loss: they reconstruct the residual error (AuxK; Gao et al. 2024, arXiv 2406.04093).
 """
 
 from __future__ import annotations
@@ -12,20 +13,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from fac_core.feature_space.training.recipe import SaePart, TrainingPart
+from fac_core.feature_space.training.trainer import (
+    Dictionary,
+    Schedule,
+    StepStats,
+    load_optimizer_state,
+    make_optimizer,
+    optimizer_state,
+    set_lr,
+)
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-
-class StepStats(NamedTuple):
-    """What one step shows a person."""
-
-    step: int
-    fvu: float
-    """On the step's own batch, before the update."""
-    l0: float
-    dead_share: float
 
 
 class Gradients(NamedTuple):
@@ -47,7 +47,7 @@ class TopKTrainer:
     """[d_sae, d_in]"""
     b_enc: Tensor
     w_dec: Tensor
-    """[d_sae, d_in], unit rows"""
+    """[d_sae, d_in], unit rows; tied, it is `w_enc`"""
     b_dec: Tensor
     optimizer: torch.optim.Optimizer
     silent: Tensor
@@ -60,44 +60,31 @@ class TopKTrainer:
         import torch
 
         generator = torch.Generator().manual_seed(training.seed)
-        w_dec = torch.randn(sae.d_sae, sample.shape[1], generator=generator)
+        w_dec = torch.randn(sae.d_sae, sample.shape[1], generator=generator).to(sample.device)
         w_dec /= w_dec.norm(dim=1, keepdim=True)
-        parameters = [w_dec.clone(), torch.zeros(sae.d_sae), w_dec, sample.mean(0)]
-        optimizer = torch.optim.Adam(parameters, lr=training.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
-        w_enc, b_enc, w_dec, b_dec = parameters
-        return cls(sae, training, w_enc, b_enc, w_dec, b_dec, optimizer, torch.zeros(sae.d_sae))
-
-    @property
-    def n_steps(self) -> int:
-        """Steps of the whole run."""
-        return max(1, self.training.samples // self.training.batch)
-
-    def k_now(self) -> int:
-        """k at this step: annealed from `k_start` to `k`."""
-        first = self.sae.k_start or self.sae.k
-        share = min(1.0, self.step / max(1.0, self.sae.k_anneal * self.n_steps))
-        return round(first + (self.sae.k - first) * share)
-
-    def lr_now(self) -> float:
-        """Learning rate at this step: linear warm-up, constant, linear decay to zero."""
-        warm = min(1.0, (self.step + 1) / max(1, self.training.warmup))
-        left = (self.n_steps - self.step) / max(1.0, self.training.decay * self.n_steps)
-        return self.training.lr * warm * min(1.0, left)
+        w_enc = w_dec if sae.tied else w_dec.clone()
+        b_enc, b_dec = torch.zeros(sae.d_sae, device=sample.device), sample.mean(0)
+        optimizer = make_optimizer(training, [w_enc] if sae.tied else [w_enc, w_dec], [b_enc, b_dec])
+        return cls(sae, training, w_enc, b_enc, w_dec, b_dec, optimizer, torch.zeros_like(b_enc))
 
     def train_step(self, x: Tensor) -> StepStats:
         """One update on scaled vectors x [batch, d_in]."""
         import torch
 
-        gradients, error, active, fired = self.gradients(x, self.k_now())
-        for parameter, gradient in zip(self._parameters(), gradients, strict=True):
-            parameter.grad = gradient
-        # a step along a row's own direction would be undone by the normalisation below
-        g_dec = gradients.w_dec
-        g_dec -= (g_dec * self.w_dec).sum(1, keepdim=True) * self.w_dec
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.lr_now()
+        schedule = Schedule(self.sae, self.training)
+        gradients, error, active, fired = self.gradients(x, schedule.k(self.step))
+        if self.sae.tied:
+            gradients = gradients._replace(w_dec=gradients.w_dec.add_(gradients.w_enc))
+        else:
+            # a step along a row's own direction would be undone by the normalisation below
+            g_dec = gradients.w_dec
+            g_dec -= (g_dec * self.w_dec).sum(1, keepdim=True) * self.w_dec
+        for name, parameter in self._parameters().items():
+            parameter.grad = getattr(gradients, name)
+        set_lr(self.optimizer, schedule.lr(self.step))
         self.optimizer.step()
-        self.w_dec /= self.w_dec.norm(dim=1, keepdim=True)
+        if not self.sae.tied:
+            self.w_dec /= self.w_dec.norm(dim=1, keepdim=True)
         self.silent += len(x)
         self.silent[fired] = 0
         self.step += 1
@@ -107,7 +94,10 @@ class TopKTrainer:
             return StepStats(self.step, float(error.square().sum() / variance), active / len(x), float(dead))
 
     def gradients(self, x: Tensor, k: int) -> tuple[Gradients, Tensor, int, Tensor]:
-        """Gradients of mean squared error plus auxiliary loss; also the error [batch, d_in], count and ids firing."""
+        """Gradients of mean squared error plus auxiliary loss; also the error [batch, d_in], count and ids firing.
+
+        Tied, those of encoder and decoder are the two parts of the one matrix's.
+        """
         import torch
         import torch.nn.functional as F
 
@@ -151,13 +141,13 @@ class TopKTrainer:
         d_values *= values > 0
         flat = features.flatten()
         order = flat.argsort()
-        crow = torch.zeros(self.sae.d_sae + 1, dtype=torch.int64)
+        crow = torch.zeros(self.sae.d_sae + 1, dtype=torch.int64, device=flat.device)
         crow[1:] = torch.bincount(flat, minlength=self.sae.d_sae).cumsum(0)
-        columns = torch.arange(batch).repeat_interleave(k)[order]
+        columns = torch.arange(batch, device=flat.device).repeat_interleave(k)[order]
         size = (self.sae.d_sae, batch)
         by_value = torch.sparse_csr_tensor(crow, columns, values.flatten()[order], size)
         by_gradient = torch.sparse_csr_tensor(crow, columns, d_values.flatten()[order], size)
-        b_enc = torch.zeros(self.sae.d_sae).index_add_(0, flat, d_values.flatten())
+        b_enc = torch.zeros_like(self.b_enc).index_add_(0, flat, d_values.flatten())
         return Gradients(
             w_enc=by_gradient @ centred,
             b_enc=b_enc,
@@ -165,29 +155,28 @@ class TopKTrainer:
             b_dec=d_out.sum(0) - b_enc @ self.w_enc,
         )
 
-    def _parameters(self) -> list[Tensor]:
-        return [self.w_enc, self.b_enc, self.w_dec, self.b_dec]
+    def _parameters(self) -> dict[str, Tensor]:
+        found = {"w_enc": self.w_enc, "b_enc": self.b_enc, "w_dec": self.w_dec, "b_dec": self.b_dec}
+        if self.sae.tied:
+            del found["w_enc"]
+        return found
 
     def state(self) -> dict[str, Tensor]:
         """Everything a resumed run needs, as tensors for safetensors."""
         import torch
 
-        found = dict(zip(("w_enc", "b_enc", "w_dec", "b_dec"), self._parameters(), strict=True))
-        for name, parameter in list(found.items()):
-            for key in ("exp_avg", "exp_avg_sq"):
-                found[f"{name}.{key}"] = self.optimizer.state[parameter][key]
-        return {**found, "silent": self.silent, "step": torch.tensor(self.step)}
+        parameters = self._parameters()
+        moments = optimizer_state(self.optimizer, parameters)
+        return {**parameters, **moments, "silent": self.silent, "step": torch.tensor(self.step)}
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from a saved state."""
-        import torch
-
-        for name, parameter in zip(("w_enc", "b_enc", "w_dec", "b_dec"), self._parameters(), strict=True):
-            parameter.copy_(state[name])
-            self.optimizer.state[parameter] = {
-                "step": torch.tensor(float(state["step"])),
-                "exp_avg": state[f"{name}.exp_avg"].clone(),
-                "exp_avg_sq": state[f"{name}.exp_avg_sq"].clone(),
-            }
-        self.silent = state["silent"].clone()
         self.step = int(state["step"])
+        for name, parameter in self._parameters().items():
+            parameter.copy_(state[name])
+        load_optimizer_state(self.optimizer, self._parameters(), state, self.step)
+        self.silent.copy_(state["silent"])
+
+    def finish(self) -> Dictionary:
+        """The dictionary as it is now."""
+        return Dictionary(self.w_enc, self.b_enc, self.w_dec, self.b_dec)
