@@ -75,3 +75,8 @@ def _profiles(rows: store.ProfileRows, d_sae: int) -> Profiles:
     for counts in above.values():
         alive |= counts[0] > 0
     return Profiles(above, alive, rows.n_samples)
+
+
+def forget() -> None:
+    """x"""
+    _kept.clear()
