@@ -23,7 +23,10 @@ from fac_core.store.migrations import MIGRATIONS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MEMORY_LIMIT = "4GB"
+MEMORY_LIMIT = "2.5GB"
+"""Of DuckDB; what it holds beside that and Python itself keep the process under 4 GB."""
+CHECKPOINT_AT = "128MB"
+"""Log from which on it is written into the store: at DuckDB's 16 MB every sixth shard would wait for that."""
 _open_stores: dict[Path, Database] = {}
 _open_lock = threading.Lock()
 
@@ -171,7 +174,7 @@ def _first_line(error: Exception) -> str:
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(str(path), config={"memory_limit": MEMORY_LIMIT})
+        connection = duckdb.connect(str(path), config={"memory_limit": MEMORY_LIMIT, "checkpoint_threshold": CHECKPOINT_AT})
     except (duckdb.Error, OSError) as error:
         text = str(error)
         if isinstance(error, duckdb.IOException) and text.startswith("IO Error: Could not set lock on file"):
