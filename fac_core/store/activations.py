@@ -226,12 +226,19 @@ def _ranges(counted: list[tuple[int, int]], size: int) -> Iterator[tuple[int, in
 def rebuild_profiles(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
     """Count, for each dataset and feature, the samples in each bin of the maximum activation (design: a monoid).
 
-    Bin b holds values in (b*0.25, (b+1)*0.25], the last one everything above. A dataset that has as many samples, read
-    and unread, as when it was last counted is not counted again: samples only come and go whole, and what was read
-    changes only where `replace_activations` says so. Call it with the data version already bumped: the totals note the
-    version they were computed from.
+    Bin b holds values in (b*0.25, (b+1)*0.25], the last one everything above. Call it with the data version already
+    bumped: the totals note the version they were computed from.
     """
-    found = cursor.execute(
+    _count(cursor, space_id, cursor.execute("SELECT dataset_id FROM dataset WHERE deleted_at IS NULL").fetchall())
+
+
+def update_profiles(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
+    """The same, where a dataset has more samples, or more that were read, than when it was counted, or values changed.
+
+    The others keep their counts: a dataset's samples stay its own, and what was read changes only where
+    `replace_activations` notes it.
+    """
+    changed = cursor.execute(
         "SELECT d.dataset_id FROM dataset d LEFT JOIN sample s USING (dataset_id) "
         "LEFT JOIN content_read r ON r.space_id = ?1 AND r.content_id = s.content_id "
         "LEFT JOIN profile_total t ON t.space_id = ?1 AND t.dataset_id = d.dataset_id "
@@ -240,7 +247,12 @@ def rebuild_profiles(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
         "OR t.n_unread IS DISTINCT FROM count(s.sample_id) FILTER (r.content_id IS NULL)",
         [space_id],
     ).fetchall()
-    stale = [dataset for (dataset,) in found]
+    _count(cursor, space_id, changed)
+
+
+def _count(cursor: duckdb.DuckDBPyConnection, space_id: str, datasets: list[tuple[str]]) -> None:
+    """Count some datasets anew; those that are not deleted and not among them keep their counts."""
+    stale = [dataset for (dataset,) in datasets]
     for table in ("profile", "profile_total"):
         cursor.execute(
             f"DELETE FROM {table} WHERE space_id = ? AND dataset_id NOT IN (SELECT dataset_id FROM dataset "
@@ -248,7 +260,7 @@ def rebuild_profiles(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
             [space_id, stale],
         )
     cursor.execute(
-        # rows that lie by feature are counted fastest, and a short key is faster than the dataset's name
+        # rows that lie by feature are counted fastest, and a number is a faster key than a name
         "INSERT INTO profile WITH place AS MATERIALIZED (SELECT dataset_id, "
         "CAST(row_number() OVER (ORDER BY dataset_id) AS INTEGER) AS place FROM (SELECT unnest(?2::VARCHAR[]) "
         "AS dataset_id)), member AS (SELECT s.content_id, p.place FROM sample s JOIN place p USING (dataset_id)) "

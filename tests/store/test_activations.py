@@ -93,7 +93,6 @@ def test_profiles_count_samples_as_counting_by_hand_does(ws: Workspace, values: 
     with ws.database.transaction() as cursor:
         for table in ("sample", "dataset", "content", "content_read", "activation", "activation_by_feature"):
             cursor.execute(f"DELETE FROM {table}")
-        cursor.execute("DELETE FROM profile_total")
     add_dataset(ws, "seed", [{"text": f"text {n}"} for n in range(len(values))] * repeats)
     ids = [row[0] for row in ws.database.rows("SELECT content_id FROM content ORDER BY content_id")]
     rows = [(content_id, n % 3, value) for n, (content_id, value) in enumerate(zip(ids, values, strict=True))]
