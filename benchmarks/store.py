@@ -28,6 +28,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ from fac_core.feature_space.space import SpaceSpec
 from fac_core.feature_space.spaces import register_space
 from fac_core.features.detail import feature_detail
 from fac_core.features.examples import TOP, examples
-from fac_core.features.profiles import forget
+from fac_core.features.kept import forget
 from fac_core.features.table import SORTS, feature_page
 from fac_core.samples.content import content_hash
 from fac_core.store import features as feature_store
@@ -113,7 +114,7 @@ class Plan(NamedTuple):
         ends = [1 + SHARD_SIZE * number for number in range(n_small + 1)]
         while ends[-1] <= self.n_texts:
             ends.append(min(ends[-1] + LARGE_SHARD, self.n_texts + 1))
-        return list(zip(ends, ends[1:], strict=False))
+        return list(pairwise(ends))
 
     @property
     def ends(self) -> dict[str, int]:
@@ -322,7 +323,9 @@ def take_in(ws: Workspace, space_id: str, plan: Plan, watch: Watch) -> int:
     sizes = {SHARD_SIZE: f"shards of {SHARD_SIZE}, the app's size", LARGE_SHARD: f"shards of {LARGE_SHARD:,}"}
     n_rows, total, began = 0, 0, time.perf_counter()
     for size, title in sizes.items():
-        chosen = [n for n, (first, end) in enumerate(plan.shards) if (end - first == SHARD_SIZE) == (size == SHARD_SIZE)]
+        chosen = [
+            n for n, (first, end) in enumerate(plan.shards) if (end - first == SHARD_SIZE) == (size == SHARD_SIZE)
+        ]
         if not chosen:
             continue
         names = ("activation", "content_read")
@@ -468,7 +471,9 @@ def compare(ws: Workspace, space_id: str, plan: Plan, truth: Truth) -> None:
     for watched in plan.watched_features:
         mine = feature == watched
         order = np.lexsort((content[mine], -value[mine]))[:20]
-        expected = [(int(content[mine][i]), float(value[mine][i]), int(start[mine][i])) for i in order if value[mine][i] > DELTA]
+        expected = [
+            (int(content[mine][i]), float(value[mine][i]), int(start[mine][i])) for i in order if value[mine][i] > DELTA
+        ]
         shown = examples(ws, space_id, watched, DELTA, n=20)[TOP]
         same(f"top of feature {watched}", [(each.content_id, each.value, each.char_start) for each in shown], expected)
         row = feature_detail(ws, space_id, watched, DELTA).row

@@ -31,7 +31,8 @@ _LAID_AT_ONCE = 8_000_000
 """Rows, about 0.5 GB of memory while they are sorted."""
 BIN_WIDTH = 0.25
 LAST_BIN = 63
-_BIN = f"CAST(least({LAST_BIN}, greatest(0, ceil(a.value / {BIN_WIDTH}) - 1)) AS SMALLINT)"
+BIN = f"CAST(least({LAST_BIN}, greatest(0, ceil(a.value / {BIN_WIDTH}) - 1)) AS SMALLINT)"
+"""Bin of the row `a`."""
 # the texts of samples that count: their own and, for relevance, the one that answers the other way
 _WANTED = """
     SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL
@@ -264,7 +265,7 @@ def _count(cursor: duckdb.DuckDBPyConnection, space_id: str, datasets: list[tupl
         "INSERT INTO profile WITH place AS MATERIALIZED (SELECT dataset_id, "
         "CAST(row_number() OVER (ORDER BY dataset_id) AS INTEGER) AS place FROM (SELECT unnest(?2::VARCHAR[]) "
         "AS dataset_id)), member AS (SELECT s.content_id, p.place FROM sample s JOIN place p USING (dataset_id)) "
-        f"SELECT ?1, p.dataset_id, c.* EXCLUDE (place) FROM (SELECT m.place, a.feature_id, {_BIN} AS bin, count(*) "
+        f"SELECT ?1, p.dataset_id, c.* EXCLUDE (place) FROM (SELECT m.place, a.feature_id, {BIN} AS bin, count(*) "
         "FROM activation_by_feature a JOIN member m USING (content_id) WHERE a.space_id = ?1 GROUP BY ALL) c "
         "JOIN place p USING (place) ORDER BY p.dataset_id, c.feature_id, c.bin",
         [space_id, stale],

@@ -174,7 +174,9 @@ def _first_line(error: Exception) -> str:
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(str(path), config={"memory_limit": MEMORY_LIMIT, "checkpoint_threshold": CHECKPOINT_AT})
+        connection = duckdb.connect(
+            str(path), config={"memory_limit": MEMORY_LIMIT, "checkpoint_threshold": CHECKPOINT_AT}
+        )
     except (duckdb.Error, OSError) as error:
         text = str(error)
         if isinstance(error, duckdb.IOException) and text.startswith("IO Error: Could not set lock on file"):

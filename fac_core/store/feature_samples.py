@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fac_core.store.activations import BIN_WIDTH
 from fac_core.store.approved import APPROVED_DATASET
 from fac_core.store.coverage import COUNTED
 
@@ -48,10 +49,20 @@ class ExampleRow(NamedTuple):
 
 
 def max_values(database: Database, space_id: str) -> pa.Table:
-    """Highest activation of each feature in any sample: (feature_id, value)."""
+    """Highest activation of each feature in any sample: (feature_id, value).
+
+    A feature's profile says in which bin it lies, so only the rows of that bin are looked at; of a feature that no
+    profile knows, or while profiles count values that have been replaced, all.
+    """
     return database.arrow(
-        "SELECT feature_id, max(value) AS value FROM activation_by_feature "
-        f"WHERE space_id = ? AND content_id IN ({_CONTENT_OF_SAMPLES}) GROUP BY feature_id",
+        "WITH known AS (SELECT p.feature_id, max(p.bin) AS bin FROM profile p JOIN dataset d USING (dataset_id) "
+        "WHERE p.space_id = ?1 AND d.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM profile_total t "
+        "WHERE t.space_id = ?1 AND t.data_version < 0) GROUP BY p.feature_id), "
+        "strong AS MATERIALIZED (SELECT a.feature_id, a.value, a.content_id FROM activation_by_feature a "
+        "LEFT JOIN known k USING (feature_id) WHERE a.space_id = ?1 "
+        f"AND (k.bin IS NULL OR a.value > k.bin * {BIN_WIDTH})) "
+        f"SELECT feature_id, max(value) AS value FROM strong WHERE content_id IN ({_CONTENT_OF_SAMPLES}) "
+        "GROUP BY feature_id",
         [space_id],
     )
 

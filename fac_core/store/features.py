@@ -258,11 +258,14 @@ def template_features(database: Database, space_id: str) -> list[int]:
     return [int(row[0]) for row in found]
 
 
-def firing_values(database: Database, space_id: str, feature_id: int, delta: float) -> list[tuple[int, float]]:
-    """Contents of samples that activate a feature above δ: (content_id, value), strongest first."""
-    found = database.rows(
-        "SELECT content_id, value FROM activation_by_feature WHERE space_id = ? AND feature_id = ? AND value > ? "
-        f"AND content_id IN ({_CONTENT_OF_SAMPLES}) ORDER BY value DESC, content_id",
+def firing_values(database: Database, space_id: str, feature_id: int, delta: float) -> pa.Table:
+    """Contents that activate a feature above δ, whether a sample holds them or not: (content_id, value)."""
+    return database.arrow(
+        "SELECT content_id, value FROM activation_by_feature WHERE space_id = ? AND feature_id = ? AND value > ?",
         [space_id, feature_id, delta],
     )
-    return [(int(content), float(value)) for content, value in found]
+
+
+def sample_contents(database: Database) -> pa.Table:
+    """Contents of samples: (content_id)."""
+    return database.arrow(f"SELECT DISTINCT content_id FROM ({_CONTENT_OF_SAMPLES})")
