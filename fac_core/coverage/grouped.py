@@ -38,8 +38,8 @@ class Grouped(NamedTuple):
     def above(self, step: int, d_sae: int) -> NDArray[np.float64]:
         """[side, d_sae, groups] samples above a step of δ."""
         n_groups, end = len(self.grouping.groups), self.ends[step]
-        flat = np.bincount(self.place[:end], self.n[:end], minlength=d_sae * 2 * n_groups)
-        found = flat.reshape(d_sae, 2, n_groups).transpose(1, 0, 2)
+        flat = np.bincount(self.place[:end], weights=self.n[:end], minlength=d_sae * 2 * n_groups)
+        found = flat.astype(np.float64, copy=False).reshape(d_sae, 2, n_groups).transpose(1, 0, 2)
         if self.grouping.one_anchor:
             found[ANCHOR] = found[ANCHOR, :, :1]
         return found

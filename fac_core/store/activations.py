@@ -101,7 +101,7 @@ def insert_activations(
     finally:
         cursor.unregister("incoming_read")
     _insert(cursor, space_id, fresh, activation)
-    return fresh.num_rows
+    return int(fresh.num_rows)
 
 
 def replace_activations(
