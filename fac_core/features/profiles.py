@@ -44,22 +44,21 @@ def load_profiles(ws: Workspace, space_id: str, d_sae: int) -> Profiles:
     return _kept.get(ws, space_id, (d_sae,), lambda: _profiles(store.profile_rows(ws.database, space_id), d_sae))
 
 
-def counts_at_steps(table: pa.Table, role: str, d_sae: int) -> NDArray[np.int32]:
-    """Samples above δ of one role, [steps, d_sae]; `table` as `store.coverage.ProfileRows.bins`."""
-    import pyarrow.compute as pc
-
-    mine = table.filter(pc.equal(table.column("role"), role))
-    feature, at, n = (mine.column(name).to_numpy() for name in ("feature_id", "bin", "n"))
-    counts = np.zeros((LAST_BIN + 1, d_sae), np.int32)
-    counts[at, feature] = n
-    np.cumsum(counts[::-1], axis=0, out=counts[::-1])
+def counts_at_steps(table: pa.Table, d_sae: int) -> NDArray[np.int32]:
+    """Samples above δ of one role, [steps, d_sae]; `table` as one of `store.coverage.ProfileRows.bins`."""
+    feature, at, n = (table.column(name).to_numpy() for name in ("feature_id", "bin", "n"))
+    # integers below 2^53 add up exactly as floats
+    flat = np.bincount(at.astype(np.int64) * d_sae + feature, weights=n, minlength=(LAST_BIN + 1) * d_sae)
+    counts = flat.astype(np.int32).reshape(LAST_BIN + 1, d_sae)
+    for step in range(LAST_BIN - 1, -1, -1):
+        counts[step] += counts[step + 1]
     counts.setflags(write=False)
     return counts
 
 
 def _profiles(rows: store.ProfileRows, d_sae: int) -> Profiles:
     nothing = np.broadcast_to(np.int32(0), (LAST_BIN + 1, d_sae))
-    above = {role: counts_at_steps(rows.bins, role, d_sae) if rows.n_samples[role] else nothing for role in store.ROLES}
+    above = {role: counts_at_steps(rows.bins[role], d_sae) if rows.n_samples[role] else nothing for role in store.ROLES}
     alive = np.zeros(d_sae, bool)
     for counts in above.values():
         alive |= counts[0] > 0

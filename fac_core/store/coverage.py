@@ -53,8 +53,8 @@ class GroupedSample(NamedTuple):
 class ProfileRows(NamedTuple):
     """The profiles of a space as they are at one moment."""
 
-    bins: pa.Table
-    """Samples by (role, feature_id, bin): n, summed over the datasets of each role."""
+    bins: dict[str, pa.Table]
+    """Samples of each role by (feature_id, bin): n, a row for each dataset."""
     n_samples: dict[str, int]
     """As from `samples_read`."""
 
@@ -70,7 +70,7 @@ def profile_rows(database: Database, space_id: str) -> ProfileRows:
     with database.cursor() as cursor:
         cursor.begin()
         try:
-            return ProfileRows(_bins(cursor, space_id, ROLES), _read(cursor, space_id))
+            return ProfileRows(_bins(cursor, space_id), _read(cursor, space_id))
         finally:
             cursor.rollback()
 
@@ -252,13 +252,15 @@ def _state(cursor: duckdb.DuckDBPyConnection, space_id: str) -> tuple[Any, ...]:
     return version, *datasets
 
 
-def _bins(cursor: duckdb.DuckDBPyConnection, space_id: str, roles: Sequence[str]) -> pa.Table:
-    return cursor.sql(
-        "SELECT d.role, p.feature_id, p.bin, CAST(sum(p.n) AS INTEGER) AS n FROM profile p "
-        "JOIN dataset d USING (dataset_id) WHERE p.space_id = ? AND d.deleted_at IS NULL "
-        "AND d.role IN (SELECT unnest(?::VARCHAR[])) GROUP BY d.role, p.feature_id, p.bin",
-        params=[space_id, list(roles)],
-    ).to_arrow_table()
+def _bins(cursor: duckdb.DuckDBPyConnection, space_id: str) -> dict[str, pa.Table]:
+    return {
+        role: cursor.sql(
+            "SELECT feature_id, bin, n FROM profile WHERE space_id = ? AND dataset_id IN "
+            "(SELECT dataset_id FROM dataset WHERE role = ? AND deleted_at IS NULL)",
+            params=[space_id, role],
+        ).to_arrow_table()
+        for role in ROLES
+    }
 
 
 def _read(cursor: duckdb.DuckDBPyConnection, space_id: str) -> dict[str, int]:
