@@ -6,12 +6,13 @@ empty is held. Both sides of a cell are so counted at the same moment.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fac_core.coverage.grouping import ANCHOR, Grouping, group
+from fac_core.coverage.grouping import ANCHOR, Grouping, Members, group
 from fac_core.features.kept import Kept
 from fac_core.features.profiles import load_profiles
 from fac_core.store import coverage as store
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 KEPT = 2
 """Columns kept; one takes 8 bytes for each (feature, side, group, bin) with a sample in it."""
-ROWS_AT_ONCE = 4_000_000
+ROWS_AT_ONCE, BINS_AT_ONCE = 4_000_000, 8_000_000
+"""Rows and bins that are held while they are counted."""
+N_BINS = LAST_BIN + 1
 
 
 class Grouped(NamedTuple):
@@ -62,11 +65,35 @@ def _count(ws: Workspace, space_id: str, d_sae: int, column: str) -> Grouped:
     above = load_profiles(ws, space_id, d_sae).above
     n_rows = sum(int(above[role][0].sum(dtype=np.int64)) for role in ("seed", "anchor", "synthetic"))
     n_cells, width = 2 * len(grouping.groups), max(1, d_sae // (n_rows // ROWS_AT_ONCE + 1))
+    width = min(width, max(1, BINS_AT_ONCE // (n_cells * N_BINS)))
+    layers = list(_layers(grouping.members))
     parts = []
     for first in range(0, d_sae, width):
-        feature, cell, at, n = store.grouped_bins(ws.database, space_id, grouping.members, first, first + width)
-        parts.append((feature * n_cells + cell, at.astype(np.int8), n))
+        feature, content, at = store.rows_of_features(ws.database, space_id, first, min(first + width, d_sae))
+        total = np.zeros(width * n_cells * N_BINS)
+        for cell_of, weight_of in layers:
+            inside = content < len(cell_of)
+            cell = np.where(inside, cell_of[np.minimum(content, len(cell_of) - 1)], -1)
+            inside = cell >= 0
+            flat = ((feature[inside] - first) * n_cells + cell[inside]) * N_BINS + at[inside]
+            total += np.bincount(flat, weights=weight_of[content[inside]], minlength=len(total))
+        filled = np.flatnonzero(total)
+        place = (first * n_cells + filled // N_BINS).astype(np.int32)
+        parts.append((place, (filled % N_BINS).astype(np.int8), total[filled].astype(np.int32)))
     place, at, n = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     order = np.argsort(-at, kind="stable")
     ends = np.searchsorted(-at[order], -np.arange(LAST_BIN + 1), side="right")
     return Grouped(grouping, place[order], n[order], ends)
+
+
+def _layers(members: Members) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
+    """Cell (or −1) and weight of each content, as often as one content is in several cells."""
+    first = np.searchsorted(members.content, members.content)  # where the rows of the same content begin
+    turn = np.arange(len(first)) - first
+    for layer in range(int(turn.max(initial=-1)) + 1):
+        mine = turn == layer
+        content = members.content[mine]
+        cell = np.full(int(content.max()) + 1, -1, np.int32)
+        weight = np.zeros(len(cell), np.int32)
+        cell[content], weight[content] = members.cell[mine], members.weight[mine]
+        yield cell, weight

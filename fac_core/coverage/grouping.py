@@ -20,8 +20,6 @@ from fac_core.store import coverage as store
 from fac_core.store.coverage import GroupedSample
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from fac_core.workspace import Workspace
 
 LABEL, DATASET = "label", "dataset"
@@ -33,13 +31,22 @@ ANCHOR, IN_HAND = 0, 1
 _ROLES_IN_HAND = ("seed", "synthetic")
 
 
+class Members(NamedTuple):
+    """Samples that share a content and a cell are one row; rows are sorted by content."""
+
+    content: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    weight: NDArray[np.int64]
+    """Samples of the row."""
+
+
 class Grouping(NamedTuple):
     """Samples of both sides, sorted into groups."""
 
     groups: list[str]
     """Those in most use first."""
-    members: pa.Table
-    """(content_id, cell, weight): samples that share a content are one row; cell = side · groups + group."""
+    members: Members
+    """The samples, by content and cell; cell = side · groups + group."""
     reach: NDArray[np.float64]
     """[groups]: samples in hand that could have shown what the group's anchor samples show, for each anchor sample."""
     sizes: NDArray[np.int64]
@@ -103,15 +110,13 @@ def group(ws: Workspace, space_id: str, column: str) -> Grouping:
     # by dataset the anchor is the same for all, so a dataset's own size counts; otherwise a set with the anchor's
     # mix of groups would have shown each of them in proportion, also one the set leaves out altogether
     could_show = sizes[IN_HAND] if one_anchor else np.full(len(groups), totals[IN_HAND])
-    members = _table(content[grouped], cell, 2 * len(groups))
+    members = _members(content[grouped], cell, 2 * len(groups))
     return Grouping(groups, members, could_show / max(1, totals[ANCHOR]), sizes, one_anchor)
 
 
-def _table(content: NDArray[np.int64], cell: NDArray[np.int64], n_cells: int) -> pa.Table:
-    import pyarrow as pa
-
+def _members(content: NDArray[np.int64], cell: NDArray[np.int64], n_cells: int) -> Members:
     keys, weight = np.unique(content * n_cells + cell, return_counts=True)
-    return pa.table({"content_id": keys // n_cells, "cell": (keys % n_cells).astype(np.int32), "weight": weight})
+    return Members(keys // n_cells, keys % n_cells, weight)
 
 
 def _samples(ws: Workspace, space_id: str) -> Iterator[GroupedSample]:
@@ -125,7 +130,10 @@ def _side(sample: GroupedSample) -> int:
 def _value(sample: GroupedSample, column: str) -> str | None:
     if column == DATASET:
         return None if _side(sample) == ANCHOR else sample.dataset
-    return _values(sample).get(column)
+    if column == LABEL:
+        return sample.label if _is_group(sample.label) else None
+    value = json.loads(sample.meta).get(_brought(column))
+    return str(value) if isinstance(value, str | int) and _is_group(str(value)) else None
 
 
 def _values(sample: GroupedSample) -> dict[str, str]:
@@ -134,7 +142,11 @@ def _values(sample: GroupedSample) -> dict[str, str]:
     found = {_column(key): str(value) for key, value in brought if isinstance(value, str | int)}
     if sample.label is not None:
         found[LABEL] = sample.label
-    return {column: value for column, value in found.items() if value and len(value) <= MAX_VALUE_CHARS}
+    return {column: value for column, value in found.items() if _is_group(value)}
+
+
+def _is_group(value: str | None) -> bool:
+    return bool(value) and len(value or "") <= MAX_VALUE_CHARS
 
 
 def _column(name: str) -> str:
@@ -143,3 +155,8 @@ def _column(name: str) -> str:
     while plain.endswith(BROUGHT):
         plain = plain.removesuffix(BROUGHT)
     return name + BROUGHT if plain in (LABEL, DATASET) else name
+
+
+def _brought(column: str) -> str:
+    """The name under which a column was brought; undoes `_column`."""
+    return column.removesuffix(BROUGHT) if _column(column) != column else column

@@ -15,7 +15,6 @@ from fac_core.store.activations import BIN
 
 if TYPE_CHECKING:
     import duckdb
-    import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
@@ -201,22 +200,14 @@ def grouped_samples(database: Database, space_id: str, roles: Sequence[str]) -> 
             yield from map(GroupedSample._make, found)
 
 
-def grouped_bins(
-    database: Database, space_id: str, members: pa.Table, first: int, end: int
-) -> tuple[NDArray[np.int32], ...]:
-    """Samples by (feature_id, cell, bin): n, as four arrays, for features from `first` to before `end`.
-
-    `members` has (content_id, cell, weight), `weight` being the number of samples that share the content.
-    """
-    with database.cursor() as cursor:
-        cursor.register("group_member", members)
-        found = cursor.sql(
-            f"SELECT a.feature_id, m.cell, CAST({BIN} AS INTEGER) AS bin, CAST(sum(m.weight) AS INTEGER) AS n "
-            "FROM activation_by_feature a JOIN group_member m USING (content_id) "
-            "WHERE a.space_id = ? AND a.feature_id >= ? AND a.feature_id < ? GROUP BY ALL",
-            params=[space_id, first, end],
-        ).to_arrow_table()
-    return tuple(found.column(name).to_numpy() for name in ("feature_id", "cell", "bin", "n"))
+def rows_of_features(database: Database, space_id: str, first: int, end: int) -> tuple[NDArray[Any], ...]:
+    """Rows of the features from `first` to before `end`, as arrays: feature_id, content_id, bin."""
+    found = database.arrow(
+        f"SELECT a.feature_id, a.content_id, CAST({BIN} AS TINYINT) AS bin FROM activation_by_feature a "
+        "WHERE a.space_id = ? AND a.feature_id >= ? AND a.feature_id < ?",
+        [space_id, first, end],
+    )
+    return tuple(found.column(name).to_numpy() for name in ("feature_id", "content_id", "bin"))
 
 
 def pool_rows(database: Database, space_id: str, feature_ids: Sequence[int], delta: float) -> pa.Table:
