@@ -85,7 +85,7 @@ def test_texts_of_deleted_datasets_are_not_read(ws: Workspace) -> None:
     values=st.lists(
         st.floats(0, 20, width=32, exclude_min=True)
         | st.integers(1, 70).map(lambda step: step / 4)
-        | st.sampled_from([1e-30, 0.25, 15.75, 15.750001, 16.0, 16.25]),
+        | st.sampled_from([1e-45, 1e-30, 0.25, 15.75, 15.750001, 16.0, 16.25, 3e38]),
         min_size=1,
         max_size=20,
     ),
