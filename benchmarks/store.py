@@ -420,26 +420,27 @@ def queries(ws: Workspace, space_id: str, plan: Plan) -> Iterator[Query]:
 
     yield Query("profiles read anew, and FAC", 200, [afresh] * 6)
     yield Query("FAC at a new δ", 50, over(coverage, deltas))
-    yield Query("gap list at a new δ", 200, over(gaps, deltas))
+    yield Query("gap list at a new δ", None, over(gaps, deltas))
     yield Query("sweep over every δ", 200, [lambda: sweep(ws, space_id)] * 10)
     yield Query(
         "top 20 of a feature, with those around the median and δ", 200, over(examples, features, delta=DELTA, n=20)
     )
     yield Query("the same of the twenty commonest", 200, over(examples, common, delta=DELTA, n=20))
     yield Query("features of a sample", 200, [lambda content=content: of_text(content) for content in texts])
+    columns = ("register", "label", "dataset", "topic")
     yield Query(
-        "heatmap by topic at a new δ",
-        200,
-        [lambda delta=delta: heatmap(ws, space_id, delta, "topic") for delta in deltas],
+        "heatmap by a column not looked at before",
+        None,
+        [lambda column=column: heatmap(ws, space_id, DELTA, column) for column in columns],
     )
     yield Query(
-        "heatmap by register, label, dataset, both measures",
+        "heatmap at a new δ, both measures",
         200,
         [
             lambda column=column, measure=measure, delta=delta: heatmap(ws, space_id, delta, column, measure)
-            for column in ("register", "label", "dataset")
-            for delta in (1.0, 2.0)
+            for column in columns[2:]
             for measure in (SHARE, DIFFERENCE)
+            for delta in deltas[:10]
         ],
     )
     yield Query(

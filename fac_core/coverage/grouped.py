@@ -7,6 +7,7 @@ empty is held. Both sides of a cell are so counted at the same moment.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -67,16 +68,18 @@ def _count(ws: Workspace, space_id: str, d_sae: int, column: str) -> Grouped:
     n_cells, width = 2 * len(grouping.groups), max(1, d_sae // (n_rows // ROWS_AT_ONCE + 1))
     width = min(width, max(1, BINS_AT_ONCE // (n_cells * N_BINS)))
     layers = list(_layers(grouping.members))
+    last = int(grouping.members.content[-1])
     parts = []
     for first in range(0, d_sae, width):
-        feature, content, at = store.rows_of_features(ws.database, space_id, first, min(first + width, d_sae))
-        total = np.zeros(width * n_cells * N_BINS)
-        for cell_of, weight_of in layers:
-            inside = content < len(cell_of)
-            cell = np.where(inside, cell_of[np.minimum(content, len(cell_of) - 1)], -1)
-            inside = cell >= 0
-            flat = ((feature[inside] - first) * n_cells + cell[inside]) * N_BINS + at[inside]
-            total += np.bincount(flat, weights=weight_of[content[inside]], minlength=len(total))
+        feature, content, at = store.rows_of_features(ws.database, space_id, first, min(first + width, d_sae), last)
+        row = (feature - first) * (n_cells * N_BINS) + at
+        counted = []
+        for bin_of, weight_of in layers:
+            bins = bin_of[content]
+            mine = np.flatnonzero(bins >= 0)
+            flat, weight = row[mine] + bins[mine], weight_of[content[mine]]
+            counted.append(np.bincount(flat, weights=weight, minlength=width * n_cells * N_BINS))
+        total = reduce(np.add, counted)
         filled = np.flatnonzero(total)
         place = (first * n_cells + filled // N_BINS).astype(np.int32)
         parts.append((place, (filled % N_BINS).astype(np.int8), total[filled].astype(np.int32)))
@@ -87,13 +90,13 @@ def _count(ws: Workspace, space_id: str, d_sae: int, column: str) -> Grouped:
 
 
 def _layers(members: Members) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int32]]]:
-    """Cell (or −1) and weight of each content, as often as one content is in several cells."""
+    """First bin of the cell (or −1) and weight of each content, as often as one content is in several cells."""
     first = np.searchsorted(members.content, members.content)  # where the rows of the same content begin
     turn = np.arange(len(first)) - first
-    for layer in range(int(turn.max(initial=-1)) + 1):
+    n_contents = int(members.content[-1]) + 1
+    for layer in range(int(turn.max()) + 1):
         mine = turn == layer
-        content = members.content[mine]
-        cell = np.full(int(content.max()) + 1, -1, np.int32)
-        weight = np.zeros(len(cell), np.int32)
-        cell[content], weight[content] = members.cell[mine], members.weight[mine]
-        yield cell, weight
+        bin_of, weight = np.full(n_contents, -1, np.int32), np.zeros(n_contents, np.int32)
+        bin_of[members.content[mine]] = members.cell[mine] * N_BINS
+        weight[members.content[mine]] = members.weight[mine]
+        yield bin_of, weight

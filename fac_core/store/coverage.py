@@ -200,12 +200,14 @@ def grouped_samples(database: Database, space_id: str, roles: Sequence[str]) -> 
             yield from map(GroupedSample._make, found)
 
 
-def rows_of_features(database: Database, space_id: str, first: int, end: int) -> tuple[NDArray[Any], ...]:
-    """Rows of the features from `first` to before `end`, as arrays: feature_id, content_id, bin."""
+def rows_of_features(
+    database: Database, space_id: str, first: int, end: int, last_content: int
+) -> tuple[NDArray[Any], ...]:
+    """Rows of the features from `first` to before `end` in contents up to one, as arrays: feature_id, content_id, bin."""
     found = database.arrow(
         f"SELECT a.feature_id, a.content_id, CAST({BIN} AS TINYINT) AS bin FROM activation_by_feature a "
-        "WHERE a.space_id = ? AND a.feature_id >= ? AND a.feature_id < ?",
-        [space_id, first, end],
+        "WHERE a.space_id = ? AND a.feature_id >= ? AND a.feature_id < ? AND a.content_id <= ?",
+        [space_id, first, end, last_content],
     )
     return tuple(found.column(name).to_numpy() for name in ("feature_id", "content_id", "bin"))
 
