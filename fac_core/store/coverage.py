@@ -203,7 +203,7 @@ def grouped_samples(database: Database, space_id: str, roles: Sequence[str]) -> 
 def rows_of_features(
     database: Database, space_id: str, first: int, end: int, last_content: int
 ) -> tuple[NDArray[Any], ...]:
-    """Rows of the features from `first` to before `end` in contents up to one, as arrays: feature_id, content_id, bin."""
+    """Rows of the features from `first` to before `end`, in contents up to one: arrays feature_id, content_id, bin."""
     found = database.arrow(
         f"SELECT a.feature_id, a.content_id, CAST({BIN} AS TINYINT) AS bin FROM activation_by_feature a "
         "WHERE a.space_id = ? AND a.feature_id >= ? AND a.feature_id < ? AND a.content_id <= ?",

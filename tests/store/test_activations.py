@@ -14,7 +14,7 @@ from fac_core.feature_space.space import SpaceSpec
 from fac_core.store import activations as store
 from fac_core.store.database import bump_data_version
 from fac_core.store.datasets import mark_deleted, set_role
-from fac_core.store.feature_samples import max_values
+from fac_core.store.feature_samples import max_values, top_texts
 from fac_core.workspace import Workspace, now
 from tests.tiny import add_dataset
 
@@ -251,3 +251,6 @@ def test_the_highest_value_is_found_whatever_profiles_know(ws: Workspace, uncoun
     }[uncounted]
     found = max_values(ws.database, SPACE).to_pylist()
     assert {row["feature_id"]: row["value"] for row in found} == pytest.approx(expected)
+    place = {"nothing": {1: 2, 2: 2}, "newly read": {1: 3, 2: 2}, "read again": {1: 1, 2: 2}}[uncounted]
+    texts = {feature: text for feature, (text, _, _) in top_texts(ws.database, SPACE, [1, 2], "seed").items()}
+    assert texts == {feature: f"text {number}" for feature, number in place.items()}
