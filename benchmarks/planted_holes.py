@@ -201,7 +201,8 @@ def measure(trial: Trial, deltas: list[float], draws: int) -> list[dict[str, Any
         base_rate = len(inside) / len(rows)
 
         def of_topic(members: list[int], delta: float, topic: str = topic, base_rate: float = base_rate) -> bool:
-            contents = {c for feature in members for c, _ in firing_values(ws.database, space_id, feature, delta)}
+            fire = [firing_values(ws.database, space_id, feature, delta) for feature in members]
+            contents = {content for table in fire for content in table.column("content_id").to_pylist()}
             fired = [topic_of[c] for c in contents if c in topic_of]
             share = fired.count(topic) / max(1, len(fired))
             return share > 0.5 and share > 5 * base_rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from fac_core.cli.space import space
 from fac_core.errors import InputError
 
 if TYPE_CHECKING:
+    from fac_core.content import Content
     from fac_core.feature_space.comparing import Side
     from fac_core.workspace import Workspace
 
@@ -118,12 +120,12 @@ def compare(
     folders = [Path(each).expanduser() for each in (a, b)]
     if texts is not None and all(folder.is_dir() for folder in folders):
         one, other = (side_of_folder(folder, model, revision, block) for folder in folders)
-        lines = _lines(texts)
+        read: Sequence[Content | str] = _lines(texts)
     else:
         with context.opened(named) as ws:
             one, other = (_side(ws, each, model, revision, block) for each in (a, b))
-            lines = _lines(texts) if texts else contents_of(project_texts(ws, limit))
-    found = read_by_both(one, other, lines[:limit])
+            read = _lines(texts) if texts else contents_of(project_texts(ws, limit))
+    found = read_by_both(one, other, read[:limit])
     assert found is not None  # nothing stops it
     rows = [
         [

@@ -7,7 +7,9 @@ What a sample has by itself (its label, its dataset) and a column of the same na
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,8 +20,6 @@ from fac_core.store import coverage as store
 from fac_core.store.coverage import GroupedSample
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from fac_core.workspace import Workspace
 
 LABEL, DATASET = "label", "dataset"
@@ -31,17 +31,28 @@ ANCHOR, IN_HAND = 0, 1
 _ROLES_IN_HAND = ("seed", "synthetic")
 
 
+class Members(NamedTuple):
+    """Samples that share a content and a cell are one row; rows are sorted by content."""
+
+    content: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    weight: NDArray[np.int64]
+    """Samples of the row."""
+
+
 class Grouping(NamedTuple):
     """Samples of both sides, sorted into groups."""
 
     groups: list[str]
     """Those in most use first."""
-    members: pa.Table
-    """(content_id, side, grp, weight): samples that share a content are one row."""
+    members: Members
+    """The samples, by content and cell; cell = side · groups + group."""
     reach: NDArray[np.float64]
     """[groups]: samples in hand that could have shown what the group's anchor samples show, for each anchor sample."""
     sizes: NDArray[np.int64]
     """[side, groups] samples."""
+    one_anchor: bool
+    """Each group is set against the whole anchor, which is in the first group's cell."""
 
 
 def group_columns(ws: Workspace, space_id: str) -> list[str]:
@@ -73,44 +84,42 @@ def group(ws: Workspace, space_id: str, column: str) -> Grouping:
     Raises:
         InputError: no sample has a value of that column.
     """
-    found = [(sample, _value(sample, column)) for sample in _samples(ws, space_id)]
-    in_use = Counter(value for _, value in found if value is not None)
-    groups = sorted(in_use, key=lambda value: (-in_use[value], value))[:MAX_GROUPS]
-    if not groups:
+    one_anchor = column == DATASET
+    numbers: dict[str, int] = {}
+    found = array("q")
+    for sample in _samples(ws, space_id):
+        value = _value(sample, column)
+        number = -1 if value is None else numbers.setdefault(value, len(numbers))
+        found.extend((sample.content_id, _side(sample), number))
+    if not numbers:
         raise InputError(f"No sample can be grouped by {column!r}; choose another column.")
-    index = {value: [place] for place, value in enumerate(groups)}
-    everywhere = list(range(len(groups)))
-    weights: Counter[tuple[int, int, int]] = Counter()
-    sizes = np.zeros((2, len(groups)), np.int64)
-    totals = [0, 0]
-    for sample, value in found:
-        side = _side(sample)
-        totals[side] += 1
-        whole = column == DATASET and side == ANCHOR
-        for place in everywhere if whole else index.get(value or "", []):
-            sizes[side, place] += 1
-            weights[sample.content_id, side, place] += 1
+    content, side, number_of = np.array(found, np.int64).reshape(-1, 3).T
+    in_use = np.bincount(number_of[number_of >= 0]).tolist()
+    groups = sorted(numbers, key=lambda value: (-in_use[numbers[value]], value))[:MAX_GROUPS]
+    places = np.full(len(numbers) + 1, -1)  # the last one is that of −1, no value
+    places[[numbers[value] for value in groups]] = np.arange(len(groups))
+    place = places[number_of]
+    if one_anchor:
+        place[side == ANCHOR] = 0
+    totals = np.bincount(side, minlength=2)
+    grouped = place >= 0
+    cell = side[grouped] * len(groups) + place[grouped]
+    sizes = np.bincount(cell, minlength=2 * len(groups)).reshape(2, -1)
+    if one_anchor:
+        sizes[ANCHOR] = totals[ANCHOR]
     # by dataset the anchor is the same for all, so a dataset's own size counts; otherwise a set with the anchor's
     # mix of groups would have shown each of them in proportion, also one the set leaves out altogether
-    could_show = sizes[IN_HAND] if column == DATASET else np.full(len(groups), totals[IN_HAND])
-    return Grouping(groups, _table(weights), could_show / max(1, totals[ANCHOR]), sizes)
+    could_show = sizes[IN_HAND] if one_anchor else np.full(len(groups), totals[IN_HAND])
+    members = _members(content[grouped], cell, 2 * len(groups))
+    return Grouping(groups, members, could_show / max(1, totals[ANCHOR]), sizes, one_anchor)
 
 
-def _table(weights: Counter[tuple[int, int, int]]) -> pa.Table:
-    import pyarrow as pa
-
-    keys = np.array(list(weights), np.int64).reshape(-1, 3)
-    return pa.table(
-        {
-            "content_id": keys[:, 0],
-            "side": keys[:, 1].astype(np.int32),
-            "grp": keys[:, 2].astype(np.int32),
-            "weight": np.array(list(weights.values()), np.int64),
-        }
-    )
+def _members(content: NDArray[np.int64], cell: NDArray[np.int64], n_cells: int) -> Members:
+    keys, weight = np.unique(content * n_cells + cell, return_counts=True)
+    return Members(keys // n_cells, keys % n_cells, weight)
 
 
-def _samples(ws: Workspace, space_id: str) -> list[GroupedSample]:
+def _samples(ws: Workspace, space_id: str) -> Iterator[GroupedSample]:
     return store.grouped_samples(ws.database, space_id, ["anchor", *_ROLES_IN_HAND])
 
 
@@ -121,7 +130,10 @@ def _side(sample: GroupedSample) -> int:
 def _value(sample: GroupedSample, column: str) -> str | None:
     if column == DATASET:
         return None if _side(sample) == ANCHOR else sample.dataset
-    return _values(sample).get(column)
+    if column == LABEL:
+        return sample.label if _is_group(sample.label) else None
+    value = json.loads(sample.meta).get(_brought(column))
+    return str(value) if isinstance(value, str | int) and _is_group(str(value)) else None
 
 
 def _values(sample: GroupedSample) -> dict[str, str]:
@@ -130,7 +142,11 @@ def _values(sample: GroupedSample) -> dict[str, str]:
     found = {_column(key): str(value) for key, value in brought if isinstance(value, str | int)}
     if sample.label is not None:
         found[LABEL] = sample.label
-    return {column: value for column, value in found.items() if value and len(value) <= MAX_VALUE_CHARS}
+    return {column: value for column, value in found.items() if _is_group(value)}
+
+
+def _is_group(value: str | None) -> bool:
+    return bool(value) and len(value or "") <= MAX_VALUE_CHARS
 
 
 def _column(name: str) -> str:
@@ -139,3 +155,8 @@ def _column(name: str) -> str:
     while plain.endswith(BROUGHT):
         plain = plain.removesuffix(BROUGHT)
     return name + BROUGHT if plain in (LABEL, DATASET) else name
+
+
+def _brought(column: str) -> str:
+    """The name under which a column was brought; undoes `_column`."""
+    return column.removesuffix(BROUGHT) if _column(column) != column else column

@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fac_core.coverage.grouping import ANCHOR, IN_HAND, Grouping, group, group_columns
+from fac_core.coverage.grouped import load_grouped
+from fac_core.coverage.grouping import ANCHOR, IN_HAND, Grouping, group_columns
 from fac_core.coverage.states import MISSING
 from fac_core.errors import InputError
+from fac_core.feature_space.spaces import step_of
 from fac_core.features.counts import Array, Mask
 from fac_core.features.facts import Facts, load_facts
 from fac_core.features.rows import load_rows
 from fac_core.features.states import has_power, is_dense
-from fac_core.store import coverage as store
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from fac_core.workspace import Workspace
 
 __all__ = ["DIFFERENCE", "MEASURES", "SHARE", "Heatmap", "group_columns", "heatmap"]
@@ -96,9 +95,10 @@ def heatmap(
     if measure not in MEASURES:
         raise InputError(f"A heatmap shows {SHARE!r} or {DIFFERENCE!r}, not {measure!r}.")
     facts = load_facts(ws, space_id, delta)
-    grouping = group(ws, space_id, group_by)
-    table = store.grouped_counts(ws.database, space_id, grouping.members, delta)
-    cells = _cells(table, np.flatnonzero(facts.in_anchor), facts.d_sae, grouping)
+    counted = load_grouped(ws, space_id, facts.d_sae, group_by)
+    grouping, ids = counted.grouping, np.flatnonzero(facts.in_anchor)
+    fired = counted.above(step_of(delta), facts.d_sae)[:, ids]
+    cells = _Cells(ids, fired, fired[ANCHOR] * grouping.reach)
     rows = load_rows(ws, space_id, facts)
     chosen, row_of = _choose(facts, cells, rows.row[cells.ids], max_rows)
     shown = [(row, rows.names.get(row, "")) for row in chosen.tolist()]
@@ -159,14 +159,3 @@ def _by_cell(cells: _Cells, row_of: Array) -> dict[tuple[int, int], list[int]]:
         key = (int(row_of[feature[place]]), int(column[place]))
         found.setdefault(key, []).append(int(cells.ids[feature[place]]))
     return found
-
-
-def _cells(table: pa.Table, ids: Array, d_sae: int, grouping: Grouping) -> _Cells:
-    place = np.full(d_sae, -1)
-    place[ids] = np.arange(len(ids))
-    where = place[table.column("feature_id").to_numpy()]
-    inside = where >= 0
-    side, column, n = (table.column(name).to_numpy()[inside] for name in ("side", "grp", "n"))
-    fired = np.zeros((2, len(ids), len(grouping.groups)))
-    fired[side, where[inside], column] = n
-    return _Cells(ids, fired, fired[ANCHOR] * grouping.reach)

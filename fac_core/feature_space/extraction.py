@@ -75,7 +75,7 @@ def refresh_profiles(ws: Workspace, space_id: str) -> None:
     if store.profiles_current(ws.database, space_id):
         return
     with ws.database.transaction() as cursor:
-        store.rebuild_profiles(cursor, space_id)
+        store.update_profiles(cursor, space_id)
 
 
 def contents_of(texts: pa.Table) -> list[Content]:

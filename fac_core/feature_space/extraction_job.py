@@ -22,8 +22,8 @@ from fac_core.store.activations import (
     count_unread,
     insert_activations,
     rebuild_by_feature,
-    rebuild_profiles,
     replace_activations,
+    update_profiles,
 )
 from fac_core.store.database import bump_data_version, set_meta
 from fac_core.workspace import Workspace
@@ -67,7 +67,7 @@ def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str,
     with ws.database.transaction() as cursor:
         bump_data_version(cursor)
         rebuild_by_feature(cursor, space_id)
-        rebuild_profiles(cursor, space_id)
+        update_profiles(cursor, space_id)
         if "again" in result and not Difference(**result["again"]).is_none:
             set_meta(cursor, f"read_again.{space_id}", job_id)  # the features are described from other values now
     if count_unread(ws.database, space_id):

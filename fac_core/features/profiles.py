@@ -1,19 +1,17 @@
 """A space's profiles are read once for each state of the data, and every δ is a row of what was read.
 
-The last few states are kept: moving δ reads nothing from the store. A state is known by the data version and the roles
-and sizes of the datasets, so a change of any of them is seen at once.
+The last few states are kept: moving δ reads nothing from the store.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fac_core.features.kept import Kept
 from fac_core.store import coverage as store
 from fac_core.store.activations import LAST_BIN
 
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
 
 KEPT = 3
 """States kept; one takes 4 MB for each role with data at 16,384 features."""
-_kept: OrderedDict[tuple[Any, ...], Profiles] = OrderedDict()
-_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -40,37 +36,29 @@ class Profiles:
     """Samples read in each role."""
 
 
+_kept: Kept[Profiles] = Kept(KEPT)
+
+
 def load_profiles(ws: Workspace, space_id: str, d_sae: int) -> Profiles:
     """The profiles of a space as the data are now."""
-    place = (ws.database.path, id(ws.database), space_id, d_sae)
-    key = (*place, store.profile_state(ws.database, space_id))
-    with _lock:
-        if key in _kept:
-            _kept.move_to_end(key)
-            return _kept[key]
-    rows = store.profile_rows(ws.database, space_id)
-    profiles = _profiles(rows, d_sae)
-    with _lock:
-        _kept[(*place, rows.state)] = profiles
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
-    return profiles
+    return _kept.get(ws, space_id, (d_sae,), lambda: _profiles(store.profile_rows(ws.database, space_id), d_sae))
 
 
-def counts_at_steps(table: pa.Table, role: str, d_sae: int) -> NDArray[np.int32]:
-    """Samples above δ of one role, [steps, d_sae]; `table` as `store.coverage.ProfileRows.bins`."""
-    mine = table.column("role").to_numpy(zero_copy_only=False) == role
-    feature, at, n = (table.column(name).to_numpy()[mine] for name in ("feature_id", "bin", "n"))
-    counts = np.zeros((LAST_BIN + 1, d_sae), np.int32)
-    counts[at, feature] = n
-    np.cumsum(counts[::-1], axis=0, out=counts[::-1])
+def counts_at_steps(table: pa.Table, d_sae: int) -> NDArray[np.int32]:
+    """Samples above δ of one role, [steps, d_sae]; `table` as one of `store.coverage.ProfileRows.bins`."""
+    feature, at, n = (table.column(name).to_numpy() for name in ("feature_id", "bin", "n"))
+    # integers below 2^53 add up exactly as floats
+    flat = np.bincount(at.astype(np.int64) * d_sae + feature, weights=n, minlength=(LAST_BIN + 1) * d_sae)
+    counts = flat.astype(np.int32).reshape(LAST_BIN + 1, d_sae)
+    for step in range(LAST_BIN - 1, -1, -1):
+        counts[step] += counts[step + 1]
     counts.setflags(write=False)
     return counts
 
 
 def _profiles(rows: store.ProfileRows, d_sae: int) -> Profiles:
     nothing = np.broadcast_to(np.int32(0), (LAST_BIN + 1, d_sae))
-    above = {role: counts_at_steps(rows.bins, role, d_sae) if rows.n_samples[role] else nothing for role in store.ROLES}
+    above = {role: counts_at_steps(rows.bins[role], d_sae) if rows.n_samples[role] else nothing for role in store.ROLES}
     alive = np.zeros(d_sae, bool)
     for counts in above.values():
         alive |= counts[0] > 0

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fac_core.errors import InputError
 from fac_core.features.counts import Array, Mask
 from fac_core.features.facts import Facts, load_facts
+from fac_core.features.kept import Kept
 from fac_core.store import coverage as coverage_store
 from fac_core.store import feature_samples as samples
 from fac_core.store import features as store
@@ -26,6 +27,8 @@ SPARK_BINS = 16
 """Bars of a row's small histogram, each four profile bins (1.0) wide, the last one open."""
 MAX_PAGE_SIZE = 100
 SORTS = ("anchor", "seed", "synthetic", "density", "max", "effect", "q", "lift", "name", "id")
+
+_top: Kept[NDArray[np.float64]] = Kept(3)
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def _columns(ws: Workspace, space_id: str, facts: Facts) -> _Columns:
     d_sae = facts.d_sae
     named = store.names(ws.database, space_id)
     tests = store.relevance_rows(ws.database, space_id)
-    top = samples.max_values(ws.database, space_id)
+    top = _top.get(ws, space_id, (d_sae,), lambda: _max_values(ws, space_id, d_sae))
     overruled, in_list = np.zeros(d_sae, bool), np.zeros(d_sae, bool)
     overruled[list(store.overrules(ws.database, space_id))] = True
     in_list[[row.feature_id for row in coverage_store.worklist_rows(ws.database, space_id)]] = True
@@ -133,13 +136,19 @@ def _columns(ws: Workspace, space_id: str, facts: Facts) -> _Columns:
         facts,
         _spread(named, "name", d_sae, ""),
         _spread(named, "named_by", d_sae, ""),
-        _spread(top, "value", d_sae, 0.0),
+        top,
         _spread(tests, "effect", d_sae, np.nan),
         _spread(tests, "q_value", d_sae, np.nan),
         _spread(tests, "lift", d_sae, np.nan),
         overruled,
         in_list,
     )
+
+
+def _max_values(ws: Workspace, space_id: str, d_sae: int) -> NDArray[np.float64]:
+    top = _spread(samples.max_values(ws.database, space_id), "value", d_sae, 0.0)
+    top.setflags(write=False)
+    return top
 
 
 def _spread(table: Any, column: str, d_sae: int, empty: str | float) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fac_core.store.activations import BIN_WIDTH, LAST_BIN
+from fac_core.store.activations import BIN
 from fac_core.store.database import bump_data_version
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def refresh_approved(cursor: duckdb.DuckDBPyConnection) -> None:
         cursor.execute(f"DELETE FROM {table} WHERE dataset_id = ?", [APPROVED_DATASET])
     cursor.execute(
         "INSERT INTO profile SELECT a.space_id, s.dataset_id, a.feature_id, "
-        f"CAST(least({LAST_BIN}, greatest(0, ceil(a.value / {BIN_WIDTH}) - 1)) AS SMALLINT) AS bin, count(*) "
+        f"{BIN} AS bin, count(*) "
         "FROM sample s JOIN activation a USING (content_id) WHERE s.dataset_id = ? GROUP BY ALL",
         [APPROVED_DATASET],
     )

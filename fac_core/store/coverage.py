@@ -7,13 +7,16 @@ beside counts from profiles, only datasets are read whose profile counts just th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fac_core.store.activations import BIN
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+    from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
     from fac_core.store.database import Database
@@ -49,10 +52,8 @@ class GroupedSample(NamedTuple):
 class ProfileRows(NamedTuple):
     """The profiles of a space as they are at one moment."""
 
-    state: tuple[Any, ...]
-    """As from `profile_state`."""
-    bins: pa.Table
-    """Samples by (role, feature_id, bin): n, summed over the datasets of each role."""
+    bins: dict[str, pa.Table]
+    """Samples of each role by (feature_id, bin): n, a row for each dataset."""
     n_samples: dict[str, int]
     """As from `samples_read`."""
 
@@ -64,11 +65,11 @@ def profile_state(database: Database, space_id: str) -> tuple[Any, ...]:
 
 
 def profile_rows(database: Database, space_id: str) -> ProfileRows:
-    """State, counts and sizes of one moment, whatever is written meanwhile."""
+    """Counts and sizes of one moment, whatever is written meanwhile."""
     with database.cursor() as cursor:
         cursor.begin()
         try:
-            return ProfileRows(_state(cursor, space_id), _bins(cursor, space_id, ROLES), _read(cursor, space_id))
+            return ProfileRows(_bins(cursor, space_id), _read(cursor, space_id))
         finally:
             cursor.rollback()
 
@@ -186,30 +187,29 @@ def activation_matrix(database: Database, space_id: str, role: str, d_sae: int, 
     return csr_array((value.astype(np.float32), (place, feature)), shape=(n_texts, d_sae))
 
 
-def grouped_samples(database: Database, space_id: str, roles: Sequence[str]) -> list[GroupedSample]:
+def grouped_samples(database: Database, space_id: str, roles: Sequence[str]) -> Iterator[GroupedSample]:
     """The samples of some roles that were read and that profiles count, with what they can be grouped by."""
-    found = database.rows(
-        "SELECT s.content_id, d.role, d.name, s.label, s.meta FROM sample s JOIN dataset d USING (dataset_id) "
-        "JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id "
-        f"WHERE d.role IN (SELECT unnest(?::VARCHAR[])) AND d.dataset_id IN ({COUNTED}) ORDER BY s.sample_id",
-        [space_id, list(roles), space_id],
-    )
-    return [GroupedSample(*row) for row in found]
-
-
-def grouped_counts(database: Database, space_id: str, members: pa.Table, delta: float) -> pa.Table:
-    """Samples above δ by (feature_id, side, grp): n; `members` has (content_id, side, grp, weight).
-
-    `weight` is the number of samples that share the content.
-    """
     with database.cursor() as cursor:
-        cursor.register("group_member", members)
-        return cursor.sql(
-            "SELECT a.feature_id, m.side, m.grp, CAST(sum(m.weight) AS BIGINT) AS n FROM activation a "
-            "JOIN group_member m USING (content_id) WHERE a.space_id = ? AND a.value > ? "
-            "GROUP BY a.feature_id, m.side, m.grp",
-            params=[space_id, delta],
-        ).to_arrow_table()
+        cursor.execute(
+            "SELECT s.content_id, d.role, d.name, s.label, s.meta FROM sample s JOIN dataset d USING (dataset_id) "
+            "JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id "
+            f"WHERE d.role IN (SELECT unnest(?::VARCHAR[])) AND d.dataset_id IN ({COUNTED}) ORDER BY s.sample_id",
+            [space_id, list(roles), space_id],
+        )
+        while found := cursor.fetchmany(10_000):
+            yield from map(GroupedSample._make, found)
+
+
+def rows_of_features(
+    database: Database, space_id: str, first: int, end: int, last_content: int
+) -> tuple[NDArray[Any], ...]:
+    """Rows of the features from `first` to before `end`, in contents up to one: arrays feature_id, content_id, bin."""
+    found = database.arrow(
+        f"SELECT a.feature_id, a.content_id, CAST({BIN} AS TINYINT) AS bin FROM activation_by_feature a "
+        "WHERE a.space_id = ? AND a.feature_id >= ? AND a.feature_id < ? AND a.content_id <= ?",
+        [space_id, first, end, last_content],
+    )
+    return tuple(found.column(name).to_numpy() for name in ("feature_id", "content_id", "bin"))
 
 
 def pool_rows(database: Database, space_id: str, feature_ids: Sequence[int], delta: float) -> pa.Table:
@@ -245,13 +245,15 @@ def _state(cursor: duckdb.DuckDBPyConnection, space_id: str) -> tuple[Any, ...]:
     return version, *datasets
 
 
-def _bins(cursor: duckdb.DuckDBPyConnection, space_id: str, roles: Sequence[str]) -> pa.Table:
-    return cursor.sql(
-        "SELECT d.role, p.feature_id, p.bin, CAST(sum(p.n) AS INTEGER) AS n FROM profile p "
-        "JOIN dataset d USING (dataset_id) WHERE p.space_id = ? AND d.deleted_at IS NULL "
-        "AND d.role IN (SELECT unnest(?::VARCHAR[])) GROUP BY d.role, p.feature_id, p.bin",
-        params=[space_id, list(roles)],
-    ).to_arrow_table()
+def _bins(cursor: duckdb.DuckDBPyConnection, space_id: str) -> dict[str, pa.Table]:
+    return {
+        role: cursor.sql(
+            "SELECT feature_id, bin, n FROM profile WHERE space_id = ? AND dataset_id IN "
+            "(SELECT dataset_id FROM dataset WHERE role = ? AND deleted_at IS NULL)",
+            params=[space_id, role],
+        ).to_arrow_table()
+        for role in ROLES
+    }
 
 
 def _read(cursor: duckdb.DuckDBPyConnection, space_id: str) -> dict[str, int]:

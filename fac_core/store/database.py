@@ -23,7 +23,11 @@ from fac_core.store.migrations import MIGRATIONS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MEMORY_LIMIT = "4GB"
+MEMORY_LIMIT = "2.5GB"
+"""Of DuckDB; what it holds beside that and Python itself keep the process under 4 GB."""
+CHECKPOINT_AT = "128MB"
+"""Log from which on it is written into the store: at DuckDB's 16 MB every sixth shard would wait for that."""
+Parameters = list[Any] | dict[str, Any]
 _open_stores: dict[Path, Database] = {}
 _open_lock = threading.Lock()
 
@@ -98,22 +102,22 @@ class Database:
                     cursor.rollback()
                 raise
 
-    def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, parameters: Parameters | None = None) -> list[tuple[Any, ...]]:
         """All rows of a query."""
         with self.cursor() as cursor:
             return cursor.execute(sql, parameters or []).fetchall()
 
-    def one(self, sql: str, parameters: list[Any] | None = None) -> tuple[Any, ...] | None:
+    def one(self, sql: str, parameters: Parameters | None = None) -> tuple[Any, ...] | None:
         """First row of a query, or None."""
         with self.cursor() as cursor:
             return cursor.execute(sql, parameters or []).fetchone()
 
-    def arrow(self, sql: str, parameters: list[Any] | None = None) -> pa.Table:
+    def arrow(self, sql: str, parameters: Parameters | None = None) -> pa.Table:
         """A SELECT's result as an Arrow table."""
         with self.cursor() as cursor:
             return cursor.sql(sql, params=parameters or []).to_arrow_table()
 
-    def dicts(self, sql: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
+    def dicts(self, sql: str, parameters: Parameters | None = None) -> list[dict[str, Any]]:
         """All rows of a SELECT as dictionaries."""
         rows: list[dict[str, Any]] = self.arrow(sql, parameters).to_pylist()
         return rows
@@ -171,7 +175,9 @@ def _first_line(error: Exception) -> str:
 def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(str(path), config={"memory_limit": MEMORY_LIMIT})
+        connection = duckdb.connect(
+            str(path), config={"memory_limit": MEMORY_LIMIT, "checkpoint_threshold": CHECKPOINT_AT}
+        )
     except (duckdb.Error, OSError) as error:
         text = str(error)
         if isinstance(error, duckdb.IOException) and text.startswith("IO Error: Could not set lock on file"):

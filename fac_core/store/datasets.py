@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from fac_core.content import Content
-from fac_core.store.activations import carry_profiles, rebuild_profiles
+from fac_core.store.activations import carry_profiles, update_profiles
 from fac_core.store.database import bump_data_version
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def mark_restored(cursor: duckdb.DuckDBPyConnection, dataset_id: str) -> None:
     cursor.execute("UPDATE dataset SET deleted_at = NULL WHERE dataset_id = ?", [dataset_id])
     bump_data_version(cursor)
     for (space_id,) in cursor.execute("SELECT DISTINCT space_id FROM content_read").fetchall():
-        rebuild_profiles(cursor, space_id)
+        update_profiles(cursor, space_id)
 
 
 def shared_texts(database: Database, hashes: pa.Table) -> list[tuple[str, str, int]]:

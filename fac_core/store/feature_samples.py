@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fac_core.store.activations import BIN_WIDTH
 from fac_core.store.approved import APPROVED_DATASET
 from fac_core.store.coverage import COUNTED
 
@@ -47,12 +48,30 @@ class ExampleRow(NamedTuple):
     """JSON object."""
 
 
+def _strong(samples: str = "", rows: str = "") -> str:
+    """Beginning of a query: rows among which each feature's strongest one in samples is.
+
+    The feature's profile says in which bin that lies, so rows of lower bins are left out; of a feature that no profile
+    knows, or while profiles count values that have been replaced, all are in. `samples` and `rows` narrow both down.
+    """
+    return f"""
+        WITH known AS (
+            SELECT p.feature_id, max(p.bin) AS bin FROM profile p JOIN dataset d USING (dataset_id)
+            WHERE p.space_id = $space AND d.deleted_at IS NULL {samples} AND NOT EXISTS (
+                SELECT 1 FROM profile_total t WHERE t.space_id = $space AND t.data_version < 0)
+            GROUP BY p.feature_id),
+        strong AS MATERIALIZED (
+            SELECT a.feature_id, a.value, a.content_id, a.char_start, a.char_end
+            FROM activation_by_feature a LEFT JOIN known k USING (feature_id)
+            WHERE a.space_id = $space AND (k.bin IS NULL OR a.value > k.bin * {BIN_WIDTH}::FLOAT) {rows})"""
+
+
 def max_values(database: Database, space_id: str) -> pa.Table:
     """Highest activation of each feature in any sample: (feature_id, value)."""
     return database.arrow(
-        "SELECT feature_id, max(value) AS value FROM activation_by_feature "
-        f"WHERE space_id = ? AND content_id IN ({_CONTENT_OF_SAMPLES}) GROUP BY feature_id",
-        [space_id],
+        f"{_strong()} SELECT feature_id, max(value) AS value FROM strong WHERE content_id IN ({_CONTENT_OF_SAMPLES}) "
+        "GROUP BY feature_id",
+        {"space": space_id},
     )
 
 
@@ -76,14 +95,14 @@ def top_texts(
     database: Database, space_id: str, feature_ids: Sequence[int], role: str
 ) -> dict[int, tuple[str, int, int]]:
     """Text that activates each feature most in one role: {feature_id: (text, char_start, char_end of the peak)}."""
+    strong = _strong("AND d.role = $role", "AND a.feature_id IN (SELECT unnest($features::INTEGER[]))")
     found = database.rows(
-        "WITH best AS (SELECT feature_id, arg_max({'id': content_id, 'a': char_start, 'b': char_end}, "
-        "{'value': value, 'id': -content_id}) AS top FROM activation_by_feature "
-        "WHERE space_id = ? AND feature_id IN (SELECT unnest(?::INTEGER[])) AND content_id IN "
+        f"{strong}, best AS (SELECT feature_id, arg_max({{'id': content_id, 'a': char_start, 'b': char_end}}, "
+        "{'value': value, 'id': -content_id}) AS top FROM strong WHERE content_id IN "
         "(SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) "
-        "WHERE d.role = ? AND d.deleted_at IS NULL) GROUP BY feature_id) "
+        "WHERE d.role = $role AND d.deleted_at IS NULL) GROUP BY feature_id) "
         "SELECT feature_id, c.text, top.a, top.b FROM best JOIN content c ON c.content_id = top.id",
-        [space_id, list(feature_ids), role],
+        {"space": space_id, "role": role, "features": list(feature_ids)},
     )
     return {int(feature): (str(text), int(start), int(end)) for feature, text, start, end in found}
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from fac_core.store.database import Database
 
@@ -159,11 +161,11 @@ def relevance_rows(database: Database, space_id: str) -> pa.Table:
     )
 
 
-def relevant_by_test(database: Database, space_id: str) -> tuple[list[int], int]:
+def relevant_by_test(database: Database, space_id: str) -> tuple[NDArray[np.int32], int]:
     """Features that the tests call relevant, and how many were tested."""
-    found = database.rows("SELECT feature_id FROM relevance WHERE space_id = ? AND relevant", [space_id])
+    found = database.arrow("SELECT feature_id FROM relevance WHERE space_id = ? AND relevant", [space_id])
     tested = database.one("SELECT count(*) FROM relevance WHERE space_id = ?", [space_id])
-    return [int(row[0]) for row in found], int(tested[0]) if tested else 0
+    return found.column("feature_id").to_numpy(), int(tested[0]) if tested else 0
 
 
 def effects(database: Database, space_id: str, feature_ids: Sequence[int]) -> dict[int, float]:
@@ -258,11 +260,14 @@ def template_features(database: Database, space_id: str) -> list[int]:
     return [int(row[0]) for row in found]
 
 
-def firing_values(database: Database, space_id: str, feature_id: int, delta: float) -> list[tuple[int, float]]:
-    """Contents of samples that activate a feature above δ: (content_id, value), strongest first."""
-    found = database.rows(
-        "SELECT content_id, value FROM activation_by_feature WHERE space_id = ? AND feature_id = ? AND value > ? "
-        f"AND content_id IN ({_CONTENT_OF_SAMPLES}) ORDER BY value DESC, content_id",
+def firing_values(database: Database, space_id: str, feature_id: int, delta: float) -> pa.Table:
+    """Contents that activate a feature above δ, whether a sample holds them or not: (content_id, value)."""
+    return database.arrow(
+        "SELECT content_id, value FROM activation_by_feature WHERE space_id = ? AND feature_id = ? AND value > ?",
         [space_id, feature_id, delta],
     )
-    return [(int(content), float(value)) for content, value in found]
+
+
+def sample_contents(database: Database) -> pa.Table:
+    """Contents of samples: (content_id)."""
+    return database.arrow(f"SELECT DISTINCT content_id FROM ({_CONTENT_OF_SAMPLES})")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import pytest
 import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fac_core.feature_space.extractor import Extractor
 from fac_core.features.graphemes import widen
 from fac_core.features.words import words_of
 from pages.ui import heat
@@ -56,3 +59,22 @@ def test_a_drawn_peak_and_a_cut_of_a_long_text_keep_characters_whole() -> None:
     drawn = heat.text_pieces(family * 40, [(0, 1, 1.0)], limit=30)
     shown = "".join(piece.text for piece in drawn if piece.kind == "")
     assert shown and set(regex.findall(r"\X", shown)) == {family}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["日本語と中文混在", "a 👩‍👩‍👧‍👦 family ❤️‍🔥", "Привет, мир", "كيف يمكنني فتح هذا", "<script>alert('né')</script>"],
+    ids=["chinese", "joined emoji", "cyrillic", "arabic", "script"],
+)
+def test_p23_tokens_are_drawn_as_ranges_of_whole_characters_of_the_text(text: str, extractor: Extractor) -> None:
+    # a byte-level tokenizer cuts these inside a character, where a token has no text of its own
+    offsets = extractor.backbone.tokenize(text, 512).offsets
+    assert len(offsets) > 3
+    for peak in range(len(offsets)):
+        spans = [(*span, 2.0 if number == peak else 1.0) for number, span in enumerate(offsets)]
+        pieces = heat.text_pieces(text, spans)
+        assert "".join(piece.text for piece in pieces) == text
+        assert sum(piece.value > 0 for piece in pieces) >= 1
+        places = {match.start() for match in regex.finditer(r"\X", text)} | {len(text)}
+        ends = list(accumulate(len(piece.text) for piece in pieces))
+        assert set(ends) <= places

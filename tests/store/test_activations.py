@@ -10,9 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fac_core.feature_space.space import SpaceSpec
 from fac_core.store import activations as store
 from fac_core.store.database import bump_data_version
-from fac_core.workspace import Workspace
+from fac_core.store.datasets import mark_deleted, set_role
+from fac_core.store.feature_samples import max_values, top_texts
+from fac_core.workspace import Workspace, now
 from tests.tiny import add_dataset
 
 SPACE = "0123456789abcdef"
@@ -82,7 +85,7 @@ def test_texts_of_deleted_datasets_are_not_read(ws: Workspace) -> None:
     values=st.lists(
         st.floats(0, 20, width=32, exclude_min=True)
         | st.integers(1, 70).map(lambda step: step / 4)
-        | st.sampled_from([1e-30, 0.25, 15.75, 15.750001, 16.0, 16.25]),
+        | st.sampled_from([1e-45, 1e-30, 0.25, 15.75, 15.750001, 16.0, 16.25, 3e38]),
         min_size=1,
         max_size=20,
     ),
@@ -131,3 +134,123 @@ def test_rebuilding_changes_the_order_of_rows_only(filled_ws: Workspace) -> None
     assert filled_ws.database.rows(sql) == before
     laid = filled_ws.database.rows("SELECT feature_id, value FROM activation_by_feature")
     assert laid == sorted(laid, key=lambda row: (row[0], -row[1]))
+
+
+def _rows(ws: Workspace, table: str) -> list[tuple[object, ...]]:
+    return ws.database.rows(f"SELECT * FROM {table} ORDER BY ALL")
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["read", "read again", "dataset", "delete", "restore", "role"]),
+            st.integers(0, 3),
+            st.sampled_from([0.25, 0.3, 2.0, 20.0]),
+        ),
+        max_size=12,
+    )
+)
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_counting_what_changed_gives_what_counting_everything_does(
+    ws: Workspace, steps: list[tuple[str, int, float]]
+) -> None:
+    with ws.database.transaction() as cursor:
+        for table in (
+            "sample",
+            "dataset",
+            "content",
+            "content_read",
+            "activation",
+            "activation_by_feature",
+            "profile",
+            "profile_total",
+        ):
+            cursor.execute(f"DELETE FROM {table}")
+    add_dataset(ws, "seed", [{"text": f"text {n}"} for n in (0, 1)], name="0")
+    ids = [row[0] for row in ws.database.rows("SELECT content_id FROM content ORDER BY content_id")]
+    for number, (act, place, value) in enumerate(steps, start=1):
+        name = str(place % number)
+        if act == "dataset":
+            texts = [f"text {place}", f"text {number}"]
+            add_dataset(ws, "pool", [{"text": text} for text in texts], name=f"of step {number}")
+            ids = [row[0] for row in ws.database.rows("SELECT content_id FROM content ORDER BY content_id")]
+        with ws.database.transaction() as cursor:
+            bump_data_version(cursor)
+            if act in {"read", "read again"}:
+                chosen = ids[: place + 1]
+                put = store.insert_activations if act == "read" else store.replace_activations
+                put(cursor, SPACE, _read(chosen), _active([(content, content % 3, value) for content in chosen]))
+                if act == "read again" and place == 3:
+                    continue  # a job that ended early: what it changed is counted by whoever counts next
+            elif act == "delete":
+                mark_deleted(cursor, name, now())
+            elif act == "restore":
+                cursor.execute("UPDATE dataset SET deleted_at = NULL WHERE dataset_id = ?", [name])
+            elif act == "role":
+                set_role(cursor, name, "anchor")
+            store.update_profiles(cursor, SPACE)
+        assert store.profiles_current(ws.database, SPACE)
+        found = _rows(ws, "profile"), _rows(ws, "profile_total")
+        with ws.database.transaction() as cursor:
+            store.rebuild_profiles(cursor, SPACE)
+        assert found == (_rows(ws, "profile"), _rows(ws, "profile_total"))
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1000])
+def test_rows_laid_some_features_at_a_time_are_the_same_rows_in_order(
+    filled_ws: Workspace, tiny_spec: SpaceSpec, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(store, "_LAID_AT_ONCE", at_once)
+    before = _rows(filled_ws, "activation_by_feature")
+    with filled_ws.database.transaction() as cursor:
+        store.rebuild_by_feature(cursor, tiny_spec.space_id)
+    laid = filled_ws.database.rows("SELECT feature_id, value FROM activation_by_feature")
+    assert laid == sorted(laid, key=lambda row: (row[0], -row[1]))
+    assert _rows(filled_ws, "activation_by_feature") == before
+
+
+def test_a_large_space_is_laid_anew_when_a_tenth_of_it_lies_apart(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_LARGE", 10)
+    is_laid = []
+    for first, end in [(1, 21), (21, 22), (22, 23), (23, 24)]:
+        with ws.database.transaction() as cursor:
+            store.insert_activations(
+                cursor, SPACE, _read(list(range(first, end))), _active([(n, n % 4, 1.0) for n in range(first, end)])
+            )
+            store.rebuild_by_feature(cursor, SPACE)
+        laid = ws.database.rows("SELECT feature_id FROM activation_by_feature")
+        is_laid.append(laid == sorted(laid))
+    assert is_laid == [True, False, False, True]
+    with ws.database.transaction() as cursor:
+        store.replace_activations(cursor, SPACE, _read([1]), _active([(1, 0, 9.0)]))
+        store.rebuild_by_feature(cursor, SPACE)
+    laid = ws.database.rows("SELECT feature_id FROM activation_by_feature")
+    assert laid == sorted(laid), "rows of another reading lie anywhere, so all are laid"
+
+
+@pytest.mark.parametrize("uncounted", ["nothing", "newly read", "read again"])
+def test_the_highest_value_is_found_whatever_profiles_know(ws: Workspace, uncounted: str) -> None:
+    add_dataset(ws, "seed", [{"text": f"text {n}"} for n in range(4)])
+    add_dataset(ws, "pool", [{"text": "text 0"}, {"text": "deleted"}])
+    ids = [row[0] for row in ws.database.rows("SELECT content_id FROM content ORDER BY content_id")]
+    rows = [(ids[0], 1, 3.0), (ids[1], 1, 3.1), (ids[2], 2, 40.0), (ids[2], 1, 3.2), (ids[4], 1, 9.0)]
+    with ws.database.transaction() as cursor:
+        store.insert_activations(cursor, SPACE, _read([*ids[:3], ids[4]]), _active(rows))
+        store.rebuild_profiles(cursor, SPACE)
+        mark_deleted(cursor, "pool", now())
+        if uncounted == "newly read":
+            store.insert_activations(cursor, SPACE, _read([ids[3]]), _active([(ids[3], 1, 8.0), (ids[3], 5, 0.5)]))
+        elif uncounted == "read again":
+            store.replace_activations(cursor, SPACE, _read([ids[2]]), _active([(ids[2], 2, 0.25)]))
+    expected = {
+        "nothing": {1: 3.2, 2: 40.0},
+        "newly read": {1: 8.0, 2: 40.0, 5: 0.5},
+        "read again": {1: 3.1, 2: 0.25},
+    }[uncounted]
+    found = max_values(ws.database, SPACE).to_pylist()
+    assert {row["feature_id"]: row["value"] for row in found} == pytest.approx(expected)
+    place = {"nothing": {1: 2, 2: 2}, "newly read": {1: 3, 2: 2}, "read again": {1: 1, 2: 2}}[uncounted]
+    texts = {feature: text for feature, (text, _, _) in top_texts(ws.database, SPACE, [1, 2], "seed").items()}
+    assert texts == {feature: f"text {number}" for feature, number in place.items()}
