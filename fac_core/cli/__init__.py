@@ -11,7 +11,19 @@ import sys
 import typer
 
 import fac_core
-from fac_core.cli import coverage, data, evaluation, features, jobs, projects, review, space, synthesis, training
+from fac_core.cli import (
+    coverage,
+    data,
+    evaluation,
+    extraction,
+    features,
+    jobs,
+    projects,
+    review,
+    space,
+    synthesis,
+    training,
+)
 from fac_core.cli.show import safe
 from fac_core.errors import FacError
 
@@ -43,7 +55,7 @@ def _all(
     pass
 
 
-for room in (projects, space, data, features, coverage, synthesis, review, evaluation, jobs, training):
+for room in (projects, space, data, extraction, features, coverage, synthesis, review, evaluation, jobs, training):
     room.register(app)
 
 

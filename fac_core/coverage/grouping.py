@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.errors import InputError
+from fac_core.samples.datasets import counts_only
 from fac_core.store import coverage as store
 from fac_core.store.coverage import GroupedSample
 
@@ -51,10 +52,10 @@ def group_columns(ws: Workspace, space_id: str) -> list[str]:
     """
     values: dict[str, tuple[set[str], set[str]]] = {}
     used: Counter[str] = Counter()
-    in_hand = False
+    sides = set()
     for sample in _samples(ws, space_id):
         side = _side(sample)
-        in_hand = in_hand or side == IN_HAND
+        sides.add(side)
         for column, value in _values(sample).items():
             values.setdefault(column, (set(), set()))[side].add(value)
             used[column] += 1
@@ -64,7 +65,14 @@ def group_columns(ws: Workspace, space_id: str) -> list[str]:
         if MIN_GROUPS <= len(anchor | current) <= MAX_GROUPS and anchor & current
     ]
     columns.sort(key=lambda column: (column == LABEL, -used[column], column))
-    return [*columns, DATASET] if in_hand else columns
+    comparable = IN_HAND in sides and (ANCHOR in sides or not left_out(ws))
+    return [*columns, DATASET] if comparable else columns
+
+
+def left_out(ws: Workspace) -> str:
+    """What of the anchor no grouping can see, as a sentence; empty if there is nothing."""
+    found = counts_only(ws, ("anchor",))
+    return f"{found} Its samples cannot be grouped and are not in this view." if found else ""
 
 
 def group(ws: Workspace, space_id: str, column: str) -> Grouping:
@@ -76,6 +84,8 @@ def group(ws: Workspace, space_id: str, column: str) -> Grouping:
     found = [(sample, _value(sample, column)) for sample in _samples(ws, space_id)]
     in_use = Counter(value for _, value in found if value is not None)
     groups = sorted(in_use, key=lambda value: (-in_use[value], value))[:MAX_GROUPS]
+    if not any(_side(sample) == ANCHOR for sample, _ in found) and (sentence := left_out(ws)):
+        raise InputError(sentence)
     if not groups:
         raise InputError(f"No sample can be grouped by {column!r}; choose another column.")
     index = {value: [place] for place, value in enumerate(groups)}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fac_core.coverage.grouping import ANCHOR, IN_HAND, Grouping, group, group_columns
+from fac_core.coverage.grouping import ANCHOR, IN_HAND, Grouping, group, group_columns, left_out
 from fac_core.coverage.states import MISSING
 from fac_core.errors import InputError
 from fac_core.features.counts import Array, Mask
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from fac_core.workspace import Workspace
 
-__all__ = ["DIFFERENCE", "MEASURES", "SHARE", "Heatmap", "group_columns", "heatmap"]
+__all__ = ["DIFFERENCE", "MEASURES", "SHARE", "Heatmap", "group_columns", "heatmap", "left_out"]
 
 SHARE, DIFFERENCE = "share", "difference"
 MEASURES = (SHARE, DIFFERENCE)

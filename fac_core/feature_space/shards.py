@@ -1,4 +1,4 @@
-"""Reading a shard of texts is a function of its table: whoever reads it, wherever and however often, gets the same rows.
+"""Reading a shard of texts is a function of its table: whoever reads it, wherever and how often, gets the same rows.
 
 Table in: (content_id, text). Tables out: `content_read` and `activation`. The extra carries the sums from which the
 health card follows.

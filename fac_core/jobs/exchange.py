@@ -44,7 +44,7 @@ class Exchange:
         try:
             fs.makedirs(f"{root}/{path}".rpartition("/")[0], exist_ok=True)
             fs.pipe_file(f"{root}/{path}", whole.getvalue())
-        except Exception as error:  # noqa: BLE001 - each store has errors of its own
+        except Exception as error:
             raise InputError(f"{self.url} cannot be written: {first_line(error)}.") from error
 
     def get(self, path: str) -> pa.Table | None:
@@ -62,7 +62,7 @@ class Exchange:
             return parquet.read_table(io.BytesIO(fs.cat_file(f"{root}/{path}")))
         except FileNotFoundError:
             return None
-        except Exception as error:  # noqa: BLE001 - each store has errors of its own
+        except Exception as error:
             raise InputError(f"{self.url} cannot be read: {first_line(error)}.") from error
 
     def take(self, path: str, to: Path) -> None:

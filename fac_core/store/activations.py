@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 BIN_WIDTH = 0.25
 LAST_BIN = 63
 _BIN = f"CAST(least({LAST_BIN}, greatest(0, ceil(a.value / {BIN_WIDTH}) - 1)) AS SMALLINT)"
+SAMPLED = "dataset_id NOT IN (FROM profile_only)"
+"""Of datasets whose rows are their samples, and not only their top examples (see `store.held`)."""
 # the texts of samples that count: their own and, for relevance, the one that answers the other way
-_WANTED = """
-    SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL
+_WANTED = f"""
+    SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL AND d.{SAMPLED}
     UNION SELECT s.contrast_id FROM sample s JOIN dataset d USING (dataset_id)
     WHERE d.deleted_at IS NULL AND s.contrast_id IS NOT NULL"""
+
+_READ_HERE = f"""(r.content_id NOT IN (SELECT s.content_id FROM sample s JOIN profile_only USING (dataset_id))
+    OR r.content_id IN (SELECT s.content_id FROM sample s WHERE s.{SAMPLED}))"""
 
 
 def unread_contents(database: Database, space_id: str) -> pa.Table:
@@ -48,10 +53,10 @@ def count_unread(database: Database, space_id: str) -> int:
 
 
 def read_contents(database: Database, space_id: str) -> pa.Table:
-    """Contents that were read: table (content_id, text), by id."""
+    """Contents that were read here: table (content_id, text), by id; not those of which only a pool's reading told."""
     return database.arrow(
         "SELECT c.content_id, c.text FROM content c JOIN content_read r USING (content_id) "
-        "WHERE r.space_id = ? ORDER BY c.content_id",
+        f"WHERE r.space_id = ? AND {_READ_HERE} ORDER BY c.content_id",
         [space_id],
     )
 
@@ -66,7 +71,7 @@ def read_values(database: Database, space_id: str) -> pa.Table:
 
 def count_read(database: Database, space_id: str) -> int:
     """Number of contents `read_contents` would return."""
-    row = database.one("SELECT count(*) FROM content_read WHERE space_id = ?", [space_id])
+    row = database.one(f"SELECT count(*) FROM content_read r WHERE r.space_id = ? AND {_READ_HERE}", [space_id])
     return int(row[0]) if row else 0
 
 
@@ -188,15 +193,17 @@ def rebuild_by_feature(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None
 def rebuild_profiles(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
     """Count, for each dataset and feature, the samples in each bin of the maximum activation (design: a monoid).
 
-    Bin b holds values in (b*0.25, (b+1)*0.25], the last one everything above. Call it with the data version already
-    bumped: the totals note the version they were computed from.
+    Of a profile-only dataset the counts are those that are held. Bin b holds values in (b*0.25, (b+1)*0.25], the last
+    one everything above. Call it with the data version already bumped: the totals note the version they were computed
+    from.
     """
     for table in ("profile", "profile_total"):
         cursor.execute(f"DELETE FROM {table} WHERE space_id = ?", [space_id])
     cursor.execute(
         f"INSERT INTO profile SELECT a.space_id, s.dataset_id, a.feature_id, {_BIN} AS bin, count(*) "
         "FROM activation a JOIN sample s USING (content_id) JOIN dataset d USING (dataset_id) "
-        "WHERE a.space_id = ? AND d.deleted_at IS NULL GROUP BY ALL ORDER BY s.dataset_id, a.feature_id, bin",
+        f"WHERE a.space_id = ? AND d.deleted_at IS NULL AND d.{SAMPLED} GROUP BY ALL "
+        "ORDER BY s.dataset_id, a.feature_id, bin",
         [space_id],
     )
     cursor.execute(
@@ -205,7 +212,22 @@ def rebuild_profiles(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
         "coalesce((SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'data_version'), 0) "
         "FROM dataset d LEFT JOIN sample s USING (dataset_id) "
         "LEFT JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id "
-        "WHERE d.deleted_at IS NULL GROUP BY d.dataset_id",
+        f"WHERE d.deleted_at IS NULL AND d.{SAMPLED} GROUP BY d.dataset_id",
+        [space_id, space_id],
+    )
+    cursor.execute(
+        "INSERT INTO profile SELECT p.* FROM held_profile p JOIN held_total t USING (space_id, dataset_id) "
+        "JOIN dataset d USING (dataset_id) WHERE p.space_id = ? AND d.deleted_at IS NULL "
+        "ORDER BY p.dataset_id, p.feature_id, p.bin",
+        [space_id],
+    )
+    # one that was read in another space only is unread as a whole
+    cursor.execute(
+        "INSERT INTO profile_total SELECT ?, d.dataset_id, coalesce(t.n_samples, d.n_rows), "
+        "CASE WHEN t.n_samples IS NULL THEN d.n_rows ELSE 0 END, "
+        "coalesce((SELECT CAST(value AS BIGINT) FROM meta WHERE key = 'data_version'), 0) "
+        "FROM dataset d JOIN profile_only USING (dataset_id) "
+        "LEFT JOIN held_total t ON t.space_id = ? AND t.dataset_id = d.dataset_id WHERE d.deleted_at IS NULL",
         [space_id, space_id],
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from fac_core import workspace
 from fac_core.feature_space.engines import RAY, Engine
 from fac_core.feature_space.extraction import start_extraction
+from fac_core.feature_space.pool import start_pool
 from fac_core.feature_space.space import SpaceSpec, read_card
 from fac_core.feature_space.spaces import register_space
 from fac_core.jobs import kinds, owner, process, worker
@@ -130,12 +132,25 @@ def test_a_node_is_killed_and_the_rows_are_those_of_the_local_engine(
     folder = JobFolder(ws.jobs / job_id)
     n_shards = -(-len(ROWS) // SIZE)
     assert _wait_for_shards(ws, folder, 4) < n_shards, "killed too late to say anything"
-    cluster.remove_node(list(cluster.worker_nodes)[0], allow_graceful=False)
+    cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
     assert len(folder.shards()) < n_shards, "killed too late to say anything"
     job = owner.wait(ws, job_id, timeout=120)
     assert (job.state, job.message) == ("completed", ""), folder.log.read_text()
     assert _rows(ws) == expected
+    pool = _in_place(tmp_path / "pool.jsonl")
+    job = owner.wait(ws, start_pool(ws, tiny_spec.space_id, str(pool), part_bytes=1500, engine=engine), timeout=100)
+    assert (job.state, job.message) == ("completed", "")
+    profiles = [
+        ws.database.rows("SELECT feature_id, bin, n FROM profile WHERE dataset_id = ? ORDER BY ALL", [dataset_id])
+        for dataset_id in ("seed", job.spec["dataset"]["dataset_id"])
+    ]
+    assert profiles[0] == profiles[1], "the pool holds the seed's texts"
     ws.close()
+
+
+def _in_place(path: Path) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    return path
 
 
 def test_the_driver_is_killed_and_only_what_is_missing_is_read_again(

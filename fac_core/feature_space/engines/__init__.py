@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fac_core.errors import InputError
+from fac_core.jobs.exchange import Exchange
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from fac_core.jobs.exchange import Exchange
     from fac_core.jobs.folder import JobFolder
 
 LOCAL, RAY = "local", "ray"
@@ -128,6 +128,11 @@ class Engine:
             raise InputError("An address, a shared folder, actors, CPUs and GPUs belong to --engine ray.")
         if self.actors < 0 or self.cpus <= 0 or (self.gpus is not None and self.gpus < 0):
             raise InputError("Actors and GPUs are numbers from 0, and CPUs are more than 0.")
+
+    def exchange(self, work: Work) -> Exchange:
+        """Where readers of a job find and leave what they share."""
+        shared = self.folder.rstrip("/")
+        return Exchange(f"{shared}/{work.job.job_id}" if shared else str((work.job.work / "exchange").resolve()))
 
     def read(self, work: Work) -> Iterator[Done]:
         """Read the tasks in any order; ends early where the job was asked to stop.

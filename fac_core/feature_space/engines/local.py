@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fac_core.feature_space.engines import Cancelled, Done, Engine, Work
-from fac_core.jobs.exchange import Exchange
 from fac_core.jobs.shards import write_shard
 
 
 def read(engine: Engine, work: Work) -> Iterator[Done]:
     """Read the tasks in their order."""
-    exchange = Exchange(str(work.job.work / "exchange"))
+    exchange = engine.exchange(work)
     waiting = sum(task.n_texts for task in work.tasks)
     for task in work.tasks:
 

@@ -39,7 +39,7 @@ def read(engine: Engine, work: Work) -> Iterator[Done]:
         InputError: no cluster at the address, no room in it, or a machine that does not see the shared folder.
         ModelError: a machine cannot load the model or the SAE, or has another version of this package.
     """
-    exchange = _exchange(engine, work)
+    exchange = engine.exchange(work)
     waiting = sum(task.n_texts for task in work.tasks)
     work.progress(waiting, "Starting Ray" if not engine.address else "Joining the cluster")
     ray = _connect(engine)
@@ -107,11 +107,6 @@ class Actor:
         return {"name": name, "rows": rows, "extra": shard.extra}
 
 
-def _exchange(engine: Engine, work: Work) -> Exchange:
-    folder = engine.folder.rstrip("/")
-    return Exchange(f"{folder}/{work.job.job_id}" if folder else str((work.job.work / "exchange").resolve()))
-
-
 def _connect(engine: Engine) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import logging
@@ -129,7 +124,7 @@ def _connect(engine: Engine) -> Any:
 
 def _results(ray: Any, engine: Engine, work: Work, exchange: Exchange) -> queue.Queue[Any]:
     """Results as JSON, in the order they come, then `_END`; an exception where the cluster fails."""
-    import ray.data
+    from ray.data import ActorPoolStrategy, DataContext, from_items
 
     gpus, room = _room(ray.nodes(), engine)
     if not room:
@@ -137,15 +132,15 @@ def _results(ray: Any, engine: Engine, work: Work, exchange: Exchange) -> queue.
             f"No machine of the cluster has {engine.cpus:g} CPUs{f' and {gpus:g} GPUs' if gpus else ''} for an actor."
         )
     _put(exchange, work.tasks)
-    context = ray.data.DataContext.get_current()
+    context = DataContext.get_current()
     context.enable_progress_bars = False
     n_actors = min(engine.actors or room, len(work.tasks))
     names = [{"name": task.name} for task in work.tasks]
-    dataset = ray.data.from_items(names, override_num_blocks=len(names)).map_batches(
+    dataset = from_items(names, override_num_blocks=len(names)).map_batches(
         Actor,
         fn_constructor_args=(work.reader, exchange.url, fac_core.__version__),
         # a task waits for nobody: the next free actor takes it
-        compute=ray.data.ActorPoolStrategy(
+        compute=ActorPoolStrategy(
             min_size=1, max_size=n_actors, initial_size=min(n_actors, room), max_tasks_in_flight_per_actor=1
         ),
         batch_size=None,
@@ -186,11 +181,9 @@ def _room(nodes: list[dict[str, Any]], engine: Engine) -> tuple[float, int]:
 
 
 def _worded(error: BaseException) -> BaseException:
-    """An error of the cluster as a sentence where it is none of our code."""
-    import ray
+    """An error of the cluster as a sentence; a defect in an actor as it is, with its traceback for the log."""
+    from ray.exceptions import RayError, RayTaskError
 
-    if isinstance(error, ray.exceptions.RayTaskError):
-        return error  # a defect in an actor; its traceback goes to the log
-    if isinstance(error, ray.exceptions.RayError | ConnectionError):
-        return InputError(f"The cluster has failed: {first_line(error if isinstance(error, Exception) else Exception())}.")
+    if isinstance(error, RayError | ConnectionError) and not isinstance(error, RayTaskError):
+        return InputError(f"The cluster has failed: {first_line(error)}.")
     return error
