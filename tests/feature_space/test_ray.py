@@ -157,9 +157,7 @@ def test_the_driver_is_killed_and_only_what_is_missing_is_read_again(
     before = set(psutil.pids())
     ws = _project(tmp_path / "far", "Far", tiny_spec)
     shared = f"file://{tmp_path / 'shared'}"
-    job_id = start_extraction(
-        ws, tiny_spec.space_id, shard_size=SIZE, engine=Engine(RAY, folder=shared, actors=1)
-    )
+    job_id = start_extraction(ws, tiny_spec.space_id, shard_size=SIZE, engine=Engine(RAY, folder=shared, actors=1))
     assert job_id is not None
     folder = JobFolder(ws.jobs / job_id)
     _wait_for_shards(ws, folder, 4)

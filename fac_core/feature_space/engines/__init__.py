@@ -92,7 +92,7 @@ class Engine:
 
     name: str = LOCAL
     address: str = ""
-    """Of a Ray cluster: host:port, ray://host:port or auto; empty starts Ray on this machine."""
+    """Of a Ray cluster of which this machine is part: host:port or auto; empty starts Ray here."""
     folder: str = ""
     """Folder or fsspec URL that all machines of the cluster see; empty for the project's own folder."""
     actors: int = 0
@@ -122,12 +122,12 @@ class Engine:
 
         if self.name not in ENGINES:
             raise InputError(f"There is no engine {self.name[:40]!r}; choose one of {', '.join(ENGINES)}.")
-        if self.name == RAY and find_spec("ray") is None:
-            raise InputError("Ray is not installed; install it with: pip install 'fac-explorer[ray]'")
         if self.name == LOCAL and self != Engine():
             raise InputError("An address, a shared folder, actors, CPUs and GPUs belong to --engine ray.")
         if self.actors < 0 or self.cpus <= 0 or (self.gpus is not None and self.gpus < 0):
             raise InputError("Actors and GPUs are numbers from 0, and CPUs are more than 0.")
+        if self.name == RAY and find_spec("ray") is None:
+            raise InputError("Ray is not installed; install it with: pip install 'fac-explorer[ray]'")
 
     def exchange(self, work: Work) -> Exchange:
         """Where readers of a job find and leave what they share."""

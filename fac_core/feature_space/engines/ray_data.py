@@ -141,7 +141,7 @@ def _results(ray: Any, engine: Engine, work: Work, exchange: Exchange) -> queue.
         fn_constructor_args=(work.reader, exchange.url, fac_core.__version__),
         # a task waits for nobody: the next free actor takes it
         compute=ActorPoolStrategy(
-            min_size=1, max_size=n_actors, initial_size=min(n_actors, room), max_tasks_in_flight_per_actor=1
+            min_size=1, max_size=n_actors, initial_size=n_actors, max_tasks_in_flight_per_actor=1
         ),
         batch_size=None,
         num_cpus=engine.cpus,
