@@ -81,7 +81,10 @@ def reading(extractor: Extractor, texts: list[str]) -> list[TextActivations]:
     seconds = best(lambda: extractor.read_all(texts))
     tokens = sum(each.n_tokens for each in read)
     spec = extractor.spec
-    size = sum(weights.numel() for name, weights in extractor.backbone.model.named_parameters() if "embed" not in name)
+    blocks = sum(
+        weights.numel() for name, weights in extractor.backbone.model.named_parameters() if "embed" not in name
+    )
+    size = blocks * spec.block // spec.n_blocks
     flops = 2 * (size + spec.d_sae * extractor.sae.d_in) * tokens  # decoding is sparse
     square = torch.randn(2048, 2048)
     peak = 2 * 2048**3 / best(lambda: square @ square)
