@@ -35,10 +35,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import psutil
 import pyarrow as pa
-from fac_core.samples.content import content_hash
 from pyarrow import parquet
 
 from fac_core import workspace
+from fac_core.content import content_hash
 from fac_core.coverage.gaps import gaps
 from fac_core.coverage.heatmap import DIFFERENCE, SHARE, heatmap
 from fac_core.coverage.measure import coverage

@@ -16,6 +16,7 @@ from fac_core.cli import (
     coverage,
     data,
     evaluation,
+    extraction,
     features,
     jobs,
     projects,
@@ -55,7 +56,21 @@ def _all(
     pass
 
 
-for room in (projects, space, data, features, coverage, synthesis, review, evaluation, jobs, training, comparing):
+_ROOMS = (
+    projects,
+    space,
+    data,
+    extraction,
+    features,
+    coverage,
+    synthesis,
+    review,
+    evaluation,
+    jobs,
+    training,
+    comparing,
+)
+for room in _ROOMS:
     room.register(app)
 
 

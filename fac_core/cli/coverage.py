@@ -118,7 +118,7 @@ def heatmap(
     as_json: Json = False,
 ) -> None:
     """Show, by feature family and group of samples, the share of the anchor's features that the seed shows."""
-    from fac_core.coverage.heatmap import group_columns
+    from fac_core.coverage.heatmap import group_columns, left_out
     from fac_core.coverage.heatmap import heatmap as draw
 
     with context.opened(named) as ws:
@@ -126,7 +126,8 @@ def heatmap(
         at = context.delta_of(ws, space_id, delta)
         if by is None:
             columns = group_columns(ws, space_id)
-            show(columns, [f"Group by one of: {', '.join(map(safe, columns))}"], as_json)
+            said = f"Group by one of: {', '.join(map(safe, columns))}" if columns else "There is nothing to group by."
+            show(columns, [said, safe(left_out(ws))], as_json)
             return
         found = draw(ws, space_id, at, by, max_rows=rows)
         names = [name or str(family_id) for family_id, name in found.families]
@@ -134,7 +135,8 @@ def heatmap(
             [named, *("·" if value != value else f"{value:.2f}" for value in shares)]
             for named, shares in zip(names, found.share.tolist(), strict=True)
         ]
-        show(found, table(["family", *(f">{group}" for group in found.groups)], cells, wide=0), as_json)
+        lines = table(["family", *(f">{group}" for group in found.groups)], cells, wide=0)
+        show(found, [*lines, safe(left_out(ws))], as_json)
 
 
 @worklist.callback(invoke_without_command=True)

@@ -56,7 +56,7 @@ def import_file(
         seen = preview(file, file.name, task) if changed or preview_only else None
         mapping = seen.mapping if seen else None
         if mapping is not None and changed:
-            mapping.fields.update(_pairs(field or [], {known.name for known in task.fields}))
+            mapping.fields.update(pairs(field or [], {known.name for known in task.fields}))
             mapping.label = label or mapping.label
             mapping.id = id_column or mapping.id
             taken = {*mapping.fields.values(), mapping.label, mapping.id}
@@ -160,7 +160,7 @@ def _follow(ws: Workspace) -> None:
         settle(ws)
 
 
-def _pairs(given: list[str], known: set[str]) -> dict[str, str]:
+def pairs(given: list[str], known: set[str]) -> dict[str, str]:
     """FIELD=COLUMN options.
 
     Raises:

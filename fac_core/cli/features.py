@@ -1,4 +1,4 @@
-"""`fac extract`, `features`, `feature`, `relevance`, `judge`, `name`: from texts to features to what they mean."""
+"""`fac features`, `feature`, `relevance`, `judge`, `name`: features and what they mean."""
 
 from __future__ import annotations
 
@@ -14,39 +14,8 @@ from fac_core.errors import InputError
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (extract, features, feature, relevance, judge, name):
+    for command in (features, feature, relevance, judge, name):
         app.command()(command)
-
-
-def extract(
-    again: Annotated[
-        bool, typer.Option("--again", help="Read what was read before once more, and say what that changes.")
-    ] = False,
-    space: SpaceName = None,
-    wait: Annotated[bool, typer.Option(help="Wait until everything is read and described.")] = True,
-    named: Project = None,
-    as_json: Json = False,
-) -> None:
-    """Read every text that has not been read yet, then describe the features where that changes anything."""
-    from fac_core.cli.waiting import settle
-    from fac_core.feature_space.extraction import n_unread
-    from fac_core.feature_space.health import health as health_of
-    from fac_core.feature_space.rereading import last_rereading, start_rereading
-    from fac_core.features.refresh import bring_up_to_date
-
-    with context.opened(named) as ws:
-        space_id = context.space_of(ws, space)
-        unread = n_unread(ws, space_id)
-        job_id = (start_rereading(ws, space_id) if again else None) or bring_up_to_date(ws, space_id)
-        if wait:
-            settle(ws)
-        health = health_of(ws, space_id)
-        changed = last_rereading(ws, space_id) if again and wait else None
-        said = "" if unread or again else "Everything was read before. "
-        said += "" if job_id is None else "Done." if wait else f"Started: {job_id}"
-        value = {"job_id": job_id, "space_id": space_id, "health": health, "again": changed}
-        lines = [said.strip(), *([changed.sentence] if changed else []), *([safe(health.sentence)] if health else [])]
-        show(value, lines, as_json)
 
 
 def features(

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.errors import InputError
+from fac_core.samples.datasets import counts_only
 from fac_core.store import coverage as store
 from fac_core.store.coverage import GroupedSample
 
@@ -62,10 +63,10 @@ def group_columns(ws: Workspace, space_id: str) -> list[str]:
     """
     values: dict[str, tuple[set[str], set[str]]] = {}
     used: Counter[str] = Counter()
-    in_hand = False
+    sides = set()
     for sample in _samples(ws, space_id):
         side = _side(sample)
-        in_hand = in_hand or side == IN_HAND
+        sides.add(side)
         for column, value in _values(sample).items():
             values.setdefault(column, (set(), set()))[side].add(value)
             used[column] += 1
@@ -75,7 +76,14 @@ def group_columns(ws: Workspace, space_id: str) -> list[str]:
         if MIN_GROUPS <= len(anchor | current) <= MAX_GROUPS and anchor & current
     ]
     columns.sort(key=lambda column: (column == LABEL, -used[column], column))
-    return [*columns, DATASET] if in_hand else columns
+    comparable = IN_HAND in sides and (ANCHOR in sides or not left_out(ws))
+    return [*columns, DATASET] if comparable else columns
+
+
+def left_out(ws: Workspace) -> str:
+    """What of the anchor no grouping can see, as a sentence; empty if there is nothing."""
+    found = counts_only(ws, ("anchor",))
+    return f"{found} Its samples cannot be grouped and are not in this view." if found else ""
 
 
 def group(ws: Workspace, space_id: str, column: str) -> Grouping:
@@ -91,6 +99,8 @@ def group(ws: Workspace, space_id: str, column: str) -> Grouping:
         value = _value(sample, column)
         number = -1 if value is None else numbers.setdefault(value, len(numbers))
         found.extend((sample.content_id, _side(sample), number))
+    if ANCHOR not in found[1::3] and (sentence := left_out(ws)):
+        raise InputError(sentence)
     if not numbers:
         raise InputError(f"No sample can be grouped by {column!r}; choose another column.")
     content, side, number_of = np.array(found, np.int64).reshape(-1, 3).T

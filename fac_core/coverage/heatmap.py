@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.coverage.grouped import load_grouped
-from fac_core.coverage.grouping import ANCHOR, IN_HAND, Grouping, group_columns
+from fac_core.coverage.grouping import ANCHOR, IN_HAND, Grouping, group_columns, left_out
 from fac_core.coverage.states import MISSING
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import step_of
@@ -26,7 +26,7 @@ from fac_core.features.states import has_power, is_dense
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
 
-__all__ = ["DIFFERENCE", "MEASURES", "SHARE", "Heatmap", "group_columns", "heatmap"]
+__all__ = ["DIFFERENCE", "MEASURES", "SHARE", "Heatmap", "group_columns", "heatmap", "left_out"]
 
 SHARE, DIFFERENCE = "share", "difference"
 MEASURES = (SHARE, DIFFERENCE)

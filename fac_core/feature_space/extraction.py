@@ -13,6 +13,7 @@ import numpy as np
 
 from fac_core.content import Content
 from fac_core.feature_space.cache import export_cache, import_cache
+from fac_core.feature_space.engines import Engine
 from fac_core.feature_space.spaces import Space, space
 from fac_core.jobs import owner
 from fac_core.store import activations as store
@@ -31,7 +32,11 @@ SHARD_SIZE = 256
 
 
 def start_extraction(
-    ws: Workspace, space_id: str, shard_size: int = SHARD_SIZE, after: str | None = None
+    ws: Workspace,
+    space_id: str,
+    shard_size: int = SHARD_SIZE,
+    after: str | None = None,
+    engine: Engine = Engine(),  # noqa: B008 - it cannot be changed
 ) -> str | None:
     """Read every unread text of the project's datasets (their own and their contrast texts) in a job.
 
@@ -39,8 +44,9 @@ def start_extraction(
     while it runs are read by a follow-up job, which names the one it comes `after`.
 
     Raises:
-        InputError: the project does not know the space.
+        InputError: the project does not know the space, or the engine cannot work here.
     """
+    engine.check()
     chosen = space(ws, space_id)
     for row in active_jobs(ws.database):
         if row.kind == KIND and row.spec["space_id"] == space_id and row.state != "cancelling" and row.job_id != after:
@@ -49,7 +55,7 @@ def start_extraction(
     if texts.num_rows == 0:
         refresh_profiles(ws, space_id)
         return None
-    spec = job_spec(chosen, shard_size) | {"after": after}
+    spec = job_spec(chosen, shard_size) | {"after": after} | engine.in_spec
     noun = "text" if texts.num_rows == 1 else "texts"
     return owner.start(ws, KIND, f"Read {texts.num_rows:,} {noun}", spec, {"input": texts})
 

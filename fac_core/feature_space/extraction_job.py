@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fac_core.feature_space.extraction import activation_tables, contents_of, start_extraction
-from fac_core.feature_space.extractor import Extractor, Health, load_extractor
+from fac_core.feature_space.engines import Engine, Task, Work
+from fac_core.feature_space.extraction import start_extraction
+from fac_core.feature_space.extractor import Health
 from fac_core.feature_space.rereading import Before, Difference
-from fac_core.feature_space.space import SpaceSpec
-from fac_core.feature_space.suspects import suspects
+from fac_core.feature_space.shards import TextReader, text_shard
 from fac_core.jobs.folder import JobFolder
 from fac_core.jobs.kinds import follow_up
 from fac_core.store.activations import (
@@ -37,19 +37,22 @@ def run(job: JobFolder) -> dict[str, Any]:
     """Read the job's texts shard by shard; returns {"health": {fvu, l0, n_tokens, truncated_texts, suspects}}
     and, after reading again, {"again": {n_texts, n_changed, largest}}."""
     texts, size = job.input(), int(job.spec["shard_size"])
-    total = texts.num_rows
+    shards = {text_shard(begin): texts.slice(begin, size) for begin in range(0, texts.num_rows, size)}
     committed = job.shards()
-    waiting = [begin for begin in range(0, total, size) if _name(begin) not in committed]
+    waiting = [Task(name, shard, shard.num_rows) for name, shard in shards.items() if name not in committed]
     if waiting:
-        job.progress(_read_so_far(total, size, waiting, 0), total, "Loading the model")
-        extractor = load_extractor(SpaceSpec.from_json(job.spec["space"]))
         stored = Before(job.input("before")) if job.spec.get("again") else None
-        for position, begin in enumerate(waiting):
-            before = _read_so_far(total, size, waiting, position)
-            if not _read_shard(job, extractor, texts.slice(begin, size), _name(begin), before, total, stored):
-                return {}
-    job.progress(total, total, "Storing")
-    return {"health": _health(job)} | ({"again": _difference(job)._asdict()} if job.spec.get("again") else {})
+        # a job of an earlier version is not told what the card declares
+        reader = TextReader(job.spec["space"], job.spec.get("declared"))
+        for done in Engine.of(job.spec).read(Work(job, job, reader, waiting, texts.num_rows)):
+            if stored is not None:
+                ids = shards[done.name]["content_id"].to_pylist()
+                done.extra["again"] = stored.difference(ids, job.shard_table(done.name, "activation"))._asdict()
+            job.note_shard(done.name, done.rows, done.extra)
+        if job.observed_cancel:
+            return {}
+    job.progress(texts.num_rows, texts.num_rows, "Storing")
+    return {"health": health_of(job)} | ({"again": _difference(job)._asdict()} if job.spec.get("again") else {})
 
 
 def ingest(
@@ -71,42 +74,9 @@ def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str,
         if "again" in result and not Difference(**result["again"]).is_none:
             set_meta(cursor, f"read_again.{space_id}", job_id)  # the features are described from other values now
     if count_unread(ws.database, space_id):
-        start_extraction(ws, space_id, int(spec["shard_size"]), after=job_id)
+        start_extraction(ws, space_id, int(spec["shard_size"]), after=job_id, engine=Engine.of(spec))
     else:
         follow_up("extract", ws, space_id)
-
-
-def _read_shard(
-    job: JobFolder,
-    extractor: Extractor,
-    texts: pa.Table,
-    name: str,
-    before: int,
-    total: int,
-    stored: Before | None,
-) -> bool:
-    """Read and commit one shard; False if the job was cancelled meanwhile."""
-    ids = texts["content_id"].to_pylist()
-    extractor.health = Health()
-    read = []
-    contents = contents_of(texts)
-    for number, item in enumerate(extractor.read(contents)):
-        if job.cancelled():
-            return False
-        read.append(item)
-        job.progress(before + number, total, "Reading")
-    read.sort(key=lambda item: item[0])
-    tables = activation_tables((ids[index], found) for index, found in read)
-    truncated = sum(found.n_truncated > 0 for _, found in read)
-    extra: dict[str, Any] = {"health": _sums(extractor.health), "truncated_texts": truncated}
-    if name == _name(0) and "declared" in job.spec:  # a job of an earlier version is not told
-        job.progress(before + len(ids), total, "Checking the SAE")
-        found = suspects(extractor, contents, job.spec["declared"])
-        extra["suspects"] = [each._asdict() for each in found]
-    if stored is not None:
-        extra["again"] = stored.difference(ids, tables["activation"])._asdict()
-    job.commit_shard(name, tables, extra)
-    return True
 
 
 def _difference(job: JobFolder) -> Difference:
@@ -116,26 +86,8 @@ def _difference(job: JobFolder) -> Difference:
     return total
 
 
-def _name(begin: int) -> str:
-    return f"texts-{begin:09d}"
-
-
-def _read_so_far(total: int, size: int, waiting: list[int], position: int) -> int:
-    """Texts in shards that are committed when `position` of the waiting ones are done."""
-    return total - sum(min(size, total - begin) for begin in waiting[position:])
-
-
-def _sums(health: Health) -> dict[str, Any]:
-    return {
-        "n_tokens": health.n_tokens,
-        "n_active": health.n_active,
-        "sq_error": health.sq_error,
-        "sum_sq": health.sum_sq,
-        "sum_x": health.sum_x.tolist(),
-    }
-
-
-def _health(job: JobFolder) -> dict[str, Any]:
+def health_of(job: JobFolder) -> dict[str, Any]:
+    """What the sums of all shards of a folder come to."""
     merged, truncated, found = Health(), 0, []
     for shard in job.shards().values():
         extra = shard["extra"]

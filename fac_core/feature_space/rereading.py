@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.errors import InputError
+from fac_core.feature_space.engines import Engine
 from fac_core.feature_space.extraction import KIND, SHARD_SIZE, job_spec
 from fac_core.feature_space.spaces import space
 from fac_core.jobs import owner
@@ -57,14 +58,21 @@ class Difference(NamedTuple):
         return f"{texts}: {changed}, and no value differs{by}."
 
 
-def start_rereading(ws: Workspace, space_id: str, shard_size: int = SHARD_SIZE) -> str | None:
+def start_rereading(
+    ws: Workspace,
+    space_id: str,
+    shard_size: int = SHARD_SIZE,
+    engine: Engine = Engine(),  # noqa: B008 - it cannot be changed
+) -> str | None:
     """Read every text that was read in a space again, in a job that replaces what is stored of it.
 
     Returns the job's id, the id of such a job that already runs, or None if nothing was read yet.
 
     Raises:
-        InputError: the project does not know the space, or texts are being read for the first time.
+        InputError: the project does not know the space, texts are being read for the first time, or the engine cannot
+            work here.
     """
+    engine.check()
     chosen = space(ws, space_id)
     for row in active_jobs(ws.database):
         if row.kind == KIND and row.spec["space_id"] == space_id:
@@ -74,7 +82,7 @@ def start_rereading(ws: Workspace, space_id: str, shard_size: int = SHARD_SIZE) 
     texts = store.read_contents(ws.database, space_id)
     if texts.num_rows == 0:
         return None
-    spec = job_spec(chosen, shard_size) | {"after": None, "again": True}
+    spec = job_spec(chosen, shard_size) | {"after": None, "again": True} | engine.in_spec
     noun = "text" if texts.num_rows == 1 else "texts"
     inputs = {"input": texts, "before": store.read_values(ws.database, space_id)}
     return owner.start(ws, KIND, f"Read {texts.num_rows:,} {noun} again", spec, inputs)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fac_core.feature_space.engines import Engine
 from fac_core.feature_space.extraction import n_unread, refresh_profiles, start_extraction
 from fac_core.feature_space.spaces import spaces
 from fac_core.features import describe_job, description
@@ -37,15 +38,19 @@ def refresh(ws: Workspace, space_id: str, wait: bool = False, force: bool = Fals
     return None
 
 
-def bring_up_to_date(ws: Workspace, space_id: str) -> str | None:
+def bring_up_to_date(
+    ws: Workspace,
+    space_id: str,
+    engine: Engine = Engine(),  # noqa: B008 - it cannot be changed
+) -> str | None:
     """Read what is unread and describe the features, each as far as it is needed.
 
     Returns the id of the job that was started or is at it, or None if all is up to date.
 
     Raises:
-        InputError: the project does not know the space.
+        InputError: the project does not know the space, or the engine cannot work here.
     """
-    return start_extraction(ws, space_id) or refresh(ws, space_id)
+    return start_extraction(ws, space_id, engine=engine) or refresh(ws, space_id)
 
 
 def follow_datasets(ws: Workspace) -> list[str]:

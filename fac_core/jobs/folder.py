@@ -13,8 +13,6 @@ work/            whatever a kind wants to keep between starts
 from __future__ import annotations
 
 import json
-import os
-import re
 import time
 from functools import cached_property
 from pathlib import Path
@@ -22,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from fac_core.errors import StoreError
 from fac_core.jobs.journal import Event, append_event, fsync_folder, read_journal, write_whole
+from fac_core.jobs.shards import checked, shard_file, write_shard
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ENDINGS = {"completed", "failed", "cancelled"}
 PROGRESS_EVERY_S = 0.2
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 
 
 class JobFolder:
@@ -54,7 +52,7 @@ class JobFolder:
         half = root.with_name(f".{root.name}")
         (half / "input").mkdir(parents=True)
         for name, table in inputs.items():
-            parquet.write_table(table, half / "input" / f"{_checked(name)}.parquet", compression="zstd")
+            parquet.write_table(table, half / "input" / f"{checked(name)}.parquet", compression="zstd")
         (half / "shards").mkdir()
         (half / "spec.json").write_text(json.dumps({"kind": kind, "spec": spec}, sort_keys=True), encoding="utf-8")
         half.replace(root)
@@ -76,6 +74,13 @@ class JobFolder:
         """Folder for a kind's own files, kept between starts."""
         folder = self.root / "work"
         folder.mkdir(exist_ok=True)
+        return folder
+
+    @property
+    def shard_folder(self) -> Path:
+        """Where the files of shards lie."""
+        folder = self.root / "shards"
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @property
@@ -103,7 +108,7 @@ class JobFolder:
         Raises:
             StoreError: missing or damaged.
         """
-        return _read_parquet(self.root / "input" / f"{_checked(name)}.parquet")
+        return _read_parquet(self.root / "input" / f"{checked(name)}.parquet")
 
     # --- worker side ---------------------------------------------------------------------------------------------
 
@@ -127,25 +132,21 @@ class JobFolder:
 
     def commit_shard(self, name: str, tables: dict[str, pa.Table], extra: dict[str, Any] | None = None) -> None:
         """Make a shard count: its files first, then its line in the journal. Committing it again changes nothing."""
-        from pyarrow import parquet
+        if checked(name) not in self._names():
+            self.note_shard(name, write_shard(self.shard_folder, name, tables), extra)
 
+    def note_shard(self, name: str, rows: dict[str, int], extra: dict[str, Any] | None = None) -> None:
+        """Make a shard count whose files, one for each table in `rows`, lie in `shard_folder`."""
+        if checked(name) in self._names():
+            return
+        fsync_folder(self.shard_folder)
+        self.append({"event": "shard", "name": name, "rows": rows, "extra": extra or {}})
+        self._names().add(name)
+
+    def _names(self) -> set[str]:
         if self._committed is None:
             self._committed = set(self.shards())
-        if _checked(name) in self._committed:
-            return
-        folder = self.root / "shards"
-        folder.mkdir(exist_ok=True)
-        for table_name, table in tables.items():
-            path = folder / f"{name}.{_checked(table_name)}.parquet"
-            temporary = folder / f".{path.name}.{os.getpid()}"
-            parquet.write_table(table, temporary, compression="zstd")
-            with temporary.open("rb+") as handle:
-                os.fsync(handle.fileno())
-            temporary.replace(path)
-        fsync_folder(folder)
-        rows = {table_name: table.num_rows for table_name, table in tables.items()}
-        self.append({"event": "shard", "name": name, "rows": rows, "extra": extra or {}})
-        self._committed.add(name)
+        return self._committed
 
     def append(self, event: Event) -> None:
         """Add an event to the journal, with the time."""
@@ -161,14 +162,21 @@ class JobFolder:
         """Committed shards by name, in the order of commitment; `extra` of each is what the kind added."""
         return shards_in(self.events())
 
+    def shard_table(self, name: str, table: str) -> pa.Table:
+        """One table of a shard.
+
+        Raises:
+            StoreError: the file is missing or damaged.
+        """
+        return _read_parquet(self.shard_folder / shard_file(name, table))
+
     def shard_tables(self, shard: Event) -> dict[str, pa.Table]:
         """Tables of a committed shard, given its event.
 
         Raises:
             StoreError: a file is missing or damaged.
         """
-        folder = self.root / "shards"
-        return {table: _read_parquet(folder / f"{shard['name']}.{table}.parquet") for table in shard["rows"]}
+        return {table: self.shard_table(shard["name"], table) for table in shard["rows"]}
 
     def last_progress(self) -> dict[str, Any]:
         """What the worker last told, or zeros."""
@@ -192,12 +200,6 @@ def ending_in(events: list[Event]) -> Event | None:
     """How the present attempt ended: the last ending, unless a later start follows it."""
     last = next((event for event in reversed(events) if event.get("event") in {*ENDINGS, "started"}), None)
     return last if last is not None and last["event"] in ENDINGS else None
-
-
-def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"not a name for a file of a job: {name!r}")
-    return name
 
 
 def _read_parquet(path: Path) -> pa.Table:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, str] = {
     "extract": "fac_core.feature_space.extraction_job",
+    "read_pool": "fac_core.feature_space.pool_job",
     "describe": "fac_core.features.describe_job",
     "synthesise": "fac_core.synthesis.synthesis_job",
     "map": "fac_core.features.map_job",

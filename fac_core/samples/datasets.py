@@ -8,6 +8,7 @@ samples are looked for, `holdout` what must stay unseen, `synthetic` what was ma
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from fac_core.errors import InputError
 from fac_core.samples.mapping import Mapping
 from fac_core.store import datasets as store
 from fac_core.store.datasets import ROLES
+from fac_core.store.held import profile_only
 from fac_core.workspace import Workspace, now
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ __all__ = [
     "Sample",
     "SamplePage",
     "check_role",
+    "counts_only",
     "delete_dataset",
     "list_datasets",
     "refuse_again",
@@ -35,6 +38,9 @@ __all__ = [
     "sample_page",
     "set_role",
 ]
+
+COUNTED_ROLES = ("pool", "anchor")
+"""Roles in which counts are enough."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,18 @@ class Dataset:
     """Samples that resemble one earlier in the file."""
     created_at: datetime
     deleted_at: datetime | None
+    n_kept: int | None = None
+    """Of a profile-only dataset, the texts that are kept: its top examples; None where all are."""
+
+    @property
+    def kept_in_words(self) -> str:
+        """That only examples are kept, for people; empty where all texts are."""
+        if self.n_kept is None:
+            return ""
+        return (
+            f"Of {self.n_rows:,} texts the counts are kept, and {self.n_kept:,} that activate a feature most; what "
+            "needs each text, such as the heatmap, does not see the others."
+        )
 
     @property
     def deleted(self) -> bool:
@@ -93,18 +111,38 @@ class SamplePage:
 
 def list_datasets(ws: Workspace) -> list[Dataset]:
     """All datasets, deleted ones included, in the order they came."""
-    return [Dataset(**{**vars(row), "mapping": Mapping(**row.mapping)}) for row in store.dataset_rows(ws.database)]
+    kept = profile_only(ws.database)
+    return [
+        Dataset(**{**vars(row), "mapping": Mapping(**row.mapping)}, n_kept=kept.get(row.dataset_id))
+        for row in store.dataset_rows(ws.database)
+    ]
+
+
+def counts_only(ws: Workspace, roles: Collection[str] = COUNTED_ROLES) -> str:
+    """Which sets in these roles cannot show each of their texts, as a sentence; empty if all can."""
+    found = [
+        f"{each.role} set “{each.name}” ({each.n_kept:,} of {each.n_rows:,} texts)"
+        for each in list_datasets(ws)
+        if each.n_kept is not None and not each.deleted and each.role in roles
+    ]
+    return f"Only counts and top examples are kept of the {' and the '.join(found)}." if found else ""
 
 
 def set_role(ws: Workspace, dataset_id: str, role: str) -> None:
     """Give a dataset another role.
 
     Raises:
-        InputError: unknown dataset or role, the dataset of approved samples, or its file is there in this role.
+        InputError: unknown dataset or role, the dataset of approved samples, its file is there in this role, or a role
+            that needs each text for a dataset of which only examples are kept.
     """
     check_role(role)
     with ws.database.transaction() as cursor:
         row = _changeable(ws, dataset_id)
+        if role not in COUNTED_ROLES and dataset_id in profile_only(ws.database):
+            raise InputError(
+                f"Of {row.name} only counts and top examples are kept, so it can be {' or '.join(COUNTED_ROLES)}; "
+                f"import the file to make it a {role} set."
+            )
         if row.role != role:
             if row.deleted_at is None:
                 refuse_again(cursor, row.source, row.sha256, role, row.mapping)

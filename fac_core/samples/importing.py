@@ -94,8 +94,8 @@ def import_source(ws: Workspace, source: Source, role: str, name: str | None, ma
     plain = {name: content.text for name, content in texts.contents.items()}
     found = compare(ws.database, texts.main, plain, role)
     brought = store.DatasetRow(
-        dataset_id=_new_id(at := now()),
-        name=plain_words(name or "")[:_MAX_NAME] or source.name.split(".")[0] or source.name,
+        dataset_id=new_id(at := now()),
+        name=set_name(name, source.name),
         role=role,
         source=source.name,
         sha256=sha256,
@@ -202,5 +202,11 @@ def _table(columns: dict[str, list[Any]]) -> pa.Table:
     return pa.table({name: pa.array(values, numbers.get(name, pa.string())) for name, values in columns.items()})
 
 
-def _new_id(at: datetime) -> str:
+def set_name(given: str | None, source: str) -> str:
+    """What a dataset is called: as the person says, or after its file."""
+    return plain_words(given or "")[:_MAX_NAME] or source.split(".")[0] or source
+
+
+def new_id(at: datetime) -> str:
+    """Id of a dataset that comes at a time."""
     return f"{at:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"

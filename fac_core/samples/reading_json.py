@@ -23,10 +23,11 @@ def json_rows(stream: io.BufferedReader, name: str) -> Iterator[Row]:
     if stream.peek(1).lstrip()[:1] == b"[":
         yield from _array_or_lines(stream, name)
     else:
-        yield from _line_rows(lines(stream))
+        yield from line_rows(lines(stream))
 
 
-def _line_rows(numbered: Iterable[tuple[int, bytes, bool]]) -> Iterator[Row]:
+def line_rows(numbered: Iterable[tuple[int, bytes, bool]]) -> Iterator[Row]:
+    """Rows of JSON lines, as from `rows.lines`; empty lines are none."""
     for number, line, cut in numbered:
         text, problem = decode(line, cut)
         if problem:
@@ -46,11 +47,11 @@ def _array_or_lines(stream: io.BufferedReader, name: str) -> Iterator[Row]:
     whole = first
     value, problem = _parse_bytes(whole) if len(whole) <= MAX_ARRAY else (None, "")
     if problem is None:
-        others = _line_rows(lines(stream, number + 1))
+        others = line_rows(lines(stream, number + 1))
         if (second := next(others, None)) is None:
             yield from _array(value)
         else:
-            yield from _line_rows([(number, first.rstrip(b"\r\n"), False)])
+            yield from line_rows([(number, first.rstrip(b"\r\n"), False)])
             yield second
             yield from others
         return
@@ -61,7 +62,7 @@ def _array_or_lines(stream: io.BufferedReader, name: str) -> Iterator[Row]:
     if problem is None:
         yield from _array(value)
     elif _are_lines(whole):
-        yield from _line_rows(lines(io.BytesIO(whole), number))
+        yield from line_rows(lines(io.BytesIO(whole), number))
     else:
         raise InputError(f"{name} {problem}.")
 

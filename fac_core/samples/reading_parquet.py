@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from fac_core.samples.source import MAX_UNPACKED, Source
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BATCH = 1024
+BATCH = 1024
 
 
 @contextmanager
@@ -41,11 +41,20 @@ def parquet_rows(source: Source) -> Iterator[tuple[list[str], Iterator[Row]]]:
 
 
 def _rows(parquet: pa.parquet.ParquetFile, columns: list[str], name: str) -> Iterator[Row]:
+    yield from batch_rows(parquet.iter_batches(batch_size=BATCH), columns, name)
+
+
+def batch_rows(batches: Iterable[pa.RecordBatch], columns: list[str], name: str) -> Iterator[Row]:
+    """Rows of the batches of a file, numbered from 1.
+
+    Raises:
+        InputError: the file is damaged.
+    """
     import pyarrow as pa
 
     number = 0
     try:
-        for batch in parquet.iter_batches(batch_size=_BATCH):
+        for batch in batches:
             for cells in zip(*map(_cells, batch.columns), strict=True):
                 number += 1
                 yield Row(number, dict(zip(columns, cells, strict=True)))

@@ -37,11 +37,16 @@ BIN = (
     f"ELSE greatest(0, CAST(ceil(a.value * {1 / BIN_WIDTH:g}::FLOAT) AS INTEGER) - 1) END AS SMALLINT)"
 )
 """Bin of the row `a`; the least and the greatest of two FLOATs would take ten times as long."""
+SAMPLED = "dataset_id NOT IN (FROM profile_only)"
+"""Of datasets whose rows are their samples, and not only their top examples (see `store.held`)."""
 # the texts of samples that count: their own and, for relevance, the one that answers the other way
-_WANTED = """
-    SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL
+_WANTED = f"""
+    SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL AND d.{SAMPLED}
     UNION SELECT s.contrast_id FROM sample s JOIN dataset d USING (dataset_id)
     WHERE d.deleted_at IS NULL AND s.contrast_id IS NOT NULL"""
+
+_READ_HERE = f"""(r.content_id NOT IN (SELECT s.content_id FROM sample s JOIN profile_only USING (dataset_id))
+    OR r.content_id IN (SELECT s.content_id FROM sample s WHERE s.{SAMPLED}))"""
 
 
 def unread_contents(database: Database, space_id: str) -> pa.Table:
@@ -65,10 +70,13 @@ def count_unread(database: Database, space_id: str) -> int:
 
 
 def read_contents(database: Database, space_id: str) -> pa.Table:
-    """Contents that were read: table (content_id, text, turns), by id."""
+    """Contents that were read here: table (content_id, text, turns), by id.
+
+    Those of which only a pool's reading told are left out.
+    """
     return database.arrow(
         "SELECT c.content_id, c.text, c.turns FROM content c JOIN content_read r USING (content_id) "
-        "WHERE r.space_id = ? ORDER BY c.content_id",
+        f"WHERE r.space_id = ? AND {_READ_HERE} ORDER BY c.content_id",
         [space_id],
     )
 
@@ -89,7 +97,7 @@ def read_values(database: Database, space_id: str) -> pa.Table:
 
 def count_read(database: Database, space_id: str) -> int:
     """Number of contents `read_contents` would return."""
-    row = database.one("SELECT count(*) FROM content_read WHERE space_id = ?", [space_id])
+    row = database.one(f"SELECT count(*) FROM content_read r WHERE r.space_id = ? AND {_READ_HERE}", [space_id])
     return int(row[0]) if row else 0
 
 
@@ -237,8 +245,9 @@ def _ranges(counted: list[tuple[int, int]], size: int) -> Iterator[tuple[int, in
 def rebuild_profiles(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
     """Count, for each dataset and feature, the samples in each bin of the maximum activation (design: a monoid).
 
-    Bin b holds values in (b*0.25, (b+1)*0.25], the last one everything above. Call it with the data version already
-    bumped: the totals note the version they were computed from.
+    Of a profile-only dataset the counts are those that are held. Bin b holds values in (b*0.25, (b+1)*0.25], the last
+    one everything above. Call it with the data version already bumped: the totals note the version they were computed
+    from.
     """
     _count(cursor, space_id, cursor.execute("SELECT dataset_id FROM dataset WHERE deleted_at IS NULL").fetchall())
 
@@ -254,7 +263,8 @@ def update_profiles(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
         "LEFT JOIN content_read r ON r.space_id = ?1 AND r.content_id = s.content_id "
         "LEFT JOIN profile_total t ON t.space_id = ?1 AND t.dataset_id = d.dataset_id "
         "WHERE d.deleted_at IS NULL GROUP BY d.dataset_id, t.n_samples, t.n_unread, t.data_version "
-        "HAVING t.n_samples IS DISTINCT FROM count(s.sample_id) OR t.data_version < 0 "
+        # what is held of a profile-only dataset is copied, which costs little
+        f"HAVING NOT d.{SAMPLED} OR t.n_samples IS DISTINCT FROM count(s.sample_id) OR t.data_version < 0 "
         "OR t.n_unread IS DISTINCT FROM count(s.sample_id) FILTER (r.content_id IS NULL)",
         [space_id],
     ).fetchall()
@@ -274,7 +284,8 @@ def _count(cursor: duckdb.DuckDBPyConnection, space_id: str, datasets: list[tupl
         # rows that lie by feature are counted fastest, and a number is a faster key than a name
         "INSERT INTO profile WITH place AS MATERIALIZED (SELECT dataset_id, "
         "CAST(row_number() OVER (ORDER BY dataset_id) AS INTEGER) AS place FROM (SELECT unnest(?2::VARCHAR[]) "
-        "AS dataset_id)), member AS (SELECT s.content_id, p.place FROM sample s JOIN place p USING (dataset_id)) "
+        "AS dataset_id)), member AS (SELECT s.content_id, p.place FROM sample s JOIN place p USING (dataset_id) "
+        f"WHERE s.{SAMPLED}) "
         f"SELECT ?1, p.dataset_id, c.* EXCLUDE (place) FROM (SELECT m.place, a.feature_id, {BIN} AS bin, count(*) "
         "FROM activation_by_feature a JOIN member m USING (content_id) WHERE a.space_id = ?1 GROUP BY ALL) c "
         "JOIN place p USING (place) ORDER BY p.dataset_id, c.feature_id, c.bin",
@@ -286,7 +297,22 @@ def _count(cursor: duckdb.DuckDBPyConnection, space_id: str, datasets: list[tupl
         f"count(s.sample_id) FILTER (r.content_id IS NULL), ({_VERSION}) "
         "FROM dataset d LEFT JOIN sample s USING (dataset_id) "
         "LEFT JOIN content_read r ON r.space_id = ?1 AND r.content_id = s.content_id "
-        "WHERE d.dataset_id IN (SELECT unnest(?2::VARCHAR[])) GROUP BY d.dataset_id",
+        f"WHERE d.dataset_id IN (SELECT unnest(?2::VARCHAR[])) AND d.{SAMPLED} GROUP BY d.dataset_id",
+        [space_id, stale],
+    )
+    cursor.execute(
+        "INSERT INTO profile SELECT p.* FROM held_profile p JOIN held_total t USING (space_id, dataset_id) "
+        "WHERE p.space_id = ? AND p.dataset_id IN (SELECT unnest(?::VARCHAR[])) "
+        "ORDER BY p.dataset_id, p.feature_id, p.bin",
+        [space_id, stale],
+    )
+    # one that was read in another space only is unread as a whole
+    cursor.execute(
+        "INSERT INTO profile_total SELECT ?1, d.dataset_id, coalesce(t.n_samples, d.n_rows), "
+        f"CASE WHEN t.n_samples IS NULL THEN d.n_rows ELSE 0 END, ({_VERSION}) "
+        "FROM dataset d JOIN profile_only USING (dataset_id) "
+        "LEFT JOIN held_total t ON t.space_id = ?1 AND t.dataset_id = d.dataset_id "
+        "WHERE d.dataset_id IN (SELECT unnest(?2::VARCHAR[]))",
         [space_id, stale],
     )
 

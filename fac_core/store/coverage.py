@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fac_core.store.activations import BIN
+from fac_core.store.activations import BIN, SAMPLED
 
 if TYPE_CHECKING:
     import duckdb
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
     from fac_core.store.database import Database
 
-COUNTED = """
+COUNTED = f"""
     SELECT d.dataset_id FROM dataset d JOIN profile_total t USING (dataset_id) JOIN sample s USING (dataset_id)
     LEFT JOIN content_read r ON r.space_id = t.space_id AND r.content_id = s.content_id
-    WHERE t.space_id = ? AND d.deleted_at IS NULL GROUP BY d.dataset_id, t.n_samples, t.n_unread
+    WHERE t.space_id = ? AND d.deleted_at IS NULL AND d.{SAMPLED} GROUP BY d.dataset_id, t.n_samples, t.n_unread
     HAVING count(*) = t.n_samples AND count(*) FILTER (r.content_id IS NULL) = t.n_unread"""
-"""Datasets whose profile counts just the samples that were read; while texts are being read some do not."""
+"""Datasets whose profile counts just the samples that were read; while texts are being read some do not, and of a
+profile-only dataset only examples are there."""
 ROLES = ("seed", "anchor", "pool", "holdout", "synthetic")
 
 

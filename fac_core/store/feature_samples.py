@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from fac_core.store.activations import BIN_WIDTH
+from fac_core.store.activations import BIN_WIDTH, LAST_BIN, SAMPLED
 from fac_core.store.approved import APPROVED_DATASET
 from fac_core.store.coverage import COUNTED
 
@@ -25,11 +25,11 @@ _DESCRIBED = """
     JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id
     WHERE d.deleted_at IS NULL AND d.dataset_id <> ?
     GROUP BY s.content_id ORDER BY place, s.content_id LIMIT ?"""
-_ITEMS = """
+_ITEMS = f"""
     SELECT s.content_id, k.content_id AS contrast_id, s.label FROM sample s JOIN dataset d USING (dataset_id)
     JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id
     LEFT JOIN content_read k ON k.space_id = ? AND k.content_id = s.contrast_id
-    WHERE d.role = 'anchor' AND d.deleted_at IS NULL"""
+    WHERE d.role = 'anchor' AND d.deleted_at IS NULL AND d.{SAMPLED}"""
 
 
 class ExampleRow(NamedTuple):
@@ -109,14 +109,23 @@ def top_texts(
 
 def at_or_above(database: Database, space_id: str, values: Sequence[tuple[int, float]], role: str) -> dict[int, int]:
     """Samples of one role, of those profiles count, in which a feature reaches a value or more, for (feature, value)
-    pairs: {feature_id: n}.
+    pairs: {feature_id: n}; of profile-only datasets those that reach the value's bin.
     """
     found = database.rows(
-        "WITH asked AS (SELECT unnest(?::INTEGER[]) AS feature_id, unnest(?::DOUBLE[]) AS value) "
-        "SELECT q.feature_id, count(*) FROM asked q JOIN activation_by_feature a ON a.space_id = ? "
+        "WITH asked AS (SELECT unnest(?::INTEGER[]) AS feature_id, unnest(?::DOUBLE[]) AS value), counted AS ("
+        "SELECT q.feature_id, count(*) AS n FROM asked q JOIN activation_by_feature a ON a.space_id = ? "
         "AND a.feature_id = q.feature_id AND a.value >= q.value JOIN sample s USING (content_id) "
-        f"JOIN dataset d USING (dataset_id) WHERE d.role = ? AND d.dataset_id IN ({COUNTED}) GROUP BY q.feature_id",
-        [[feature for feature, _ in values], [value for _, value in values], space_id, role, space_id],
+        f"JOIN dataset d USING (dataset_id) WHERE d.role = ? AND d.dataset_id IN ({COUNTED}) GROUP BY q.feature_id "
+        "UNION ALL SELECT q.feature_id, sum(p.n) FROM asked q JOIN profile p ON p.space_id = ? "
+        f"AND p.feature_id = q.feature_id AND p.bin >= least({LAST_BIN}, ceil(q.value / {BIN_WIDTH}) - 1) "
+        f"JOIN dataset d USING (dataset_id) WHERE d.role = ? AND NOT d.{SAMPLED} GROUP BY q.feature_id) "
+        "SELECT feature_id, CAST(sum(n) AS BIGINT) FROM counted GROUP BY feature_id",
+        [
+            [feature for feature, _ in values],
+            [value for _, value in values],
+            *(space_id, role, space_id),
+            *(space_id, role),
+        ],
     )
     return {int(feature): int(n) for feature, n in found}
 

@@ -131,4 +131,15 @@ MIGRATIONS: list[str] = [
     """
     ALTER TABLE content ADD COLUMN turns VARCHAR;
     """,
+    # 5: a pool too large for rows keeps counts and top examples; its samples in `sample` are those examples only
+    """
+    CREATE TABLE profile_only (dataset_id VARCHAR PRIMARY KEY);
+    -- as `profile`, from the reading itself; complete for a space that has a row in held_total
+    CREATE TABLE held_profile (
+        space_id VARCHAR NOT NULL, dataset_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, bin SMALLINT NOT NULL,
+        n INTEGER NOT NULL);
+    CREATE TABLE held_total (
+        space_id VARCHAR NOT NULL, dataset_id VARCHAR NOT NULL, n_samples INTEGER NOT NULL,
+        PRIMARY KEY (space_id, dataset_id));
+    """,
 ]

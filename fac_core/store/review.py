@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fac_core.store.activations import SAMPLED
 from fac_core.store.approved import APPROVED_DATASET
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def anchor_rank(cursor: duckdb.DuckDBPyConnection, space_id: str, feature_id: in
     row = cursor.execute(
         "SELECT count(*) FILTER (a.value < ?), count(*) FROM activation_by_feature a JOIN sample s USING (content_id) "
         "JOIN dataset d USING (dataset_id) WHERE a.space_id = ? AND a.feature_id = ? AND d.role = 'anchor' "
-        "AND d.deleted_at IS NULL",
+        f"AND d.deleted_at IS NULL AND d.{SAMPLED}",
         [value, space_id, feature_id],
     ).fetchone()
     return (int(row[0]), int(row[1])) if row else (0, 0)

@@ -7,14 +7,14 @@ import streamlit as st
 
 from fac_core.coverage import worklist
 from fac_core.coverage.gaps import Gap, describe_gaps, gaps
-from fac_core.coverage.heatmap import DIFFERENCE, MEASURES, SHARE, Heatmap, group_columns, heatmap
+from fac_core.coverage.heatmap import DIFFERENCE, MEASURES, SHARE, Heatmap, group_columns, heatmap, left_out
 from fac_core.coverage.richness import richness
 from fac_core.coverage.states import MISSING, STATES, gap_states
 from fac_core.features.map import UMAP, feature_map
 from fac_core.features.map_job import start_map
 from fac_core.jobs import owner
 from fac_core.workspace import Workspace
-from pages.ui import charts, curves, gap_table, heat, provenance, services, theme
+from pages.ui import charts, chrome, curves, gap_table, heat, provenance, services, theme
 from pages.ui.services import Here
 
 FEW_ROWS, ALL_ROWS = 20, 60
@@ -31,6 +31,10 @@ def described(ws: Workspace, space_id: str, delta: float, feature_ids: tuple[int
 def show_heatmap(here: Here) -> None:
     """Themes × groups; a click on a cell opens what is missing in it."""
     columns = services.cached(group_columns, here, here.space_id)
+    if sentence := left_out(here.ws):
+        chrome.notice(sentence, "note")
+    if not columns and sentence:
+        return
     if not columns:
         st.text("The samples have neither labels nor other fields with 2 to 40 values to group them by.")
         return

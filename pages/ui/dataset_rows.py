@@ -7,7 +7,15 @@ from collections.abc import Sequence
 import streamlit as st
 
 from fac_core.features.refresh import follow_datasets
-from fac_core.samples.datasets import ROLES, Dataset, delete_dataset, restore_dataset, sample_page, set_role
+from fac_core.samples.datasets import (
+    COUNTED_ROLES,
+    ROLES,
+    Dataset,
+    delete_dataset,
+    restore_dataset,
+    sample_page,
+    set_role,
+)
 from fac_core.samples.importing import quarantine_jsonl
 from pages.ui import heat, services, theme
 from pages.ui.services import Here
@@ -56,7 +64,7 @@ def row(here: Here, dataset: Dataset) -> None:
         st.session_state[f"role_{key}"] = dataset.role
         st.selectbox(
             "Role",
-            ROLES,
+            ROLES if dataset.n_kept is None else COUNTED_ROLES,
             key=f"role_{key}",
             label_visibility="collapsed",
             on_change=change_role,
@@ -64,7 +72,8 @@ def row(here: Here, dataset: Dataset) -> None:
             disabled=fixed,
         )
     boxes[2].text(theme.count(dataset.n_rows))
-    boxes[3].text(f"{theme.count(dataset.n_exact_duplicates)} + {theme.count(dataset.n_near_duplicates)} near")
+    duplicates = f"{theme.count(dataset.n_exact_duplicates)} + {theme.count(dataset.n_near_duplicates)} near"
+    boxes[3].text(duplicates if dataset.n_kept is None else "not counted")
     with boxes[4]:
         if dataset.n_quarantined:
             st.download_button(
@@ -127,6 +136,9 @@ def browse(here: Here, datasets: Sequence[Dataset]) -> None:
             return
         left, right = st.columns(2)
         chosen = left.selectbox("Dataset", list(names), format_func=names.__getitem__, key="browse_set")
+        kept = next(dataset.kept_in_words for dataset in datasets if dataset.dataset_id == chosen)
+        if kept:
+            st.caption(kept)
         search = right.text_input("Search", key="browse_find", icon=":material/search:", live=True)
         number = int(st.session_state.get("browse_page") or 1)
         found = sample_page(here.ws, str(chosen), search=search or "", page=number, page_size=PAGE_SIZE)

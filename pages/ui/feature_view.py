@@ -19,6 +19,7 @@ from fac_core.features.naming import MAX_CHARS, rename
 from fac_core.features.probe import Probe, probe
 from fac_core.features.probe import heat as read_heat
 from fac_core.features.relevance import overrule
+from fac_core.samples.datasets import counts_only
 from pages.ui import chrome, heat, provenance, services, theme
 from pages.ui.services import Here
 
@@ -216,6 +217,9 @@ def show_examples(here: Here, detail: FeatureDetail) -> None:
     if not shown:
         st.caption(f"No text read so far activates this feature above {theme.threshold(here.delta)}.")
         return
+    if sentence := counts_only(here.ws):
+        told = f"{sentence} Middling and weak examples are looked for among the texts that are kept."
+        heat.words(heat.Piece(told, kind="quiet small"), key="examples_counts")
     slot = st.empty()
 
     def draw(pieces: Callable[[Example], Sequence[heat.Piece]], key: str) -> None:

@@ -12,7 +12,7 @@ from fac_core.coverage.worklist import WorkItem
 from fac_core.errors import InputError
 from fac_core.jobs.owner import Job
 from fac_core.llm.endpoint import endpoint_of
-from fac_core.samples.datasets import list_datasets
+from fac_core.samples.datasets import counts_only, list_datasets
 from fac_core.synthesis.find import find_in_pool
 from fac_core.synthesis.runs import RunSettings, estimate, start_run
 from pages.ui import chrome, heat, services, theme
@@ -96,6 +96,8 @@ def find_first(here: Here, items: Sequence[WorkItem]) -> None:
         st.page_link("pages/seed_set.py", label="Bring in a pool", icon=":material/upload_file:")
         return
     st.text(f"A real text is better than a written one. The pool holds {theme.plural(size, 'text')}.")
+    if sentence := counts_only(here.ws, ("pool",)):
+        heat.words(heat.Piece(f"{sentence} These are searched.", kind="quiet small"), key="pool_counts")
     if st.button(
         f"Find texts for {theme.plural(len(targets), 'feature')}",
         icon=":material/search:",
