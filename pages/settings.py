@@ -6,7 +6,8 @@ import streamlit as st
 
 from fac_core.coverage.sweep import sweep
 from fac_core.feature_space import spaces
-from fac_core.feature_space.health import SUSPECT, accept, acceptance, health
+from fac_core.feature_space.calibration import DENSE, SINK
+from fac_core.feature_space.health import SUSPECT, accept, acceptance, calibration, health, n_silent
 from fac_core.feature_space.spaces import DELTA_STEP, MAX_DELTA
 from fac_core.features.judgement import ALIVE, AUTO, LABEL, MODES, chosen_mode
 from fac_core.features.relevance import choose_mode
@@ -172,12 +173,32 @@ def space_card(here: Here) -> None:
         "Calibrated δ": f"{space.default_delta:g}",
     }
     lines: list[heat.Piece] = []
-    for name, value in facts.items():
+    for name, value in (facts | measured_here(here)).items():
         lines += [heat.Piece(f"{name}: ", kind="quiet small"), heat.Piece(f"{value}\n", kind="small")]
     heat.words(*lines, key="space_facts")
     if space.card:
         with st.expander("The SAE's card"):
             st.json(space.card, expanded=1)
+
+
+def measured_here(here: Here) -> dict[str, str]:
+    """What was found out about the space on the project's own texts."""
+    found = calibration(here.ws, here.space_id)
+    if found is None:
+        return {}
+    silent = n_silent(here.ws, here.space_id)
+    return {
+        "Silent here": f"{theme.count(silent)} of {theme.count(here.space.d_sae if here.space else 0)} features fired "
+        "in no text that was read",
+        "Dense": f"{found.dense_share:.1%} of features fire on more than {DENSE:.0%} of tokens",
+        "Norm of the residual stream": f"{theme.number(found.norm_low, 0)} · {theme.number(found.norm_median, 0)} · "
+        f"{theme.number(found.norm_high, 0)} (1 %, median, 99 % of content tokens), {found.n_sinks} beyond "
+        f"{SINK:g} times the median",
+        "Were template and special tokens counted": f"FVU {theme.number(found.fvu_with_special)} · "
+        f"L0 {theme.number(found.l0_with_special, 1)}",
+        "Template alone": f"{theme.plural(found.n_template_features, 'feature')} would fire with nothing said; none of "
+        "these activations counts",
+    }
 
 
 def accepting(here: Here) -> None:

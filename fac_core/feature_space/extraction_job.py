@@ -89,15 +89,18 @@ def _difference(job: JobFolder) -> Difference:
 def health_of(job: JobFolder) -> dict[str, Any]:
     """What the sums of all shards of a folder come to."""
     merged, truncated, found = Health(), 0, []
+    calibration: dict[str, Any] | None = None
     for shard in job.shards().values():
         extra = shard["extra"]
         merged.merge(Health(**{**extra["health"], "sum_x": np.asarray(extra["health"]["sum_x"])}))
         truncated += extra["truncated_texts"]
         found += extra.get("suspects", [])
+        calibration = extra.get("calibration", calibration)
     return {
         "fvu": merged.fvu,
         "l0": merged.l0,
         "n_tokens": merged.n_tokens,
         "truncated_texts": truncated,
         "suspects": found,
+        "calibration": calibration,
     }

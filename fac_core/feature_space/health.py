@@ -12,8 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fac_core.feature_space.calibration import Calibration
 from fac_core.feature_space.spaces import space
 from fac_core.human import one_line
+from fac_core.store.coverage import count_firing
 from fac_core.store.jobs import completed_results
 from fac_core.workspace import Workspace
 
@@ -83,6 +85,25 @@ def health(ws: Workspace, space_id: str) -> HealthCard | None:
     return None if measured is None else health_card(space(ws, space_id).card, measured)
 
 
+def calibration(ws: Workspace, space_id: str) -> Calibration | None:
+    """What the last reading found out beside L0 and FVU; None if there was none.
+
+    Raises:
+        InputError: the project does not know the space.
+    """
+    found = (measured_health(ws, space_id) or {}).get("calibration")
+    return None if found is None else Calibration(**found)
+
+
+def n_silent(ws: Workspace, space_id: str) -> int:
+    """Features of a space that fired in no text of the project that was read in it.
+
+    Raises:
+        InputError: the project does not know the space.
+    """
+    return space(ws, space_id).d_sae - count_firing(ws.database, space_id)
+
+
 def unfit(ws: Workspace, space_id: str) -> HealthCard | None:
     """The health card of a space that does not fit and that nobody has accepted, else None.
 
@@ -135,6 +156,7 @@ def measured_health(ws: Workspace, space_id: str) -> dict[str, Any] | None:
         **{key: sum(health[key] * health["n_tokens"] for health in results) / total for key in ("fvu", "l0")},
         "n_tokens": total,
         "truncated_texts": sum(health["truncated_texts"] for health in results),
+        "calibration": next((health["calibration"] for health in reversed(results) if health.get("calibration")), None),
         "suspects": next((health["suspects"] for health in reversed(results) if "suspects" in health), []),
     }
 

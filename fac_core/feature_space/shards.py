@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fac_core.feature_space.calibration import calibrate
 from fac_core.feature_space.engines import Shard, Tick
 from fac_core.feature_space.extraction import activation_tables, contents_of
 from fac_core.feature_space.extractor import Extractor, Health, load_extractor
@@ -44,6 +45,8 @@ def read_shard(extractor: Extractor, texts: pa.Table, declared: dict[str, Any] |
     if declared is not None:
         tick(len(ids), "Checking the SAE")
         extra["suspects"] = [each._asdict() for each in suspects(extractor, contents, declared)]
+        if (calibration := calibrate(extractor, contents)) is not None:
+            extra["calibration"] = calibration._asdict()
     return Shard(tables, extra)
 
 

@@ -95,6 +95,12 @@ def count_hit(database: Database, space_id: str, dataset_id: str, feature_ids: S
     return int(row[0]) if row else 0
 
 
+def count_firing(database: Database, space_id: str) -> int:
+    """Features that fire in some sample whose content was read."""
+    row = database.one("SELECT count(DISTINCT feature_id) FROM profile WHERE space_id = ?", [space_id])
+    return int(row[0]) if row else 0
+
+
 def samples_read(database: Database, space_id: str) -> dict[str, int]:
     """Samples whose content was read, by role."""
     with database.cursor() as cursor:

@@ -77,8 +77,8 @@ def insert_examples(
 ) -> None:
     """Store top examples and what was read in them.
 
-    `texts` has (content_hash, text, turns, row_number, external_id, label, fields, meta, n_tokens, n_truncated, l0), each text
-    once; `activation` has (content_hash, feature_id, value, token_pos, char_start, char_end).
+    `texts` has (content_hash, text, turns, row_number, external_id, label, fields, meta, n_tokens, n_truncated, l0),
+    each text once; `activation` has (content_hash, feature_id, value, token_pos, char_start, char_end).
     """
     import pyarrow as pa
 

@@ -133,3 +133,29 @@ def test_p15_what_was_not_read_of_a_text_is_counted(extractor: Extractor) -> Non
     whole = extractor.backbone.tokenize("garden " * 200, 10_000)
     assert (read.n_tokens, read.n_truncated) == (48, len(whole.offsets) - 48)
     assert extractor.read_one("garden").n_truncated == 0
+
+
+def test_p11_the_features_of_the_template_alone_are_measured(extractor: Extractor) -> None:
+    backbone, sae = extractor.backbone, extractor.sae
+    rendered = backbone.tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=True)["input_ids"]
+    with torch.no_grad():
+        states = backbone.model(input_ids=torch.tensor([rendered]), output_hidden_states=True).hidden_states[BLOCK][0]
+    pre = states @ sae.w_enc.T + sae.b_enc
+    top = pre.topk(sae.k, dim=-1)
+    expected = {int(f) for f, v in zip(top.indices.flatten(), top.values.flatten(), strict=True) if v > 0}
+    assert set(extractor.template_features().tolist()) == expected != set()
+
+
+def test_what_special_positions_would_add_is_measured_on_the_same_texts(extractor: Extractor) -> None:
+    found = calibrate(extractor, LABELLED_TEXTS)
+    assert found is not None and calibrate(extractor, ["", ""]) is None
+    contents = some(extractor.backbone, LABELLED_TEXTS)
+    x = vectors(extractor.backbone, contents)
+    everything = vectors(extractor.backbone, contents, special=True)
+    assert len(everything) == len(x) + len(contents) * len(extractor.backbone.prefix_ids)
+    assert found.n_tokens == len(x)
+    assert found.fvu_with_special == pytest.approx(extractor.fit(everything).fvu)
+    assert found.norm_low <= found.norm_median <= found.norm_high
+    assert found.norm_median == pytest.approx(float(x.norm(dim=1).median()), rel=0.05)
+    fires = (extractor.sae.encode(x).features.bincount(minlength=extractor.sae.d_sae) > 0.1 * len(x)).float()
+    assert found.dense_share == pytest.approx(float(fires.mean()), abs=0.05)
