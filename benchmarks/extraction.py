@@ -13,8 +13,9 @@ anew in each round, and each figure is the best of its rounds, so load from else
 
     python benchmarks/extraction.py [--rounds 3] [--texts 200] [--large]
 
-Short texts are user queries of the toxicity demo, long ones several of them joined to about 400 tokens. With --large
-also a random Llama of the shape of a 1.1 B one (22 blocks of width 2,048, read after block 11), at few texts.
+Short texts are user queries of the toxicity demo, long ones several of them joined to about 400 tokens. Where bfloat16
+is chosen by measurement on this machine, both are read in it too; on a GPU where there is one (``FAC_DEVICE``). With
+--large also a random Llama of the shape of a 1.1 B one (22 blocks of width 2,048, read after block 11), at few texts.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,10 +39,12 @@ import numpy as np
 import torch
 
 from fac_core.feature_space.backbone import Backbone
-from fac_core.feature_space.extractor import Extractor, load_extractor
+from fac_core.feature_space.devices import AUTO, chosen_dtype
+from fac_core.feature_space.extractor import Extractor, default_device, load_extractor
 from fac_core.feature_space.model_files import folder_digest
 from fac_core.feature_space.sae_formats import load_sae, sae_digest
 from fac_core.feature_space.space import SpaceSpec, embedded_space
+from fac_core.feature_space.tokens import ContentTokens
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo" / "toxicity" / "anchor.jsonl"
 LONG_TOKENS = 400
@@ -65,12 +69,24 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=200)
     parser.add_argument("--large", action="store_true", help="also a random model of the shape of a 1.1 B Llama")
     options = parser.parse_args()
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, best of {options.rounds} rounds")
+    device = default_device()
+    threads = torch.get_num_threads()
+    print(f"{machine(device)}; torch {torch.__version__}, {threads} threads, best of {options.rounds} rounds")
     heads = ("case", "texts", "tokens", "paper s", "ours s", "limit s", "ours/paper", "ours/limit", "tok/s", "max diff")
     print("".join(f"{head:>12}" for head in heads) + f"{'in one only':>16}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for make in cases(options.texts, options.large, Path(folder)):
+        for make in cases(options.texts, options.large, Path(folder), device):
             row(make(), options.rounds)
+
+
+def machine(device: str) -> str:
+    """What computes."""
+    if device != "cpu":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    named = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
+    return f"{named}, {os.cpu_count()} cores"
 
 
 def row(case: Case, rounds: int) -> None:
@@ -111,11 +127,10 @@ def paper(case: Case) -> list[np.ndarray]:
     for text in case.texts:
         content = tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"][:512]
         with torch.no_grad():
-            states = extractor.backbone.model(
-                input_ids=torch.tensor([before + content + after]), output_hidden_states=True
-            ).hidden_states
+            ids = torch.tensor([before + content + after], device=extractor.backbone.device)
+            states = extractor.backbone.model(input_ids=ids, output_hidden_states=True).hidden_states
             codes = case.reference.encode(states[extractor.spec.block][0].float())
-        found.append(codes[len(before) : len(before) + len(content)].max(dim=0).values.numpy())
+        found.append(codes[len(before) : len(before) + len(content)].max(dim=0).values.cpu().numpy())
     return found
 
 
@@ -137,32 +152,38 @@ def limit(case: Case) -> None:
     ids = [token for text in case.texts for token in backbone.tokenize(text, 512).ids]
     length = max(1, round(len(ids) / len(case.texts)))
     size = max(1, extractor.token_budget // length)
-    bare = Backbone(backbone.model, backbone.tokenizer, backbone.block, [])
     whole = [ids[at : at + length] for at in range(0, len(ids) - length + 1, length)]
     for at in range(0, len(whole), size):
-        x = bare.residuals(whole[at : at + size])
-        torch.addmm(sae.b_enc, x.reshape(-1, x.shape[-1]), sae.w_enc.T)
+        bare = [ContentTokens(row, [], 0, shares_prefix=False) for row in whole[at : at + size]]
+        x = backbone.residuals(bare).float()
+        pre = torch.addmm(sae.b_enc, x.reshape(-1, x.shape[-1]), sae.w_enc.T)
+    float(pre[0, 0])  # a device that computes ahead has finished
 
 
 # --- the cases ---
 
 
-def cases(n_texts: int, large: bool, folder: Path) -> list[Callable[[], Case]]:
+def cases(n_texts: int, large: bool, folder: Path, device: str) -> list[Callable[[], Case]]:
     """What is measured; models are made when their turn comes."""
     queries = [json.loads(line)["text"] for line in DEMO.read_text(encoding="utf-8").splitlines()]
     short = random.Random(0).sample(queries, min(n_texts, len(queries)))
 
-    def embedded(name: str, texts: Callable[[Extractor], list[str]]) -> Case:
-        spec = embedded_space()
-        extractor = load_extractor(spec, "cpu")
-        return Case(name, extractor, sae_lens(Path(spec.sae)), texts(extractor))
+    def embedded(name: str, texts: Callable[[Extractor], list[str]], dtype: str = "float32") -> Case:
+        spec = replace(embedded_space(), dtype=dtype)
+        extractor = load_extractor(spec, device)
+        return Case(name, extractor, sae_lens(Path(spec.sae), device), texts(extractor))
 
-    found: list[Callable[[], Case]] = [
-        lambda: embedded("short", lambda _: short),
-        lambda: embedded("long", lambda extractor: joined(extractor, queries, max(1, n_texts // 10))),
-    ]
+    def long(extractor: Extractor) -> list[str]:
+        return joined(extractor, queries, max(1, n_texts // 10))
+
+    found: list[Callable[[], Case]] = [lambda: embedded("short", lambda _: short), lambda: embedded("long", long)]
+    if (fastest := chosen_dtype(AUTO, device)) != "float32":
+        found += [
+            lambda: embedded("short, bf16", lambda _: short, fastest),
+            lambda: embedded("long, bf16", long, fastest),
+        ]
     if large:
-        found.append(lambda: random_llama(folder, short[:LARGE_TEXTS]))
+        found.append(lambda: random_llama(folder, short[:LARGE_TEXTS], device))
     return found
 
 
@@ -177,7 +198,7 @@ def joined(extractor: Extractor, queries: list[str], n: int) -> list[str]:
     return found
 
 
-def random_llama(folder: Path, texts: list[str]) -> Case:
+def random_llama(folder: Path, texts: list[str], device: str) -> Case:
     """A Llama of the shape of a 1.1 B one with random weights, and a random Top-K SAE of 16,384 features."""
     from safetensors.torch import save_file
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
@@ -220,16 +241,16 @@ def random_llama(folder: Path, texts: list[str]) -> Case:
         d_sae=d_sae,
         k=k,
     )
-    backbone = Backbone.load(model_folder, block)
-    extractor = Extractor(spec, backbone, load_sae(sae_folder, d_model=width).sae)
-    return Case("1.1 B shape", extractor, sae_lens(sae_folder), texts)
+    backbone = Backbone.load(model_folder, block, device=device)
+    extractor = Extractor(spec, backbone, load_sae(sae_folder, d_model=width, device=device).sae)
+    return Case("1.1 B shape", extractor, sae_lens(sae_folder, device), texts)
 
 
-def sae_lens(folder: Path) -> Any:
+def sae_lens(folder: Path, device: str) -> Any:
     """The SAE as SAELens reads it."""
     from sae_lens import SAE
 
-    return SAE.load_from_disk(str(folder), device="cpu", dtype="float32")
+    return SAE.load_from_disk(str(folder), device=device, dtype="float32")
 
 
 if __name__ == "__main__":

@@ -78,6 +78,7 @@ def plant(
             "content_id": list(contents.values()),
             "hash": [content_hash(text) for text in texts],
             "text": texts,
+            "turns": pa.nulls(len(texts), pa.string()),
         }
         _insert(cursor, "content", pa.table(content))
         table = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from fac_core.content import normalise
+from fac_core.content import Content, normalise
 from fac_core.errors import InputError
 from fac_core.feature_space.extractor import load_extractor
 from fac_core.feature_space.spaces import space
@@ -82,17 +82,17 @@ def probe(ws: Workspace, space_id: str, text: str) -> Probe:
     return Probe(plain, [mark[:3] for mark in marks], features, content.n_truncated)
 
 
-def heat(ws: Workspace, space_id: str, feature_id: int, content_id: int) -> list[Mark]:
-    """Activation of one feature along a content of the project, token by token.
+def heat(ws: Workspace, space_id: str, feature_id: int, what: int | str) -> list[Mark]:
+    """Activation of one feature, token by token, along a content of the project (its id) or a text of one's own.
 
     Raises:
         InputError: unknown space, feature or content, or nothing to read in it.
         ModelError: the space's model or SAE cannot be loaded.
     """
     check_feature(ws, space_id, feature_id)
-    content = content_of(ws.database, content_id)
+    content = Content(normalise(what)) if isinstance(what, str) else content_of(ws.database, what)
     if content is None:
-        raise InputError(f"There is no content {content_id} in this project.")
+        raise InputError(f"There is no content {what} in this project.")
     read = load_extractor(space(ws, space_id).spec).read_tokens(content)
     return _merge(content.text, read.tokens.offsets, read.of_feature(feature_id))
 

@@ -245,10 +245,10 @@ def show_examples(here: Here, detail: FeatureDetail) -> None:
     draw(lambda example: heat.heat_pieces(marks[example.content_id]), "heat")
 
 
-def token_marks(ws: Any, space_id: str, feature_id: int, content_id: int, text: str) -> list[tuple[str, float]]:
-    """Tokens of a text with the feature's activation; what lies between tokens stays in the text."""
+def token_marks(ws: Any, space_id: str, feature_id: int, what: int | str, text: str) -> list[tuple[str, float]]:
+    """Tokens of a content (its id) or of one's own text with the feature's activation; what lies between stays."""
     pieces, at = [], 0
-    for mark in read_heat(ws, space_id, feature_id, content_id):
+    for mark in read_heat(ws, space_id, feature_id, what):
         if mark.start > at:
             pieces.append((text[at : mark.start], 0.0))
         pieces.append((mark.text, mark.value))
@@ -284,7 +284,7 @@ def try_text(here: Here, detail: FeatureDetail) -> Probe | None:
         return None
     with services.page(), st.spinner("Reading your text …", show_time=True):
         read = services.cached(probe, here, here.space_id, str(text))
-        marks = services.cached(token_marks, here, here.space_id, feature_id, read.text)
+        marks = services.cached(token_marks, here, here.space_id, feature_id, read.text, read.text)
         mine = next((active for active in read.features if active.feature_id == feature_id), None)
         heat.samples(
             [heat.Shown(heat.heat_pieces(marks), head=verdict(here, mine))],

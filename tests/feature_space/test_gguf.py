@@ -56,7 +56,7 @@ def test_a_gguf_file_gives_the_tensors_and_tokens_of_the_model_it_was_made_from(
     for text in ODD_TEXTS:
         tokens = ours.tokenize(text, 48)
         assert tokens == theirs.tokenize(text, 48)
-        torch.testing.assert_close(ours.residuals([tokens.ids]), theirs.residuals([tokens.ids]))
+        torch.testing.assert_close(ours.residuals([tokens]), theirs.residuals([tokens]))
 
 
 def test_a_quantised_file_gives_nearly_the_same_and_is_another_model(
@@ -65,8 +65,8 @@ def test_a_quantised_file_gives_nearly_the_same_and_is_another_model(
     q8 = write_tiny_gguf(tmp_path / "q8.gguf", tiny_backbone_folder, quantised=True)
     assert resolve(str(q8)).digest != resolve(str(file)).digest
     ours, theirs = Backbone.load(unpack(q8), BLOCK), Backbone.load(tiny_backbone_folder, BLOCK)
-    ids = ours.tokenize(ODD_TEXTS[1], 48).ids
-    found, exact = ours.residuals([ids]), theirs.residuals([ids])
+    tokens = ours.tokenize(ODD_TEXTS[1], 48)
+    found, exact = ours.residuals([tokens]), theirs.residuals([tokens])
     assert not torch.equal(found, exact)
     assert float((found - exact).norm() / exact.norm()) < 0.05
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fac_core import demo, workspace
+from fac_core.content import Content
 from fac_core.feature_space import cache
 from fac_core.feature_space.extractor import TextActivations, load_extractor
 from fac_core.feature_space.space import embedded_space
@@ -56,7 +57,8 @@ def test_a_dozen_texts_of_a_demo_read_here_give_what_ships(task_id: str, tmp_pat
     ws = workspace.create("Shipped", task_id, root=tmp_path)
     for part, role in demo.PARTS.items():
         import_dataset(ws, folder / f"{part}.jsonl", f"{part}.jsonl", role, part)
-    texts = dict(ws.database.rows("SELECT content_hash, text FROM content"))
+    rows_of = ws.database.rows("SELECT content_hash, text, turns FROM content")
+    texts = {hash_: Content.stored(text, turns) for hash_, text, turns in rows_of}
     ws.close()
     tables = {name: cache._read(folder / demo.CACHE, name) for name in (cache.CONTENTS, cache.ACTIVATIONS)}
     contents = {row["content_hash"]: row for row in tables[cache.CONTENTS].to_pylist()}
