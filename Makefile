@@ -1,5 +1,5 @@
 # make app: set up and open the app. make test: set up and run the quick tests. Both are cheap the second time.
-# make e2e: the loop in Chromium. make ray: a cluster of two nodes on this machine.
+# make e2e: the loop in Chromium. make heavy: kill -9, planted faults. make ray: a cluster of two nodes.
 # make slow: twenty kill -9, the real model, the map.
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,16 +7,19 @@ BIN := $(VENV)/bin
 export OMP_WAIT_POLICY := PASSIVE
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: app test e2e ray slow lint clean
+.PHONY: app test e2e heavy ray slow lint clean
 
 app: $(VENV)/.app
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -n auto -m "not e2e and not slow and not ray" --durations=15 --cov --cov-report=term:skip-covered --cov-fail-under=85
+	$(BIN)/pytest -n auto -m "not e2e and not slow and not heavy and not ray" --durations=15 --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 e2e: $(VENV)/.dev
 	$(BIN)/pytest -m e2e tests/e2e --durations=10
+
+heavy: $(VENV)/.dev
+	$(BIN)/pytest -n auto -m heavy --durations=5
 
 ray: $(VENV)/.dev
 	timeout 300 $(BIN)/pytest -m ray tests/feature_space/test_ray.py --durations=5

@@ -65,6 +65,8 @@ def test_a_job_reads_all_texts_as_the_extractor_does(
     assert job.result["health"]["truncated_texts"] == 1
     measured = measured_health(ws, tiny_spec.space_id)
     assert measured is not None and measured.pop("suspects") == job.result["health"].pop("suspects") == []
+    calibration = measured.pop("calibration")
+    assert calibration == job.result["health"].pop("calibration") and calibration["n_tokens"] > 0
     assert measured == pytest.approx(job.result["health"])
     assert start_extraction(ws, tiny_spec.space_id) is None, "nothing is read twice"
 

@@ -68,6 +68,7 @@ def test_what_is_right_stays_as_it_is_and_is_said_to(filled_ws: Workspace, tiny_
     read_again(ws, space_id)
     again = measured_health(ws, space_id)
     assert again is not None and again.pop("suspects") == health.pop("suspects")
+    assert again.pop("calibration") == pytest.approx(health.pop("calibration"))
     assert again == pytest.approx(health), "a text counts once, however often it is read"
 
 

@@ -150,6 +150,7 @@ def named(extractor: Extractor, card: dict[str, Any], texts: list[str]) -> str:
     return next((found.what for found in suspects(extractor, texts, card)), "")
 
 
+@pytest.mark.heavy
 @pytest.mark.real_model
 def test_the_shipped_sae_fits_and_every_planted_fault_is_named(
     shipped: tuple[Extractor, dict[str, Any], list[str]],

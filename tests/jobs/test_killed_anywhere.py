@@ -111,7 +111,7 @@ def test_an_owner_killed_at_random_moments_loses_nothing(ws: Workspace) -> None:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [pytest.param(1, marks=pytest.mark.heavy), pytest.param(20, marks=pytest.mark.slow)])
 def test_an_extraction_killed_in_the_middle_gives_what_an_undisturbed_one_gives(
     ws_with_space: Workspace, tiny_spec: SpaceSpec, extractor: Extractor, kills: int
 ) -> None:
@@ -197,7 +197,9 @@ def _targets(ws: Workspace, space_id: str, n: int) -> list[int]:
     return sorted(anchor.keys() - seed.keys())[:n]
 
 
-KILLS = pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.slow)])
+KILLS = pytest.mark.parametrize(
+    "kills", [pytest.param(1, marks=pytest.mark.heavy), pytest.param(10, marks=pytest.mark.slow)]
+)
 
 
 @pytest.mark.timeout(900)

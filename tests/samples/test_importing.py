@@ -377,6 +377,7 @@ def test_a_hash_is_the_normalised_texts_alone(text: str):
     assert content_hash(f"  {unicodedata.normalize('NFD', text)}\r\n") == content_hash(text)
 
 
+@pytest.mark.heavy
 def test_50_000_rows_all_come_in(ws: Workspace, tmp_path: Path):
     words = [f"w{i}" for i in range(3000)]
     rows = (
