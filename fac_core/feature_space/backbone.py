@@ -239,6 +239,8 @@ def _tokens(tokenizer: Any, config: Any) -> Tokens:
 
 def _positions(config: Any) -> int | None:
     positions: int | None = getattr(text_config(config), "max_position_embeddings", None)
+    if positions is not None and "roberta" in str(config.model_type):
+        positions -= int(config.pad_token_id) + 1  # its positions are counted from there
     return positions
 
 

@@ -131,6 +131,18 @@ def test_its_shape_is_known_before_its_weights_are_read(name: str, made: Callabl
     assert Backbone.load(made(name), BLOCK).n_blocks == N_BLOCKS
 
 
+@pytest.mark.parametrize("name", ["gpt2", "bert", "roberta", "opt"])
+def test_p15_the_longest_text_that_a_model_reads_is_read_to_its_last_position(
+    name: str, made: Callable[[str], Path]
+) -> None:
+    backbone = Backbone.load(made(name), BLOCK)
+    content = backbone.tokenize("garden " * 700, 10_000)
+    assert content.n_truncated > 0
+    n_read = len(content.ids) + len(backbone.prefix_ids) * content.shares_prefix
+    assert 509 <= n_read <= 512
+    assert bool(torch.isfinite(backbone.residuals([content])).all())
+
+
 def test_the_blocks_of_an_unknown_architecture_are_refused(made: Callable[[str], Path]) -> None:
     backbone = Backbone.load(made("llama"), BLOCK)
     backbone.model = torch.nn.Linear(2, 2)
