@@ -8,6 +8,7 @@ Which tokens count follows from character ranges, for each turn of its own (P11)
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -41,6 +42,7 @@ class Tokens:
 
     def __init__(self, tokenizer: Any, *, encoder: bool = False, n_positions: int | None = None) -> None:
         self._tokenizer = tokenizer
+        self._lock = threading.Lock()
         self._template = Template(tokenizer)
         self._encoder = encoder
         self._n_positions = n_positions
@@ -139,9 +141,10 @@ class Tokens:
         return ids, offsets
 
     def _encode(self, text: str, *, plain: bool) -> tuple[list[int], list[tuple[int, int]]]:
-        found = self._tokenizer(
-            text, add_special_tokens=False, split_special_tokens=plain, return_offsets_mapping=True, verbose=False
-        )
+        with self._lock:  # a tokenizer keeps how it last read special tokens, for whichever thread comes next
+            found = self._tokenizer(
+                text, add_special_tokens=False, split_special_tokens=plain, return_offsets_mapping=True, verbose=False
+            )
         return list(found["input_ids"]), found["offset_mapping"]
 
     def _constant_beginning(self) -> list[int]:
