@@ -50,11 +50,6 @@ class Part:
     end: int
     """The one after the last."""
 
-    @property
-    def in_words(self) -> str:
-        """Which part it is, for people."""
-        return f"{self.path} ({'rows' if self.kind == PARQUET else 'bytes'} {self.begin:,} to {self.end:,})"
-
 
 class Pool(NamedTuple):
     """The files of a pool."""

@@ -283,6 +283,31 @@ def job_line(job: Job) -> str:
     return " · ".join(parts)
 
 
+def job_controls(here: Here, job: Job, key: str, *, stop: str, resume: str, help_stop: str) -> None:
+    """Where a job stands, with a button to stop or to resume it; `key` begins the keys of its elements."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        with st.container(width="stretch", gap=None):
+            line = job_line(job) if job.active else f"{job.title}: {job.state}"
+            heat.words(heat.Piece(line), heat.Piece(f"   {job.message}", kind="quiet small"), key=f"{key}_line")
+            if job.active:
+                st.progress(min(1.0, job.done / job.total) if job.total else 0.0)
+        if job.active:
+            st.button(
+                stop,
+                icon=":material/stop:",
+                key=f"{key}_cancel",
+                on_click=services.guarded(owner.cancel),
+                args=(here.ws, job.job_id),
+                disabled=job.state == "cancelling",
+                help=help_stop,
+            )
+        elif job.resumable and st.button(
+            resume, icon=":material/play_arrow:", key=f"{key}_resume", help="What is done is kept."
+        ):
+            services.guarded(owner.resume)(here.ws, job.job_id)
+            st.rerun()
+
+
 def _running(ws: workspace.Workspace, job: Job) -> None:
     with st.container(gap=None, key=f"job_{job.job_id}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

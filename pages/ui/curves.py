@@ -72,18 +72,7 @@ def sweep(
     chart.update_xaxes(range=[0, top], dtick=1 if top <= 10 else 2, title={"text": "δ", "standoff": 2})
     chart.update_yaxes(range=[0, 1.02], tickformat=".1f", row=1, col=1)
     chart.update_yaxes(rangemode="tozero", nticks=4, row=1, col=2)
-    for column, text in ((1, "FAC"), (2, "○ missing features")):
-        chart.add_annotation(
-            text=text,
-            x=0,
-            y=1.0,
-            xref=f"x{'' if column == 1 else 2} domain",
-            yref="paper",
-            xanchor="left",
-            yanchor="bottom",
-            showarrow=False,
-            font={"size": 12, "color": palette["text"]},
-        )
+    _heads(chart, ("FAC", "○ missing features"), palette)
     chart.update_layout(margin={"l": 8, "r": 8, "t": 22, "b": 8})
     if after:
         chart.update_layout(legend={"x": 0, "y": 1.2}, margin={"t": 56})
@@ -163,17 +152,7 @@ def training(points: Sequence[StepStats], palette: Mapping[str, str]) -> go.Figu
             showlegend=False,
             hovertemplate=f"step %{{x}}: {shown}<extra>{name}</extra>",
         )
-        chart.add_annotation(
-            text=name,
-            x=0,
-            y=1.0,
-            xref=f"x{'' if column == 1 else column} domain",
-            yref="paper",
-            xanchor="left",
-            yanchor="bottom",
-            showarrow=False,
-            font={"size": 12, "color": palette["text"]},
-        )
+    _heads(chart, [name for name, _, _ in parts], palette)
     chart.update_xaxes(title={"text": "step", "standoff": 2}, rangemode="tozero")
     chart.update_yaxes(rangemode="tozero", nticks=4)
     chart.update_yaxes(tickformat=".0%", row=1, col=3)
@@ -254,3 +233,19 @@ def closes(
     chart.update_xaxes(title="features of the family in the anchor")
     chart.update_layout(legend={"traceorder": "normal"})
     return chart
+
+
+def _heads(chart: go.Figure, texts: Sequence[str], palette: Mapping[str, str]) -> None:
+    """A heading over each chart of a row."""
+    for column, text in enumerate(texts, start=1):
+        chart.add_annotation(
+            text=text,
+            x=0,
+            y=1.0,
+            xref=f"x{'' if column == 1 else column} domain",
+            yref="paper",
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+            font={"size": 12, "color": palette["text"]},
+        )

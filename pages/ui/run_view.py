@@ -29,28 +29,14 @@ OUTCOME_MEANINGS = (
 
 def job_controls(here: Here, job: Job) -> None:
     """Where the run's job stands, with cancel or resume."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        with st.container(width="stretch", gap=None):
-            heat.words(
-                heat.Piece(chrome.job_line(job)), heat.Piece(f"   {job.message}", kind="quiet small"), key="run_line"
-            )
-            if job.active:
-                st.progress(min(1.0, job.done / job.total) if job.total else 0.0)
-        if job.active:
-            st.button(
-                "Cancel run",
-                icon=":material/stop:",
-                key="run_cancel",
-                on_click=services.guarded(owner.cancel),
-                args=(here.ws, job.job_id),
-                disabled=job.state == "cancelling",
-                help="Stops after the current step; what is done is kept.",
-            )
-        elif job.resumable and st.button(
-            "Resume run", icon=":material/play_arrow:", key="run_resume", help="What is done is kept."
-        ):
-            services.guarded(owner.resume)(here.ws, job.job_id)
-            st.rerun()
+    chrome.job_controls(
+        here,
+        job,
+        "run",
+        stop="Cancel run",
+        resume="Resume run",
+        help_stop="Stops after the current step; what is done is kept.",
+    )
 
 
 def run_rows(here: Here, rows: Sequence[TargetRow]) -> None:

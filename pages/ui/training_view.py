@@ -14,7 +14,6 @@ from fac_core.feature_space.training.presets import Preset, load_preset, preset_
 from fac_core.feature_space.training.recipe import JUMPRELU, KINDS, TOPK, merged
 from fac_core.features.refresh import bring_up_to_date
 from fac_core.jobs import owner
-from fac_core.jobs.owner import Job
 from pages.ui import chrome, comparing_view, curves, heat, services, theme
 from pages.ui.services import Here
 
@@ -131,35 +130,20 @@ def _live(here: Here, job_id: str) -> None:
     with services.page():
         job = owner.get(here.ws, job_id)
         with st.container(border=True, key="training_run"):
-            _controls(here, job)
+            chrome.job_controls(
+                here,
+                job,
+                "training",
+                stop="Stop training",
+                resume="Resume training",
+                help_stop="Leaves a checkpoint; Resume goes on from there.",
+            )
             if points := in_project.curve_of(here.ws, job):
                 theme.chart(
                     curves.training(points, theme.palette()),
                     key="training_curves",
                     alt=f"FVU, L0 and dead features up to step {points[-1].step}",
                 )
-
-
-def _controls(here: Here, job: Job) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        with st.container(width="stretch", gap=None):
-            line = chrome.job_line(job) if job.active else f"{job.title}: {job.state}"
-            heat.words(heat.Piece(line), heat.Piece(f"   {job.message}", kind="quiet small"), key="training_line")
-            if job.active:
-                st.progress(min(1.0, job.done / job.total) if job.total else 0.0)
-        if job.active:
-            st.button(
-                "Stop training",
-                icon=":material/stop:",
-                key="training_cancel",
-                on_click=services.guarded(owner.cancel),
-                args=(here.ws, job.job_id),
-                disabled=job.state == "cancelling",
-                help="Leaves a checkpoint; Resume goes on from there.",
-            )
-        elif job.resumable and st.button("Resume training", icon=":material/play_arrow:", key="training_resume"):
-            services.guarded(owner.resume)(here.ws, job.job_id)
-            st.rerun()
 
 
 def card(here: Here, sae: TrainedSae) -> None:

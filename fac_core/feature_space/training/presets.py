@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from fac_core.errors import InputError
 
 _FOLDER = Path(__file__).parent / "recipes"
-SMALL, PAPER = "small", "paper"
+SMALL = "small"
 
 
 class Preset(NamedTuple):
