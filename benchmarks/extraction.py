@@ -11,11 +11,12 @@ Every row says by how much ours and the paper's way differ at most where a featu
 the order of additions decides between them. The order of the three is drawn
 anew in each round, and each figure is the best of its rounds, so load from elsewhere hurts no one in particular.
 
-    python benchmarks/extraction.py [--rounds 3] [--texts 200] [--large]
+    python benchmarks/extraction.py [--rounds 3] [--texts 200] [--shape 1b] [--shape 8b]
 
 Short texts are user queries of the toxicity demo, long ones several of them joined to about 400 tokens. Where bfloat16
 is chosen by measurement on this machine, both are read in it too; on a GPU where there is one (``FAC_DEVICE``). With
---large also a random Llama of the shape of a 1.1 B one (22 blocks of width 2,048, read after block 11), at few texts.
+--shape also a Llama of that shape with random weights and a random Top-K SAE, in the dtype that is chosen: its numbers
+mean nothing, its speed is that of a real one.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import argparse
 import json
 import random
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,16 +40,38 @@ import torch
 
 from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.devices import AUTO, chosen_dtype
+from fac_core.feature_space.embedded import backbone_folder
 from fac_core.feature_space.extractor import Extractor, default_device, load_extractor
-from fac_core.feature_space.model_files import folder_digest
-from fac_core.feature_space.sae_formats import load_sae, sae_digest
-from fac_core.feature_space.space import SpaceSpec, embedded_space
-from fac_core.feature_space.tokens import ContentTokens
+from fac_core.feature_space.sae import Sae, TopK
+from fac_core.feature_space.space import embedded_space
+from fac_core.feature_space.tokens import ContentTokens, Tokens
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo" / "toxicity" / "anchor.jsonl"
 LONG_TOKENS = 400
-LARGE_TEXTS = 24
+LARGE_TEXTS = {"cpu": 24, "cuda": 1000}
+"""Texts that a random model reads."""
 MARK = "§"
+
+
+class Shape(NamedTuple):
+    """A Llama and the SAE that reads it."""
+
+    n_blocks: int
+    block: int
+    """Whose output is read, counted from 1."""
+    width: int
+    inner: int
+    """Width of the MLP."""
+    n_heads: int
+    n_key_value_heads: int
+    d_sae: int
+    k: int
+
+
+SHAPES = {
+    "1b": Shape(22, 11, 2048, 5632, 32, 4, 16384, 32),  # TinyLlama 1.1 B
+    "8b": Shape(32, 16, 4096, 14336, 32, 8, 131072, 50),  # Llama-3.1-8B as Llama Scope reads it
+}
 
 
 class Case(NamedTuple):
@@ -67,16 +89,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--texts", type=int, default=200)
-    parser.add_argument("--large", action="store_true", help="also a random model of the shape of a 1.1 B Llama")
+    parser.add_argument(
+        "--shape", action="append", choices=SHAPES, default=[], help="also a random model of this shape"
+    )
     options = parser.parse_args()
     device = default_device()
     threads = torch.get_num_threads()
     print(f"{machine(device)}; torch {torch.__version__}, {threads} threads, best of {options.rounds} rounds")
     heads = ("case", "texts", "tokens", "paper s", "ours s", "limit s", "ours/paper", "ours/limit", "tok/s", "max diff")
     print("".join(f"{head:>12}" for head in heads) + f"{'in one only':>16}", flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        for make in cases(options.texts, options.large, Path(folder), device):
-            row(make(), options.rounds)
+    for make in cases(options.texts, options.shape, device):
+        row(make(), options.rounds)
 
 
 def machine(device: str) -> str:
@@ -163,7 +186,7 @@ def limit(case: Case) -> None:
 # --- the cases ---
 
 
-def cases(n_texts: int, large: bool, folder: Path, device: str) -> list[Callable[[], Case]]:
+def cases(n_texts: int, shapes: list[str], device: str) -> list[Callable[[], Case]]:
     """What is measured; models are made when their turn comes."""
     queries = [json.loads(line)["text"] for line in DEMO.read_text(encoding="utf-8").splitlines()]
     short = random.Random(0).sample(queries, min(n_texts, len(queries)))
@@ -182,8 +205,13 @@ def cases(n_texts: int, large: bool, folder: Path, device: str) -> list[Callable
             lambda: embedded("short, bf16", lambda _: short, fastest),
             lambda: embedded("long, bf16", long, fastest),
         ]
-    if large:
-        found.append(lambda: random_llama(folder, short[:LARGE_TEXTS], device))
+    for name in shapes:
+        found += [
+            lambda name=name: random_llama(name, device, lambda _: (queries * 2)[: LARGE_TEXTS[device.split(":")[0]]]),
+            lambda name=name: random_llama(
+                name, device, lambda extractor: joined(extractor, queries, LARGE_TEXTS[device.split(":")[0]] // 10)
+            ),
+        ]
     return found
 
 
@@ -198,52 +226,32 @@ def joined(extractor: Extractor, queries: list[str], n: int) -> list[str]:
     return found
 
 
-def random_llama(folder: Path, texts: list[str], device: str) -> Case:
-    """A Llama of the shape of a 1.1 B one with random weights, and a random Top-K SAE of 16,384 features."""
-    from safetensors.torch import save_file
+def random_llama(name: str, device: str, texts: Callable[[Extractor], list[str]]) -> Case:
+    """A Llama of a shape with random weights and a random Top-K SAE, made where they compute."""
+    from sae_lens import TopKSAE, TopKSAEConfig
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
-    from fac_core.feature_space.embedded import backbone_folder
-
+    shape, dtype = SHAPES[name], chosen_dtype(AUTO, device)
     torch.manual_seed(0)
-    model_folder, sae_folder, block, width, d_sae, k = folder / "model", folder / "sae", 11, 2048, 16384, 32
     tokenizer = AutoTokenizer.from_pretrained(backbone_folder())
     config = LlamaConfig(
         vocab_size=len(tokenizer),
-        hidden_size=width,
-        intermediate_size=5632,
-        num_hidden_layers=22,
-        num_attention_heads=32,
-        num_key_value_heads=4,
+        hidden_size=shape.width,
+        intermediate_size=shape.inner,
+        num_hidden_layers=shape.n_blocks,
+        num_attention_heads=shape.n_heads,
+        num_key_value_heads=shape.n_key_value_heads,
+        dtype=getattr(torch, dtype),
     )
-    LlamaForCausalLM(config).save_pretrained(model_folder)
-    tokenizer.save_pretrained(model_folder)
-    sae_folder.mkdir()
-    encoder = torch.randn(width, d_sae) / width**0.5
-    tensors = {
-        "W_enc": encoder,
-        "W_dec": encoder.T.contiguous(),
-        "b_enc": torch.zeros(d_sae),
-        "b_dec": torch.zeros(width),
-    }
-    save_file(tensors, sae_folder / "sae_weights.safetensors")
-    metadata = {"sae_lens_version": "6.0.0", "hook_name": f"model.layers.{block - 1}"}
-    settings = {"architecture": "topk", "d_in": width, "d_sae": d_sae, "k": k, "dtype": "float32", "metadata": metadata}
-    (sae_folder / "cfg.json").write_text(json.dumps({**settings, "device": "cpu"}), encoding="utf-8")
-    spec = SpaceSpec(
-        name="random",
-        backbone=str(model_folder),
-        backbone_digest=folder_digest(model_folder),
-        block=block,
-        n_blocks=22,
-        sae=str(sae_folder),
-        sae_digest=sae_digest(sae_folder),
-        d_sae=d_sae,
-        k=k,
-    )
-    backbone = Backbone.load(model_folder, block, device=device)
-    extractor = Extractor(spec, backbone, load_sae(sae_folder, d_model=width, device=device).sae)
-    return Case("1.1 B shape", extractor, sae_lens(sae_folder, device), texts)
+    with torch.device(device):
+        model = LlamaForCausalLM._from_config(config, dtype=getattr(torch, dtype)).eval().requires_grad_(False)
+        w_enc = torch.randn(shape.d_sae, shape.width) / shape.width**0.5
+        sae = Sae(w_enc, torch.zeros(shape.d_sae), w_enc, torch.zeros(shape.width), TopK(shape.k))
+        reference = TopKSAE(TopKSAEConfig(d_in=shape.width, d_sae=shape.d_sae, k=shape.k, device=device))
+    reference.W_enc.data, reference.W_dec.data = w_enc.T, w_enc
+    spec = replace(embedded_space(), dtype=dtype, block=shape.block, d_sae=shape.d_sae, k=shape.k)
+    extractor = Extractor(spec, Backbone(model, tokenizer, shape.block, Tokens(tokenizer), device), sae)
+    return Case(f"{name} shape", extractor, reference, texts(extractor))
 
 
 def sae_lens(folder: Path, device: str) -> Any:

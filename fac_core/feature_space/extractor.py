@@ -244,25 +244,23 @@ class Extractor:
         with self._lock, torch.no_grad():
             hidden = self.backbone.residuals([tokens[index] for index in batch])
             inside = torch.arange(hidden.shape[1]) < torch.tensor(lengths)[:, None]
-            x = hidden[inside.to(hidden.device)].float()
+            inside = inside.to(hidden.device)
+            x = hidden[inside].float()
             if not bool(torch.isfinite(x).all()):
                 raise ModelError("The model produced an activation that is not a number; check model and dtype.")
             codes = self.sae.encode(x)
             active = codes.values > 0
             self.health.add(x, self.sae.decode(codes, x), int(active.sum()))
-            rows, positions = (part.cpu().numpy() for part in inside.nonzero(as_tuple=True))
-            token, values, features = (
-                part[active].cpu().numpy() for part in (codes.tokens(), codes.values, codes.features)
-            )
-        pooled = _max_pool(values, features, rows[token], positions[token])
-        fired = np.bincount(rows[token], minlength=len(batch))
+            rows, positions = inside.nonzero(as_tuple=True)
+            token, values, features = (part[active] for part in (codes.tokens(), codes.values, codes.features))
+            fired = torch.bincount(rows[token], minlength=len(batch)).tolist()
+            pooled = _max_pool(values, features, rows[token], positions[token], len(batch))
         read = []
-        for row, index in enumerate(batch):
-            features, values, where = pooled.get(row, _NOTHING)
+        for index, length, n_fired, (features_of, values_of, where) in zip(batch, lengths, fired, pooled, strict=True):
             content = tokens[index]
             spans = np.asarray(content.offsets, np.int32)[where]
-            l0 = float(fired[row] / lengths[row])
-            read.append((index, TextActivations(features, values, where, spans, lengths[row], content.n_truncated, l0)))
+            found = TextActivations(features_of, values_of, where, spans, length, content.n_truncated, n_fired / length)
+            read.append((index, found))
         return read
 
 
@@ -270,25 +268,21 @@ _Pooled = tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.int32]]
 _NOTHING: _Pooled = (np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.int32))
 
 
-def _max_pool(
-    value: NDArray[np.float32], feature: NDArray[np.int64], row: NDArray[np.int64], position: NDArray[np.int64]
-) -> dict[int, _Pooled]:
-    """Maximum of each (text, feature) and its first position, from one entry for each activation of a token, [n]."""
-    order = np.lexsort((position, -value, feature, row))
-    row, feature, position, value = row[order], feature[order], position[order], value[order]
-    first = np.ones(len(row), bool)
-    first[1:] = (row[1:] != row[:-1]) | (feature[1:] != feature[:-1])
-    row, feature, position, value = row[first], feature[first], position[first], value[first]
-    present, starts = np.unique(row, return_index=True)
-    ends = [*starts[1:], len(row)]
-    return {
-        int(text): (
-            feature[a:b].astype(np.int32),
-            value[a:b].astype(np.float32),
-            position[a:b].astype(np.int32),
-        )
-        for text, a, b in zip(present, starts, ends, strict=True)
-    }
+def _max_pool(value: Tensor, feature: Tensor, row: Tensor, position: Tensor, n_rows: int) -> list[_Pooled]:
+    """Features of each row, ascending, with maximum and its first position, from one entry [n] for each activation."""
+    if not len(value):
+        return [_NOTHING] * n_rows
+    width = int(feature.max()) + 1
+    pairs, pair = (row * width + feature).unique(return_inverse=True)  # sorted: by row, then by feature
+    best = value.new_zeros(len(pairs)).scatter_reduce_(0, pair, value, "amax")
+    at_best = value == best[pair]
+    first = position.new_full((len(pairs),), int(position.max())).scatter_reduce_(
+        0, pair[at_best], position[at_best], "amin"
+    )
+    ends = (pairs // width).bincount(minlength=n_rows).cumsum(0)[:-1].cpu().numpy()
+    found = (pairs % width).int(), best, first.int()
+    parts = (np.split(part.cpu().numpy(), ends) for part in found)
+    return list(zip(*parts, strict=True))
 
 
 _loaded: dict[tuple[str, str], Extractor] = {}
