@@ -48,7 +48,7 @@ from fac_core.feature_space.tokens import ContentTokens, Tokens
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo" / "toxicity" / "anchor.jsonl"
 LONG_TOKENS = 400
-LARGE_TEXTS = {"cpu": 24, "cuda": 1000}
+LARGE_TEXTS = {"cpu": 24, "cuda": 400}
 """Texts that a random model reads."""
 MARK = "§"
 

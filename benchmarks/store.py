@@ -43,7 +43,7 @@ from fac_core.coverage.gaps import gaps
 from fac_core.coverage.heatmap import DIFFERENCE, SHARE, heatmap
 from fac_core.coverage.measure import coverage
 from fac_core.coverage.sweep import sweep
-from fac_core.feature_space.extraction import SHARD_SIZE
+from fac_core.feature_space.extraction import SHARD_SIZE as SHARD_SIZES
 from fac_core.feature_space.extraction_job import ingest
 from fac_core.feature_space.space import SpaceSpec
 from fac_core.feature_space.spaces import register_space
@@ -58,7 +58,8 @@ from fac_core.store.datasets import DatasetRow, add_contents, insert_dataset
 from fac_core.store.review import firings
 from fac_core.workspace import Workspace, now
 
-PER_TEXT, SMALL_SHARDS, LARGE_SHARD = 100, 200, 25_000
+PER_TEXT, SMALL_SHARDS, SHARD_SIZE = SHARD_SIZES["cpu"]
+LARGE_SHARD = 100, 200, 25_000
 ROLES = {"seed": 0.1, "anchor": 0.4, "pool": 0.5}
 TOPICS = [f"topic {number:02d}" for number in range(12)]
 REGISTERS = ["casual", "formal", "terse"]

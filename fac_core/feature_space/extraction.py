@@ -14,6 +14,7 @@ import numpy as np
 from fac_core.content import Content
 from fac_core.feature_space.cache import export_cache, import_cache
 from fac_core.feature_space.engines import Engine
+from fac_core.feature_space.extractor import default_device
 from fac_core.feature_space.spaces import Space, space
 from fac_core.jobs import owner
 from fac_core.store import activations as store
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 __all__ = ["activation_tables", "contents_of", "export_cache", "import_cache", "refresh_profiles", "start_extraction"]
 
 KIND = "extract"
-SHARD_SIZE = 256
+SHARD_SIZE = {"cpu": 256, "cuda": 4096}
+"""Texts that are read and written at a time: what a cancelled or killed job reads again at most, and enough of them to
+fill a device's batches."""
 
 
 def start_extraction(
     ws: Workspace,
     space_id: str,
-    shard_size: int = SHARD_SIZE,
+    shard_size: int | None = None,
     after: str | None = None,
     engine: Engine = Engine(),  # noqa: B008 - it cannot be changed
 ) -> str | None:
@@ -60,14 +63,14 @@ def start_extraction(
     return owner.start(ws, KIND, f"Read {texts.num_rows:,} {noun}", spec, {"input": texts})
 
 
-def job_spec(space: Space, shard_size: int) -> dict[str, Any]:
+def job_spec(space: Space, shard_size: int | None) -> dict[str, Any]:
     """What every reading in a space is told."""
     declared = {key: space.card.get(key) for key in ("fvu", "l0")}
     return {
         "space_id": space.space_id,
         "space": asdict(space.spec),
         "declared": declared,
-        "shard_size": shard_size,
+        "shard_size": shard_size or SHARD_SIZE.get(default_device().split(":")[0], SHARD_SIZE["cpu"]),
     }
 
 

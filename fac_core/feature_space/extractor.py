@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,9 +25,9 @@ from fac_core.feature_space import embedded
 from fac_core.feature_space.backbone import Backbone
 from fac_core.feature_space.backbones import backbone_location
 from fac_core.feature_space.batching import batches
-from fac_core.feature_space.devices import checked, placed, ran_out
+from fac_core.feature_space.devices import checked, placed, ran_out, rough_products
 from fac_core.feature_space.model_files import folder_digest
-from fac_core.feature_space.sae import Sae
+from fac_core.feature_space.sae import Codes, Sae
 from fac_core.feature_space.sae_formats import load_sae, sae_digest
 from fac_core.feature_space.space import EMBEDDED, MASK, SpaceSpec
 from fac_core.feature_space.tokens import ContentTokens
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 DEVICE_VARIABLE = "FAC_DEVICE"
 # padded tokens a batch: small batches stay in a processor's cache, large ones fill an accelerator
 TOKEN_BUDGET = {"cpu": 2048, "cuda": 16384}
+AHEAD = 2048
+"""Contents tokenised while those before them are read."""
 
 
 class TextActivations(NamedTuple):
@@ -160,13 +164,27 @@ class Extractor:
             ModelError: the model produced a value that is not a number, its template cannot render a content's roles,
                 or memory is too small for one text.
         """
-        tokens = [self.backbone.tokenize(content, self.spec.max_length) for content in contents]
-        for batch in batches(tokens, self.token_budget):
-            yield from self._read_batch(batch, tokens)
-        for index, content in enumerate(tokens):
-            if not content.ids:
-                nothing = TextActivations(*_NOTHING, np.empty((0, 2), np.int32), 0, content.n_truncated, 0.0)
-                yield index, nothing
+        for begin, tokens in self._tokenised(contents):
+            for batch in batches(tokens, self.token_budget):
+                for index, found in self._read_batch(batch, tokens):
+                    yield begin + index, found
+            for index, content in enumerate(tokens):
+                if not content.ids:
+                    nothing = TextActivations(*_NOTHING, np.empty((0, 2), np.int32), 0, content.n_truncated, 0.0)
+                    yield begin + index, nothing
+
+    def _tokenised(self, contents: Sequence[Content | str]) -> Iterator[tuple[int, list[ContentTokens]]]:
+        """Tokens of AHEAD contents at a time, with the place of the first; the next are made while these are read."""
+
+        def made(begin: int) -> list[ContentTokens]:
+            return [self.backbone.tokenize(one, self.spec.max_length) for one in contents[begin : begin + AHEAD]]
+
+        with ThreadPoolExecutor(1, "tokens") as thread:
+            coming = thread.submit(made, 0)
+            for begin in range(0, len(contents), AHEAD):
+                tokens = coming.result()
+                coming = thread.submit(made, begin + AHEAD)
+                yield begin, tokens
 
     def read_one(self, content: Content | str) -> TextActivations:
         """Activations of one content.
@@ -194,13 +212,14 @@ class Extractor:
         if not tokens.ids:
             raise InputError("The text has no tokens to read.")
         with self._lock:
-            codes = self.sae.encode(self.backbone.residuals([tokens])[0])
+            codes = self._codes(tokens)
         where, features, values = (part.cpu().numpy() for part in (codes.tokens(), codes.features, codes.values))
         return TokenActivations(tokens, where.astype(np.int32), features.astype(np.int32), values)
 
     def fit(self, x: Tensor) -> Health:
         """How the SAE does on residual vectors [tokens, d_in]."""
-        codes, health = self.sae.encode(x), Health()
+        with self._products():
+            codes, health = self.sae.encode(x), Health()
         health.add(x, self.sae.decode(codes, x), int((codes.values > 0).sum()))
         return health
 
@@ -213,8 +232,17 @@ class Extractor:
         if not ids:
             return _NOTHING[0]
         with self._lock:
-            codes = self.sae.encode(self.backbone.residuals([ContentTokens(ids, [], 0, shares_prefix=False)])[0])
+            codes = self._codes(ContentTokens(ids, [], 0, shares_prefix=False))
         return np.unique(codes.features[codes.values > 0].cpu().numpy()).astype(np.int32)
+
+    def _codes(self, tokens: ContentTokens) -> Codes:
+        """Codes of one content's tokens; the lock is held."""
+        with self._products():
+            return self.sae.encode(self.backbone.residuals([tokens])[0])
+
+    def _products(self) -> AbstractContextManager[None]:
+        """How the SAE's matrix products are computed: no finer than what they multiply."""
+        return nullcontext() if self.spec.dtype == "float32" else rough_products(self.backbone.device)
 
     def _read_batch(self, batch: list[int], tokens: list[ContentTokens]) -> Iterator[tuple[int, TextActivations]]:
         """Read a batch, in halves where memory runs out; later batches are then smaller too."""
@@ -241,7 +269,7 @@ class Extractor:
         import torch
 
         lengths = [len(tokens[index].offsets) for index in batch]
-        with self._lock, torch.no_grad():
+        with self._lock, torch.no_grad(), self._products():
             hidden = self.backbone.residuals([tokens[index] for index in batch])
             inside = torch.arange(hidden.shape[1]) < torch.tensor(lengths)[:, None]
             inside = inside.to(hidden.device)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fac_core.errors import InputError
 from fac_core.feature_space.engines import Engine
-from fac_core.feature_space.extraction import KIND, SHARD_SIZE, job_spec
+from fac_core.feature_space.extraction import KIND, job_spec
 from fac_core.feature_space.spaces import space
 from fac_core.jobs import owner
 from fac_core.store import activations as store
@@ -61,7 +61,7 @@ class Difference(NamedTuple):
 def start_rereading(
     ws: Workspace,
     space_id: str,
-    shard_size: int = SHARD_SIZE,
+    shard_size: int | None = None,
     engine: Engine = Engine(),  # noqa: B008 - it cannot be changed
 ) -> str | None:
     """Read every text that was read in a space again, in a job that replaces what is stored of it.
