@@ -119,7 +119,8 @@ def add_name(
 ) -> None:
     """Note the name a person gave."""
     cursor.execute(
-        f"INSERT INTO explanation VALUES (nextval('event_seq'), ?, ?, '{HUMAN}', ?, ?, ?)",
+        "INSERT INTO explanation (event_id, space_id, feature_id, method, author, text, created_at) "
+        f"VALUES (nextval('event_seq'), ?, ?, '{HUMAN}', ?, ?, ?)",
         [space_id, feature_id, author, text, at],
     )
 
@@ -133,7 +134,8 @@ def add_method_names(
     """
     cursor.register("incoming_names", names)
     cursor.execute(
-        "INSERT INTO explanation SELECT nextval('event_seq'), ?, k.feature_id, ?, ?, k.text, ? "
+        "INSERT INTO explanation (event_id, space_id, feature_id, method, author, text, created_at) "
+        "SELECT nextval('event_seq'), ?, k.feature_id, ?, ?, k.text, ? "
         "FROM incoming_names k LEFT JOIN (SELECT feature_id, arg_max(text, event_id) AS text FROM explanation "
         "WHERE space_id = ? AND method = ? GROUP BY feature_id) last USING (feature_id) "
         "WHERE k.text IS DISTINCT FROM last.text ORDER BY k.feature_id",

@@ -142,4 +142,48 @@ MIGRATIONS: list[str] = [
         space_id VARCHAR NOT NULL, dataset_id VARCHAR NOT NULL, n_samples INTEGER NOT NULL,
         PRIMARY KEY (space_id, dataset_id));
     """,
+    # 6: what an explanation is worth, what a judge says of relevance, what a person keeps, what calls cost
+    """
+    -- NULL for keywords and people; version is the prompt's, verdict the verifier's: yes, probably, maybe, no
+    ALTER TABLE explanation ADD COLUMN model VARCHAR;
+    ALTER TABLE explanation ADD COLUMN version VARCHAR;
+    ALTER TABLE explanation ADD COLUMN verdict VARCHAR;
+    ALTER TABLE explanation ADD COLUMN detail JSON;
+    -- protocol: embedding, intruder, detection, fuzzing; value is an AUROC or a balanced accuracy
+    CREATE TABLE explanation_score (
+        score_id BIGINT PRIMARY KEY, explanation_id BIGINT NOT NULL, space_id VARCHAR NOT NULL,
+        feature_id INTEGER NOT NULL, protocol VARCHAR NOT NULL, judge VARCHAR NOT NULL, version VARCHAR NOT NULL,
+        n_firing INTEGER NOT NULL, n_silent INTEGER NOT NULL, right_firing DOUBLE NOT NULL,
+        right_silent DOUBLE NOT NULL, n_unanswered INTEGER NOT NULL, value DOUBLE, low DOUBLE, high DOUBLE,
+        created_at TIMESTAMP NOT NULL);
+    -- the documents a score is of; said is NULL where the judge did not answer
+    CREATE TABLE score_item (
+        score_id BIGINT NOT NULL, content_id BIGINT NOT NULL, fires BOOLEAN NOT NULL, said BOOLEAN, likeness DOUBLE);
+    -- how far the peaks of a feature are one token, by firings: share of the commonest
+    CREATE TABLE feature_token_purity (
+        space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, token VARCHAR NOT NULL, purity DOUBLE NOT NULL,
+        before VARCHAR NOT NULL, before_purity DOUBLE NOT NULL, n INTEGER NOT NULL);
+
+    CREATE TABLE relevance_judgement (
+        event_id BIGINT PRIMARY KEY, space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, rating VARCHAR NOT NULL,
+        reason VARCHAR NOT NULL, rubric_version VARCHAR NOT NULL, model VARCHAR NOT NULL, explanation_id BIGINT,
+        created_at TIMESTAMP NOT NULL);
+
+    -- lists, tags and notes are events: the newest of (feature, kind, value) says whether it is there
+    CREATE TABLE feature_mark (
+        event_id BIGINT PRIMARY KEY, space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL,
+        kind VARCHAR NOT NULL CHECK (kind IN ('list', 'tag', 'note')), value VARCHAR NOT NULL, present BOOLEAN NOT NULL,
+        author VARCHAR NOT NULL, created_at TIMESTAMP NOT NULL);
+
+    -- unit vectors of a text encoder; subject is 'explanation' or 'content', and id its event_id or content_id
+    CREATE TABLE text_vector (
+        subject VARCHAR NOT NULL, id BIGINT NOT NULL, encoder VARCHAR NOT NULL, vector FLOAT[] NOT NULL);
+
+    -- every attempt at an endpoint, billed or not; price is NULL where it is not known
+    CREATE TABLE llm_call (
+        job_id VARCHAR NOT NULL, attempt_id VARCHAR PRIMARY KEY, request_hash VARCHAR NOT NULL,
+        purpose VARCHAR NOT NULL, base_url VARCHAR NOT NULL, model VARCHAR NOT NULL, outcome VARCHAR NOT NULL,
+        tokens_in BIGINT, tokens_out BIGINT,
+        price DOUBLE, seconds DOUBLE NOT NULL, created_at TIMESTAMP NOT NULL);
+    """,
 ]
