@@ -11,12 +11,13 @@ Every row says by how much ours and the paper's way differ at most where a featu
 the order of additions decides between them. The order of the three is drawn
 anew in each round, and each figure is the best of its rounds, so load from elsewhere hurts no one in particular.
 
-    python benchmarks/extraction.py [--rounds 3] [--texts 200] [--shape 1b] [--shape 8b]
+    python benchmarks/extraction.py [--rounds 3] [--texts 200] [--shape 1b] [--shape 8b] [--bulk 4096]
 
 Short texts are user queries of the toxicity demo, long ones several of them joined to about 400 tokens. Where bfloat16
 is chosen by measurement on this machine, both are read in it too; on a GPU where there is one (``FAC_DEVICE``). With
 --shape also a Llama of that shape with random weights and a random Top-K SAE, in the dtype that is chosen: its numbers
-mean nothing, its speed is that of a real one.
+mean nothing, its speed is that of a real one. With --bulk each of these also reads so many texts of about 120 tokens,
+as a long job does, from characters to activations.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +49,7 @@ from fac_core.feature_space.space import embedded_space
 from fac_core.feature_space.tokens import ContentTokens, Tokens
 
 DEMO = Path(__file__).resolve().parents[1] / "data" / "demo" / "toxicity" / "anchor.jsonl"
-LONG_TOKENS = 400
+LONG_TOKENS, BULK_TOKENS = 400, 110
 LARGE_TEXTS = {"cpu": 24, "cuda": 400}
 """Texts that a random model reads."""
 MARK = "§"
@@ -92,6 +94,7 @@ def main() -> None:
     parser.add_argument(
         "--shape", action="append", choices=SHAPES, default=[], help="also a random model of this shape"
     )
+    parser.add_argument("--bulk", type=int, default=0, help="texts that a random model reads at length")
     options = parser.parse_args()
     device = default_device()
     threads = torch.get_num_threads()
@@ -100,6 +103,8 @@ def main() -> None:
     print("".join(f"{head:>12}" for head in heads) + f"{'in one only':>16}", flush=True)
     for make in cases(options.texts, options.shape, device):
         row(make(), options.rounds)
+    for name in options.shape if options.bulk else []:
+        bulk(random_llama(name, device, lambda extractor: joined(extractor, queries(), options.bulk, BULK_TOKENS)))
 
 
 def machine(device: str) -> str:
@@ -134,6 +139,20 @@ def row(case: Case, rounds: int) -> None:
         f"{case.name:>12}{len(case.texts):12}{n_tokens:12}{best['paper']:12.2f}{best['ours']:12.2f}{best['limit']:12.2f}"
         f"{best['paper'] / best['ours']:11.1f}x{best['limit'] / best['ours']:12.2f}{n_tokens / best['ours']:12.0f}"
         f"{difference:12.1e}{one_only:>16}",
+        flush=True,
+    )
+
+
+def bulk(case: Case) -> None:
+    """Print how fast many texts are read, and the most memory of the device that took."""
+    case.extractor.read_all(case.texts[:256])
+    began = time.perf_counter()
+    n_tokens = sum(read.n_tokens for read in case.extractor.read_all(case.texts))
+    seconds = time.perf_counter() - began
+    peak = torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
+    print(
+        f"{case.name}: {len(case.texts):,} texts, {n_tokens:,} tokens in {seconds:.1f} s, {n_tokens / seconds:,.0f} "
+        f"tokens/s, at most {peak:.1f} GiB of the GPU",
         flush=True,
     )
 
@@ -188,8 +207,8 @@ def limit(case: Case) -> None:
 
 def cases(n_texts: int, shapes: list[str], device: str) -> list[Callable[[], Case]]:
     """What is measured; models are made when their turn comes."""
-    queries = [json.loads(line)["text"] for line in DEMO.read_text(encoding="utf-8").splitlines()]
-    short = random.Random(0).sample(queries, min(n_texts, len(queries)))
+    every = queries()
+    short = random.Random(0).sample(every, min(n_texts, len(every)))
 
     def embedded(name: str, texts: Callable[[Extractor], list[str]], dtype: str = "float32") -> Case:
         spec = replace(embedded_space(), dtype=dtype)
@@ -197,7 +216,7 @@ def cases(n_texts: int, shapes: list[str], device: str) -> list[Callable[[], Cas
         return Case(name, extractor, sae_lens(Path(spec.sae), device), texts(extractor))
 
     def long(extractor: Extractor) -> list[str]:
-        return joined(extractor, queries, max(1, n_texts // 10))
+        return joined(extractor, every, max(1, n_texts // 10))
 
     found: list[Callable[[], Case]] = [lambda: embedded("short", lambda _: short), lambda: embedded("long", long)]
     if (fastest := chosen_dtype(AUTO, device)) != "float32":
@@ -205,23 +224,27 @@ def cases(n_texts: int, shapes: list[str], device: str) -> list[Callable[[], Cas
             lambda: embedded("short, bf16", lambda _: short, fastest),
             lambda: embedded("long, bf16", long, fastest),
         ]
+    n = LARGE_TEXTS[device.split(":")[0]]
     for name in shapes:
         found += [
-            lambda name=name: random_llama(name, device, lambda _: (queries * 2)[: LARGE_TEXTS[device.split(":")[0]]]),
-            lambda name=name: random_llama(
-                name, device, lambda extractor: joined(extractor, queries, LARGE_TEXTS[device.split(":")[0]] // 10)
-            ),
+            partial(random_llama, name, device, lambda _: every[:n]),
+            partial(random_llama, name, device, lambda extractor: joined(extractor, every, n // 10)),
         ]
     return found
 
 
-def joined(extractor: Extractor, queries: list[str], n: int) -> list[str]:
-    """Texts of about LONG_TOKENS tokens."""
+def queries() -> list[str]:
+    """User queries of the toxicity demo."""
+    return [json.loads(line)["text"] for line in DEMO.read_text(encoding="utf-8").splitlines()]
+
+
+def joined(extractor: Extractor, some: list[str], n: int, n_tokens: int = LONG_TOKENS) -> list[str]:
+    """Texts of about so many tokens."""
     rng, found = random.Random(1), []
     while len(found) < n:
         text = ""
-        while len(extractor.backbone.tokenize(text, 4096).ids) < LONG_TOKENS:
-            text += rng.choice(queries) + " "
+        while len(extractor.backbone.tokenize(text, 4096).ids) < n_tokens:
+            text += rng.choice(some) + " "
         found.append(text)
     return found
 
