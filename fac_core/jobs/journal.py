@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -41,14 +42,22 @@ def read_journal(path: Path) -> list[Event]:
     return events
 
 
-def append_event(path: Path, event: Event) -> None:
-    """Add one line and wait until it is on disk; a torn line before it is cut off first."""
-    line = json.dumps(event, sort_keys=True, allow_nan=False).encode() + b"\n"
+def append_event(path: Path, event: Event) -> int:
+    """Add one line and wait until it is on disk; a torn line before it is cut off first. Returns where it begins."""
+    return append_events(path, [event])
+
+
+def append_events(path: Path, events: Iterable[Event]) -> int:
+    """Add lines, together on disk when this returns; a kill meanwhile leaves the first of them. Returns where they
+    begin."""
+    lines = [json.dumps(event, sort_keys=True, allow_nan=False).encode() + b"\n" for event in events]
     with path.open("a+b") as handle:
         _cut_torn_line(handle)
-        handle.write(line)
+        start = handle.seek(0, os.SEEK_END)
+        handle.write(b"".join(lines))
         handle.flush()
         os.fsync(handle.fileno())
+    return start
 
 
 def _cut_torn_line(handle: BinaryIO) -> None:
