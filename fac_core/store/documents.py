@@ -32,9 +32,9 @@ def documents(database: Database, space_id: str) -> pa.Table:
 
 
 def firings(database: Database, space_id: str, feature_ids: Sequence[int]) -> pa.Table:
-    """Activations of some features: (feature_id, content_id, value, char_start, char_end), strongest first."""
+    """Activations of some features: (feature_id, content_id, char_start, char_end), strongest first."""
     return database.arrow(
-        "SELECT feature_id, content_id, value, char_start, char_end FROM activation_by_feature WHERE space_id = ? "
+        "SELECT feature_id, content_id, char_start, char_end FROM activation_by_feature WHERE space_id = ? "
         "AND feature_id IN (SELECT unnest(?::INTEGER[])) ORDER BY feature_id, value DESC, content_id",
         [space_id, list(feature_ids)],
     )

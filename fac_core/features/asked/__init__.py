@@ -1,1 +1,1 @@
-"""Features → explanations → scores, by asking a model: pure functions to `Question`s and from `Answer`s, and two jobs."""
+"""Features → explanations → scores, by asking a model: functions to `Question`s and from `Answer`s, and two jobs."""

@@ -1,7 +1,7 @@
 """Job kind *detect*: explanations judged on documents that no explainer saw, some tens of them a shard.
 
-Inputs: tables of `trials.to_tables`; spec: space_id, space (for fuzzing, which reads the texts token by token), delta,
-seed, fuzz, terms (of asking).
+Inputs: tables of `trials.to_tables`; spec: space_id, space (for fuzzing, which reads the texts token by token), seed,
+fuzz, terms (of asking).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def work(job: JobFolder, asker: Asker, read: Read | None) -> dict[str, Any]:
     asked, items, firing = from_tables(job.input("asked"), job.input("document"))
     calls = {each.explanation_id: _calls(each, items, firing, fuzz=read is not None) for each in asked}
     asking, committed = Round(job, asker, sum(calls.values())), job.shards()
-    seed, delta, judge = int(job.spec["seed"]), float(job.spec["delta"]), str(job.spec["terms"]["model"])
+    seed, judge = int(job.spec["seed"]), str(job.spec["terms"]["model"])
     for name, part in parts(asked):
         expected = asking.done + sum(calls[each.explanation_id] for each in part)
         if name not in committed:
@@ -71,7 +71,7 @@ def work(job: JobFolder, asker: Asker, read: Read | None) -> dict[str, Any]:
                     trial,
                     judged(trial, answers, seed),
                     judge=judge,
-                    version=version(trial.protocol, seed, delta),
+                    version=version(trial.protocol, seed),
                     at=now(),
                 )
                 for trial in trials

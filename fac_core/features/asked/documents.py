@@ -2,7 +2,8 @@
 
 An explanation is written from the strongest and some middling documents, and judged on firing documents of every
 strength against silent ones of two kinds: any, and hard ones, on which the nearest decoder neighbour fires or whose
-words are nearest. Between silent and firing (up to δ) lies what is neither.
+words are nearest. A document fires if its highest activation is above 0: an explanation speaks for the whole range of a
+feature, whatever δ is.
 """
 
 from __future__ import annotations
@@ -40,13 +41,12 @@ class Firing(NamedTuple):
     """Where a feature is active, strongest first."""
 
     content_ids: NDArray[np.int64]
-    values: NDArray[np.float32]
     starts: NDArray[np.int32]
     ends: NDArray[np.int32]
 
-    def where(self, kept: NDArray[np.bool_]) -> Firing:
+    def where(self, kept: NDArray[np.bool_] | slice) -> Firing:
         """Some of it."""
-        return Firing(*(column[kept] for column in self))
+        return Firing(self.content_ids[kept], self.starts[kept], self.ends[kept])
 
 
 class Held(NamedTuple):
@@ -69,30 +69,30 @@ class Held(NamedTuple):
 class Documents:
     """The documents of a project in a space, on their two sides."""
 
-    def __init__(self, ws: Workspace, space_id: str, delta: float) -> None:
-        self._ws, self._space_id, self._delta = ws, space_id, delta
+    def __init__(self, ws: Workspace, space_id: str) -> None:
+        self._ws, self._space_id = ws, space_id
         table = store.documents(ws.database, space_id)
         ids = table.column("content_id").to_numpy()
         score = np.array([side_of(name) == SCORE for name in table.column("content_hash").to_pylist()], bool)
         self.score_side, self.explain_side = ids[score], ids[~score]
-        self._hard = Hard(ws, space_id, delta, self.score_side)
+        self._hard = Hard(ws, space_id, self.score_side)
 
     def shown(self, feature_ids: Sequence[int]) -> Iterator[Shown]:
-        """Spans for the explainer, of those features that are active above δ on its side."""
+        """Spans for the explainer, of those features that are active on its side."""
         for feature, firing in self._firings(feature_ids):
-            fires = firing.where((firing.values > self._delta) & np.isin(firing.content_ids, self.explain_side))
+            fires = firing.where(np.isin(firing.content_ids, self.explain_side))
             if len(fires.content_ids):
                 yield self._spans(feature, fires)
 
     def held(self, feature_ids: Sequence[int], per_band: int, seed: int) -> Iterator[tuple[int, list[Held]]]:
         """Documents that each feature's explanations are judged on; features that fire too seldom are left out."""
         for feature, firing in self._firings(feature_ids):
-            there = firing.where(np.isin(firing.content_ids, self.score_side))
+            fires = firing.where(np.isin(firing.content_ids, self.score_side))
             rng = np.random.default_rng([seed, feature])
-            chosen = self._banded(there.where(there.values > self._delta), per_band, rng)
+            chosen = self._banded(fires, per_band, rng)
             if len(chosen) < MIN_FIRING:
                 continue
-            silent = np.setdiff1d(self.score_side, there.content_ids, assume_unique=True)
+            silent = np.setdiff1d(self.score_side, fires.content_ids, assume_unique=True)
             yield feature, chosen + self._silent(feature, chosen, silent, rng)
 
     def _firings(self, feature_ids: Sequence[int]) -> Iterator[tuple[int, Firing]]:
@@ -100,12 +100,14 @@ class Documents:
             part = feature_ids[at : at + _A_TIME]
             table = store.firings(self._ws.database, self._space_id, part)
             features = table.column("feature_id").to_numpy()
-            columns = Firing(
-                *(table.column(name).to_numpy() for name in ("content_id", "value", "char_start", "char_end"))
+            rows = Firing(
+                table.column("content_id").to_numpy(),
+                table.column("char_start").to_numpy(),
+                table.column("char_end").to_numpy(),
             )
             for feature in part:
                 low, high = np.searchsorted(features, [feature, feature + 1])
-                yield feature, Firing(*(column[low:high] for column in columns))
+                yield feature, rows.where(slice(int(low), int(high)))
 
     def _spans(self, feature: int, fires: Firing) -> Shown:
         n, middle = len(fires.content_ids), len(fires.content_ids) // 2

@@ -47,7 +47,7 @@ def items(texts: Sequence[Tokens], seed: int, feature_id: int) -> list[Item]:
 
 def wrong_marks(text: Tokens, n: int, seed: Sequence[int]) -> list[int]:
     """Up to `n` tokens, next to each other where they can be, that share no character with an active one."""
-    active = [text.ranges[rank] for rank in np.flatnonzero(text.values > 0)]
+    active = [text.ranges[int(rank)] for rank in np.flatnonzero(text.values > 0)]
     free = [
         rank
         for rank, (start, end) in enumerate(text.ranges)

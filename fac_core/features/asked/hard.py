@@ -26,8 +26,8 @@ MAX_COMPARED = 2000
 class Hard:
     """Hard documents among those of one side [n]."""
 
-    def __init__(self, ws: Workspace, space_id: str, delta: float, side: NDArray[np.int64]) -> None:
-        self._ws, self._space_id, self._delta, self._side = ws, space_id, delta, side
+    def __init__(self, ws: Workspace, space_id: str, side: NDArray[np.int64]) -> None:
+        self._ws, self._space_id, self._side = ws, space_id, side
 
     def near(self, feature: int, texts: Sequence[str], silent: NDArray[np.int64]) -> Iterator[int]:
         """Silent documents, hardest first: on which a neighbour fires, those nearest by words after them."""
@@ -39,8 +39,7 @@ class Hard:
         seen: set[int] = set()
         for other in nearest[:N_NEIGHBOURS]:
             table = store.firings(self._ws.database, self._space_id, [other])
-            fires = table.column("value").to_numpy() > self._delta
-            ids = table.column("content_id").to_numpy()[fires]
+            ids = table.column("content_id").to_numpy()
             for content_id in ids[np.isin(ids, silent)].tolist():
                 if content_id not in seen:
                     seen.add(content_id)

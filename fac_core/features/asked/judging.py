@@ -94,9 +94,9 @@ def n_calls(n_items: int) -> int:
     return N_ORDERS * -(-n_items // TEXTS_A_CALL)
 
 
-def version(protocol: str, seed: int, delta: float) -> str:
-    """Of a score: prompt, how documents were chosen, and above what they fire."""
-    return f"{PROMPTS[protocol].version}, split {seed}, δ {delta:g}"
+def version(protocol: str, seed: int) -> str:
+    """Of a score: prompt, and how documents were chosen."""
+    return f"{PROMPTS[protocol].version}, split {seed}"
 
 
 def _groups(trial: Trial, seed: int, order: int) -> list[Sequence[int]]:

@@ -9,25 +9,16 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from fac_core.features.asked.judging import Judged, Trial
+from fac_core.features.intervals import wilson
 from fac_core.store.explanations import Score, ScoreItem
-
-Z = 1.959964
-"""Of the 95 % interval."""
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share of n; everything from 0 to 1 if n is 0."""
-    if n == 0:
-        return 0.0, 1.0
-    add = Z**2 / n
-    middle = (share + add / 2) / (1 + add)
-    half = Z / (1 + add) * (share * (1 - share) / n + add / (4 * n)) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def balanced(right_firing: float, n_firing: int, right_silent: float, n_silent: int) -> tuple[float, float, float]:
-    """Balanced accuracy of two shares, with its 95 % interval from theirs (Zou and Donner's recovery of variances)."""
-    shares = (right_firing, right_silent)
+    """Balanced accuracy from how many of each side were judged right, both sides having some.
+
+    Its 95 % interval comes from Wilson's of either side (Zou and Donner's recovery of variances).
+    """
+    shares = (right_firing / n_firing, right_silent / n_silent)
     bounds = (wilson(right_firing, n_firing), wilson(right_silent, n_silent))
     value = sum(shares) / 2
     below = sum((share - low) ** 2 for share, (low, _) in zip(shares, bounds, strict=True)) ** 0.5 / 2
@@ -40,13 +31,13 @@ def score_of(
 ) -> tuple[Score, list[ScoreItem]]:
     """Score of a trial and its documents; no value where either side has no answer.
 
-    `right_firing` and `right_silent` are shares of the documents that were answered, `n_firing` and `n_silent` how many
-    those are. A document of which both orders say the opposite counts half, and its item says neither.
+    `n_firing` and `n_silent` are the documents that were answered, `right_firing` and `right_silent` how many of them
+    were judged right. A document of which both orders say the opposite counts half, and its item says neither.
     """
     answered = [each for each in judged if each.share_yes is not None]
     firing = [each.share_yes or 0.0 for each in answered if each.fires]
     silent = [1 - (each.share_yes or 0.0) for each in answered if not each.fires]
-    right_firing, right_silent = (sum(side) / len(side) if side else 0.0 for side in (firing, silent))
+    right_firing, right_silent = sum(firing), sum(silent)
     value = low = high = None
     if firing and silent:
         value, low, high = balanced(right_firing, len(firing), right_silent, len(silent))

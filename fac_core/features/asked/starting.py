@@ -66,7 +66,7 @@ class Planned(NamedTuple):
 
 
 def plan_explaining(
-    ws: Workspace, space_id: str, delta: float, feature_ids: Sequence[int], terms: Terms, *, again: bool = False
+    ws: Workspace, space_id: str, feature_ids: Sequence[int], terms: Terms, *, again: bool = False
 ) -> Planned:
     """Have features explained by the model of the terms.
 
@@ -77,11 +77,11 @@ def plan_explaining(
     said = store.explanations_of(ws.database, space_id, wanted)
     done = {each.feature_id for each in said if each.model == terms.model and each.version == VERSION}
     left = wanted if again else [feature for feature in wanted if feature not in done]
-    shown = list(Documents(ws, space_id, delta).shown(left))
+    shown = list(Documents(ws, space_id).shown(left))
     return Planned(
         EXPLAIN,
         f"Explain {_plural(len(shown), 'feature')}",
-        {"space_id": space_id, "delta": delta, "terms": terms.as_spec()},
+        {"space_id": space_id, "terms": terms.as_spec()},
         {"span": explain_job.to_table(shown)},
         explaining_questions(shown),
         len(shown),
@@ -95,7 +95,6 @@ def plan_explaining(
 def plan_detecting(
     ws: Workspace,
     space_id: str,
-    delta: float,
     feature_ids: Sequence[int],
     terms: Terms,
     *,
@@ -111,12 +110,12 @@ def plan_detecting(
     """
     wanted = _checked(ws, space_id, feature_ids)
     candidates = explanations_to_judge(ws, space_id, wanted, which)
-    done = set() if again else _judged(ws, space_id, wanted, terms.model, delta, fuzz=fuzz)
+    done = set() if again else _judged(ws, space_id, wanted, terms.model, fuzz=fuzz)
     left = [each for each in candidates if each.explanation_id not in done]
     per_band = PER_BAND_QUICK if quick else PER_BAND
-    held = dict(Documents(ws, space_id, delta).held(sorted({each.feature_id for each in left}), per_band, SEED))
+    held = dict(Documents(ws, space_id).held(sorted({each.feature_id for each in left}), per_band, SEED))
     asked = [Asked(each.explanation_id, each.feature_id, each.text) for each in left if each.feature_id in held]
-    spec = {"space_id": space_id, "delta": delta, "seed": SEED, "fuzz": fuzz, "terms": terms.as_spec()}
+    spec = {"space_id": space_id, "seed": SEED, "fuzz": fuzz, "terms": terms.as_spec()}
     return Planned(
         DETECT,
         f"Judge {_plural(len(asked), 'explanation')}",
@@ -159,15 +158,14 @@ def _trials(asked: Asked, held: dict[int, list[Held]], *, fuzz: bool) -> list[Tr
     return found
 
 
-def _judged(
-    ws: Workspace, space_id: str, feature_ids: Sequence[int], model: str, delta: float, *, fuzz: bool
-) -> set[int]:
+def _judged(ws: Workspace, space_id: str, feature_ids: Sequence[int], model: str, *, fuzz: bool) -> set[int]:
     """Explanations that every protocol in question has judged with this model and wording."""
     found: dict[str, set[int]] = {protocol: set() for protocol in (DETECTION, *([FUZZING] if fuzz else []))}
     for score in store.scores_of(ws.database, space_id, feature_ids):
-        if score.judge == model and score.protocol in found and score.value is not None:
-            if score.version == version(score.protocol, SEED, delta):
-                found[score.protocol].add(score.explanation_id)
+        if score.protocol not in found or score.judge != model or score.value is None:
+            continue
+        if score.version == version(score.protocol, SEED):
+            found[score.protocol].add(score.explanation_id)
     return set.intersection(*found.values())
 
 

@@ -14,7 +14,6 @@ from fac_core.workspace import Workspace
 from tests.planted import Planted, peak, plant
 
 BOMB, CAKE, BOTH = 1, 2, 3
-DELTA = 1.0
 N = 120
 """Texts of each topic."""
 

@@ -18,7 +18,7 @@ from fac_core.llm.asking import Question
 from fac_core.store import explanations as store
 from fac_core.store.features import names_of
 from fac_core.workspace import Workspace, now
-from tests.features.asked.conftest import BOMB, BOTH, CAKE, DELTA, Terms
+from tests.features.asked.conftest import BOMB, BOTH, CAKE, Terms
 from tests.features.asked.scripted import Scripted, data_of, explainer, judge
 from tests.planted import peak
 
@@ -34,7 +34,7 @@ def stored(ws: Workspace, job: JobFolder) -> None:
 
 
 def explained(ws: Workspace, space_id: str, folder: Folder, features: list[int] | None = None) -> JobFolder:
-    plan = plan_explaining(ws, space_id, DELTA, features or FEATURES, Terms())  # type: ignore[arg-type]
+    plan = plan_explaining(ws, space_id, features or FEATURES, Terms())  # type: ignore[arg-type]
     job = folder(plan, "explained")
     explain_job.work(job, Scripted(explainer("how a bomb is made")))
     stored(ws, job)
@@ -42,7 +42,7 @@ def explained(ws: Workspace, space_id: str, folder: Folder, features: list[int] 
 
 
 def detecting(ws: Workspace, space_id: str, **changes: object) -> Planned:
-    return plan_detecting(ws, space_id, DELTA, FEATURES, Terms(), **changes)  # type: ignore[arg-type]
+    return plan_detecting(ws, space_id, FEATURES, Terms(), **changes)  # type: ignore[arg-type]
 
 
 def words(feature_id: int, content_id: int, content: Content) -> Tokens:
@@ -71,7 +71,7 @@ def test_cannot_tell_is_a_state_that_is_not_verified_and_an_unreadable_answer_le
             return None
         return {"explanation": " I cannot tell. "} if question.purpose == "explain" else None
 
-    job = folder(plan_explaining(ws, space_id, DELTA, [BOMB, CAKE], Terms()))  # type: ignore[arg-type]
+    job = folder(plan_explaining(ws, space_id, [BOMB, CAKE], Terms()))  # type: ignore[arg-type]
     asker = Scripted(say)
     result = explain_job.work(job, asker)
     stored(ws, job)
@@ -83,14 +83,14 @@ def test_cannot_tell_is_a_state_that_is_not_verified_and_an_unreadable_answer_le
 
 
 def test_an_explanation_without_a_verdict_is_kept_unverified(ws: Workspace, space_id: str, folder: Folder) -> None:
-    job = folder(plan_explaining(ws, space_id, DELTA, [BOMB], Terms()))  # type: ignore[arg-type]
+    job = folder(plan_explaining(ws, space_id, [BOMB], Terms()))  # type: ignore[arg-type]
     explain_job.work(job, Scripted(lambda q: {"explanation": "bombs"} if q.purpose == "explain" else None))
     stored(ws, job)
     assert [each.verdict for each in store.explanations_of(ws.database, space_id, [BOMB])] == [None]
 
 
 def test_a_plan_asks_what_its_job_asks(ws: Workspace, space_id: str, folder: Folder) -> None:
-    plan = plan_explaining(ws, space_id, DELTA, FEATURES, Terms())  # type: ignore[arg-type]
+    plan = plan_explaining(ws, space_id, FEATURES, Terms())  # type: ignore[arg-type]
     asker = Scripted(explainer("how a bomb is made"))
     explain_job.work(folder(plan), asker)
     assert sorted(q.key for q in plan.questions) == sorted(q.key for q in asker.asked)
@@ -106,7 +106,7 @@ def test_a_job_killed_anywhere_asks_nothing_twice(
     ws: Workspace, space_id: str, folder: Folder, stop_after: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking_job, "A_SHARD", 2)
-    job = folder(plan_explaining(ws, space_id, DELTA, FEATURES, Terms()))  # type: ignore[arg-type]
+    job = folder(plan_explaining(ws, space_id, FEATURES, Terms()))  # type: ignore[arg-type]
     asker = Scripted(explainer("bombs"), stop_after=stop_after)
     with pytest.raises(KeyboardInterrupt):
         explain_job.work(job, asker)
@@ -138,7 +138,7 @@ def test_a_cancelled_job_keeps_its_shards_and_says_nothing_more(
     ws: Workspace, space_id: str, folder: Folder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking_job, "A_SHARD", 1)
-    job = folder(plan_explaining(ws, space_id, DELTA, FEATURES, Terms()))  # type: ignore[arg-type]
+    job = folder(plan_explaining(ws, space_id, FEATURES, Terms()))  # type: ignore[arg-type]
     (job.root / "cancel").touch()
     asker = Scripted(explainer("bombs"))
     assert explain_job.work(job, asker) == {} and len(job.shards()) == 1 and job.observed_cancel
@@ -155,7 +155,7 @@ def test_the_right_explanation_scores_one_and_its_misjudged_documents_are_kept(
     stored(ws, job)
     scores = {score.feature_id: score for score in store.scores_of(ws.database, space_id, FEATURES)}
     assert scores[BOMB].value == 1.0 and scores[CAKE].value is not None and scores[CAKE].value < 0.5
-    assert scores[BOMB].judge == "scripted" and "split 0, δ 1" in scores[BOMB].version
+    assert scores[BOMB].judge == "scripted" and "split 0" in scores[BOMB].version
     items = store.score_items(ws.database, scores[CAKE].score_id)
     assert len(items) == 50 and any(item.said != item.fires for item in items)
     said = store.explanations_of(ws.database, space_id, [BOMB])[0]
@@ -166,7 +166,7 @@ def test_the_right_explanation_scores_one_and_its_misjudged_documents_are_kept(
 
 def test_fuzzing_tells_right_marks_from_wrong_ones(ws: Workspace, space_id: str, folder: Folder) -> None:
     explained(ws, space_id, folder, [BOMB])
-    plan = plan_detecting(ws, space_id, DELTA, [BOMB], Terms(), fuzz=True)  # type: ignore[arg-type]
+    plan = plan_detecting(ws, space_id, [BOMB], Terms(), fuzz=True)  # type: ignore[arg-type]
     job = folder(plan)
     asker = Scripted(judge(lambda text: "⟦bomb⟧" in text or ("⟦" not in text and "bomb" in text)))
     detect_job.work(job, asker, words)
@@ -180,11 +180,11 @@ def test_fuzzing_tells_right_marks_from_wrong_ones(ws: Workspace, space_id: str,
 
 def test_what_was_said_or_judged_already_is_not_asked_again(ws: Workspace, space_id: str, folder: Folder) -> None:
     explained(ws, space_id, folder)
-    plan = plan_explaining(ws, space_id, DELTA, FEATURES, Terms())  # type: ignore[arg-type]
+    plan = plan_explaining(ws, space_id, FEATURES, Terms())  # type: ignore[arg-type]
     assert plan.n == 0 and plan.left_out["explained by this model already"] == 3
     with pytest.raises(InputError, match="3 explained by this model already"):
         plan.start(ws)
-    assert plan_explaining(ws, space_id, DELTA, FEATURES, Terms(), again=True).n == 3  # type: ignore[arg-type]
+    assert plan_explaining(ws, space_id, FEATURES, Terms(), again=True).n == 3  # type: ignore[arg-type]
     job = folder(detecting(ws, space_id, quick=True))
     detect_job.work(job, Scripted(judge(lambda _: True)), None)
     stored(ws, job)
@@ -194,4 +194,4 @@ def test_what_was_said_or_judged_already_is_not_asked_again(ws: Workspace, space
 
 def test_a_feature_that_is_not_there_is_refused(ws: Workspace, space_id: str) -> None:
     with pytest.raises(InputError, match="no feature 99"):
-        plan_explaining(ws, space_id, DELTA, [1, 99], Terms())  # type: ignore[arg-type]
+        plan_explaining(ws, space_id, [1, 99], Terms())  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fac_core.features.asked.judging import Item, Trial, judged, n_calls, questions
-from fac_core.features.asked.report import balanced, score_of, wilson
+from fac_core.features.asked.report import balanced, score_of
 from fac_core.store.explanations import DETECTION, Score, ScoreItem
 from fac_core.workspace import now
 from tests.features.asked.scripted import Say, Scripted, data_of, judge
@@ -36,7 +36,7 @@ def test_a_judge_who_knows_gets_everything_right() -> None:
 def test_a_judge_who_always_says_the_same_is_worth_one_half(always: bool) -> None:
     score, _ = scored(judge(lambda _: always))
     assert score.value == 0.5
-    assert {score.right_firing, score.right_silent} == {0.0, 1.0}
+    assert {score.right_firing, score.right_silent} == {0.0, 25.0}
 
 
 def test_the_interval_of_a_coin_covers_one_half() -> None:
@@ -73,7 +73,7 @@ def test_what_cannot_be_read_is_unanswered_and_no_negative() -> None:
 
 def test_a_document_of_which_the_orders_disagree_counts_half_and_says_neither() -> None:
     score, items = scored(lambda q: judge(lambda _: q.key.split("/")[2] == "0")(q))
-    assert score.right_firing == score.right_silent == score.value == 0.5
+    assert score.right_firing == score.right_silent == 12.5 and score.value == 0.5
     assert all(item.said is None and item.likeness == 0.5 for item in items)
 
 
@@ -89,12 +89,5 @@ def test_each_document_is_asked_of_once_in_each_order_five_at_a_time() -> None:
 
 @given(st.integers(1, 60), st.integers(1, 60), st.floats(0, 1), st.floats(0, 1))
 def test_the_interval_holds_the_value_and_stays_within_bounds(n: int, m: int, right: float, silent: float) -> None:
-    value, low, high = balanced(right, n, silent, m)
+    value, low, high = balanced(right * n, n, silent * m, m)
     assert 0 <= low <= value + 1e-9 and value - 1e-9 <= high <= 1
-
-
-@pytest.mark.parametrize(
-    ("k", "n", "low", "high"), [(0, 10, 0.0, 0.2775), (5, 10, 0.2366, 0.7634), (10, 10, 0.7225, 1)]
-)
-def test_wilson_s_interval_is_the_known_one(k: int, n: int, low: float, high: float) -> None:
-    assert wilson(k / n, n) == pytest.approx((low, high), abs=1e-4)
