@@ -32,7 +32,7 @@ class Inputs(NamedTuple):
     """Tables a description is made from."""
 
     contents: pa.Table
-    """(content_id, text): the corpus names are made from."""
+    """(content_id, text): the corpus names are made from, without what their scores are measured on."""
     activation: pa.Table
     """(feature_id, content_id, value, char_start, char_end) of those and all anchor contents and contrasts, by feature,
     strongest first."""
@@ -40,6 +40,11 @@ class Inputs(NamedTuple):
     """(content_id, contrast_id, positive, held_out) of the anchor's samples; contrast and positive may be null."""
     pairs: pa.Table
     """(feature_id, other_id, cosine) of decoder directions that nearly coincide."""
+
+    @property
+    def anything(self) -> bool:
+        """Whether there is something to describe from: of few texts all may be on the other side of the split."""
+        return bool(self.contents.num_rows or self.items.num_rows)
 
 
 def describe_families(inputs: Inputs, delta: float, names: Mapping[int, str]) -> pa.Table:
@@ -92,7 +97,7 @@ def describe_check(inputs: Inputs, method: str) -> pa.Table:
 
 
 def describe_names(inputs: Inputs) -> Iterator[pa.Table]:
-    """Keywords, some hundred features at a time: (feature_id, text)."""
+    """Keywords, some hundred features at a time: (feature_id, text); empty for those that no such text activates."""
     import pyarrow as pa
 
     index = build_index(inputs.contents.column("text").to_pylist())
@@ -110,6 +115,8 @@ def describe_names(inputs: Inputs) -> Iterator[pa.Table]:
     found = firings(index, feature, text, value.astype(np.float64), start.astype(np.int64), end.astype(np.int64))
     for feature_ids, names in name_features(index, found):
         yield pa.table({"feature_id": feature_ids.astype(np.int32), "text": pa.array(names, pa.string())})
+    unseen = np.setdiff1d(_column(rows, "feature_id"), feature)
+    yield pa.table({"feature_id": unseen.astype(np.int32), "text": pa.array([""] * len(unseen), pa.string())})
 
 
 def _in_anchor(inputs: Inputs) -> tuple[Ints, Ints, Floats]:

@@ -1,8 +1,8 @@
 """A description (names, relevance, families, themes) is of what it was made from, and is made anew when that changed.
 
-The fingerprint covers all of it: the texts that names come from, the anchor's samples with labels and contrasts, δ,
-the last reading again that changed a value, what is known of the weights, and the way of describing. What is not in
-it (decisions, names people gave, which of the other sets holds a text) changes no description.
+The fingerprint covers all of it: the texts that names come from and which side of the split those are of, the anchor's
+samples with labels and contrasts, δ, the last reading again that changed a value, what is known of the weights, and the
+way of describing. What is not in it (decisions, names people gave, which of the other sets holds a text) changes no description.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from fac_core.feature_space.spaces import delta
 from fac_core.features.describe import Inputs
 from fac_core.features.families import MIN_COSINE
 from fac_core.features.relevance_check import halves
+from fac_core.features.split import EXPLAIN, hashes
 from fac_core.jobs import owner
 from fac_core.store import feature_samples as samples
 from fac_core.store import feature_weights as weights
@@ -37,7 +38,7 @@ KIND, READING = "describe", "extract"
 REVISION = 3
 """The way of describing; raised when the same data would now be described otherwise."""
 MAX_CONTENTS = 6000
-"""Texts that names are made from: the anchor first, then seed, synthetic and pool."""
+"""Texts that names are made from, all of the explaining side: the anchor first, then seed, synthetic and pool."""
 
 
 def made(ws: Workspace, space_id: str) -> DescriptionRow | None:
@@ -73,7 +74,7 @@ def start(ws: Workspace, space_id: str, after: str | None = None) -> str | None:
         if row.kind == KIND and row.spec["space_id"] == space_id and row.state != "cancelling" and row.job_id != after:
             return row.job_id
     spec, inputs = prepared(ws, space_id)
-    if inputs.contents.num_rows == 0:
+    if not inputs.anything:
         return None
     return owner.start(ws, KIND, "Describe the features", spec, inputs._asdict())
 
@@ -95,7 +96,9 @@ def _spec(ws: Workspace, space_id: str) -> dict[str, Any]:
         at,
         get_meta(ws.database, f"statics.{space_id}"),
         get_meta(ws.database, f"read_again.{space_id}"),
-        *samples.described_state(ws.database, space_id, MAX_CONTENTS),
+        hashes(EXPLAIN),
+        samples.described_state(ws.database, space_id, MAX_CONTENTS, hashes(EXPLAIN)),
+        samples.anchor_state(ws.database, space_id),
     ]
     fingerprint = hashlib.sha256(json.dumps(basis).encode()).hexdigest()
     return {"space_id": space_id, "delta": at, "method": method, "fingerprint": fingerprint}
@@ -104,7 +107,7 @@ def _spec(ws: Workspace, space_id: str) -> dict[str, Any]:
 def _inputs(ws: Workspace, space_id: str) -> Inputs:
     import pyarrow as pa
 
-    contents = samples.described_contents(ws.database, space_id, MAX_CONTENTS)
+    contents = samples.described_contents(ws.database, space_id, MAX_CONTENTS, hashes(EXPLAIN))
     items = samples.anchor_items(ws.database, space_id)
     task = load_task(ws.task)
     positive = pa.array([task.polarity(label) for label in items.column("label").to_pylist()], pa.bool_())

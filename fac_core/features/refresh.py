@@ -30,7 +30,7 @@ def refresh(ws: Workspace, space_id: str, wait: bool = False, force: bool = Fals
     if not wait:
         return description.start(ws, space_id)
     spec, inputs = description.prepared(ws, space_id)
-    if inputs.contents.num_rows:
+    if inputs.anything:
         for name, tables in describe_job.shards(inputs, spec, set()):
             with ws.database.transaction() as cursor:
                 describe_job.ingest(cursor, "", spec, name, tables)

@@ -6,15 +6,26 @@ feature and every project, and does not change when documents come or go.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 Side = Literal["explain", "score"]
 EXPLAIN: Side = "explain"
 SCORE: Side = "score"
 SCORE_SHARE = 1 / 3
-"""Share of documents that scores are measured on."""
+"""Share of documents that scores are measured on. Of the 1,200 texts of the toxicity demo a third costs 1 % of the
+features that fire above δ their name and makes no more of them unclear, and lets 4,490 features fire on five documents
+or more that no name has seen; a quarter, 3,742.
+"""
+_BOUND = f"{math.ceil(SCORE_SHARE * 16**8):08x}"
+_AFTER_ALL = "g"
 
 
 def side_of(content_hash: str) -> Side:
     """Side of a document by its content hash, in hexadecimal."""
-    return SCORE if int(content_hash[:8], 16) < SCORE_SHARE * 16**8 else EXPLAIN
+    return SCORE if content_hash < _BOUND else EXPLAIN
+
+
+def hashes(side: Side) -> tuple[str, str]:
+    """The content hashes of a side: from the first on, up to but without the second."""
+    return ("", _BOUND) if side == SCORE else (_BOUND, _AFTER_ALL)

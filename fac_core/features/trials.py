@@ -175,7 +175,7 @@ def rows_of(activation: pa.Table, contents: Ints) -> tuple[Ints, Ints, Floats]:
 def column(table: pa.Table, name: str, *, valid: bool = False) -> NDArray[Any]:
     """A column as an array; with `valid`, where it is not null."""
     found = table.column(name).is_valid() if valid else table.column(name)
-    values: NDArray[Any] = found.to_numpy(zero_copy_only=False) if not valid else found.to_numpy()
+    values: NDArray[Any] = found.to_numpy(zero_copy_only=False)
     return values
 
 
@@ -189,8 +189,7 @@ def _tops(features: Ints, feature: Ints, value: Floats) -> Floats:
 def _summed(features: Ints, tops: Floats, feature: Ints, unit: Ints, value: Floats, n: int) -> Floats:
     place, mine = _places(features, feature)
     mine &= tops[place] > 0 if len(features) else False
-    summed: Floats = np.bincount(unit[mine], value[mine] / tops[place[mine]], minlength=n)
-    return summed
+    return np.bincount(unit[mine], value[mine] / tops[place[mine]], minlength=n).astype(np.float64)
 
 
 def _places(features: Ints, feature: Ints) -> tuple[Ints, Mask]:

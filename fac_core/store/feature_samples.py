@@ -21,9 +21,9 @@ _CONTENT_OF_SAMPLES = "SELECT s.content_id FROM sample s JOIN dataset d USING (d
 
 _DESCRIBED = """
     SELECT s.content_id, min(list_position(['anchor', 'seed', 'synthetic', 'pool', 'holdout'], d.role)) AS place
-    FROM sample s JOIN dataset d USING (dataset_id)
+    FROM sample s JOIN dataset d USING (dataset_id) JOIN content h ON h.content_id = s.content_id
     JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id
-    WHERE d.deleted_at IS NULL AND d.dataset_id <> ?
+    WHERE d.deleted_at IS NULL AND d.dataset_id <> ? AND h.content_hash >= ? AND h.content_hash < ?
     GROUP BY s.content_id ORDER BY place, s.content_id LIMIT ?"""
 _ITEMS = f"""
     SELECT s.content_id, k.content_id AS contrast_id, s.label FROM sample s JOIN dataset d USING (dataset_id)
@@ -130,30 +130,35 @@ def at_or_above(database: Database, space_id: str, values: Sequence[tuple[int, f
     return {int(feature): int(n) for feature, n in found}
 
 
-def described_contents(database: Database, space_id: str, limit: int) -> pa.Table:
-    """Texts that names are made from: (content_id, text), by id; the anchor's first up to `limit`, then seed, synthetic
-    and pool.
+def described_contents(database: Database, space_id: str, limit: int, hashes: tuple[str, str]) -> pa.Table:
+    """Texts of a range of hashes that names are made from or judged on: (content_id, text), by id; the anchor's first
+    up to `limit`, then seed, synthetic and pool.
 
     Approved samples are left out: they were written after a feature's name and would confirm it.
     """
     return database.arrow(
         f"SELECT content_id, c.text FROM ({_DESCRIBED}) JOIN content c USING (content_id) ORDER BY content_id",
-        [space_id, APPROVED_DATASET, limit],
+        [space_id, APPROVED_DATASET, *hashes, limit],
     )
 
 
-def described_state(database: Database, space_id: str, limit: int) -> tuple[str, str]:
-    """Digests of `described_contents` and of `anchor_items`; equal ones hold the same texts, pairs and labels."""
-    contents = database.one(
+def described_state(database: Database, space_id: str, limit: int, hashes: tuple[str, str]) -> str:
+    """Digest of `described_contents`; equal ones hold the same texts."""
+    row = database.one(
         f"SELECT md5(string_agg(CAST(content_id AS VARCHAR), ',' ORDER BY content_id)) FROM ({_DESCRIBED})",
-        [space_id, APPROVED_DATASET, limit],
+        [space_id, APPROVED_DATASET, *hashes, limit],
     )
-    items = database.one(
+    return str(row and row[0])
+
+
+def anchor_state(database: Database, space_id: str) -> str:
+    """Digest of `anchor_items`; equal ones hold the same texts, pairs and labels."""
+    row = database.one(
         f"SELECT md5(string_agg(to_json([CAST(content_id AS VARCHAR), CAST(contrast_id AS VARCHAR), label]), ',' "
         f"ORDER BY content_id, contrast_id, label)) FROM ({_ITEMS})",
         [space_id, space_id],
     )
-    return str(contents and contents[0]), str(items and items[0])
+    return str(row and row[0])
 
 
 def activations_of(database: Database, space_id: str, contents: pa.Table) -> pa.Table:

@@ -20,12 +20,12 @@ KEYWORDS, HUMAN = "keywords", "human"
 THEME = "theme"
 """Value of `family.joined_by` that makes a row membership of a theme instead of a family of near-copies."""
 _NAMES = f"""
-    SELECT feature_id, coalesce(nullif(human, ''), keywords) AS name,
+    SELECT feature_id, coalesce(nullif(human, ''), nullif(keywords, '')) AS name,
         CASE WHEN nullif(human, '') IS NOT NULL THEN '{HUMAN}' ELSE '{KEYWORDS}' END AS named_by
     FROM (SELECT feature_id, arg_max(text, event_id) FILTER (method = '{HUMAN}') AS human,
             arg_max(text, event_id) FILTER (method = '{KEYWORDS}') AS keywords
           FROM explanation WHERE space_id = ? GROUP BY feature_id)
-    WHERE coalesce(nullif(human, ''), keywords) IS NOT NULL"""
+    WHERE coalesce(nullif(human, ''), nullif(keywords, '')) IS NOT NULL"""
 _CONTENT_OF_SAMPLES = "SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL"
 
 
@@ -81,12 +81,7 @@ def names_of(database: Database, space_id: str, feature_ids: Sequence[int]) -> d
 
 def count_named(database: Database, space_id: str) -> int:
     """How many features have a name."""
-    row = database.one(
-        f"SELECT count(DISTINCT feature_id) FROM (SELECT feature_id FROM explanation WHERE space_id = ? AND "
-        f"method = '{KEYWORDS}' UNION ALL SELECT feature_id FROM explanation WHERE space_id = ? AND method = '{HUMAN}' "
-        "GROUP BY feature_id HAVING arg_max(text, event_id) <> '')",
-        [space_id, space_id],
-    )
+    row = database.one(f"SELECT count(*) FROM ({_NAMES})", [space_id])
     return int(row[0]) if row else 0
 
 
@@ -114,7 +109,8 @@ def add_name(
 def add_method_names(
     cursor: duckdb.DuckDBPyConnection, space_id: str, method: str, names: pa.Table, author: str, at: datetime
 ) -> None:
-    """Note what a method calls features (feature_id, text) where it differs from what it called them last.
+    """Note what a method calls features (feature_id, text) where it differs from what it called them last; an empty
+    text takes back an earlier one.
 
     `method` is KEYWORDS for features, or THEME for the theme of which a feature is the head.
     """
@@ -124,7 +120,7 @@ def add_method_names(
         "SELECT nextval('event_seq'), ?, k.feature_id, ?, ?, k.text, ? "
         "FROM incoming_names k LEFT JOIN (SELECT feature_id, arg_max(text, event_id) AS text FROM explanation "
         "WHERE space_id = ? AND method = ? GROUP BY feature_id) last USING (feature_id) "
-        "WHERE k.text IS DISTINCT FROM last.text ORDER BY k.feature_id",
+        "WHERE k.text <> coalesce(last.text, '') ORDER BY k.feature_id",
         [space_id, method, author, at, space_id, method],
     )
     cursor.unregister("incoming_names")

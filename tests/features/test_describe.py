@@ -53,6 +53,7 @@ _PLACES = [
         ]
     ),
     *(["the city library", "a friend's phone", "the tax office", "our company", "a small museum", "the airport"]),
+    *(["the corner shop", "my old school", "her blog", "the harbour", "his garage", "the new clinic"]),
 ]
 # feature -> (pattern whose last character is the peak)
 _MEANING = {
@@ -82,7 +83,7 @@ def _samples(label: Callable[[str], str] = lambda given: given) -> list[Planted]
                 active[feature] = rng.uniform(3, 6)
                 peaks[feature] = (found.end() - 1, found.end())  # a sub-word token: the last character only
         for feature in (6, 7):
-            if rng.random() < 0.2:
+            if rng.random() < 0.3:
                 active[feature] = rng.uniform(0.1, 5)
                 start = rng.randrange(len(text))
                 peaks[feature] = (start, start + 1)
