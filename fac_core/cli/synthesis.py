@@ -57,6 +57,8 @@ def synthesise(
     max_tokens: int = 40,
     model: Annotated[str, typer.Option(help="Endpoint: name of the model.")] = "",
     base_url: Annotated[str, typer.Option(help="Endpoint: its address. The key comes from OPENAI_API_KEY.")] = "",
+    cap_money: Annotated[float | None, typer.Option(help="Endpoint: the most the run may spend.")] = None,
+    cap_tokens: Annotated[int | None, typer.Option(help="Endpoint: the most tokens it may use, in and out.")] = None,
     pool: Annotated[bool, typer.Option(help="Search the pool first.")] = True,
     seed: int = 0,
     wait: Annotated[bool, typer.Option(help="Wait until the run has ended.")] = True,
@@ -81,6 +83,8 @@ def synthesise(
         max_tokens=max_tokens,
         use_pool=pool,
         seed=seed,
+        cap_money=cap_money,
+        cap_tokens=cap_tokens,
     )
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)

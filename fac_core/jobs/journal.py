@@ -41,14 +41,16 @@ def read_journal(path: Path) -> list[Event]:
     return events
 
 
-def append_event(path: Path, event: Event) -> None:
-    """Add one line and wait until it is on disk; a torn line before it is cut off first."""
+def append_event(path: Path, event: Event) -> int:
+    """Add one line and wait until it is on disk; a torn line before it is cut off first. Returns where it begins."""
     line = json.dumps(event, sort_keys=True, allow_nan=False).encode() + b"\n"
     with path.open("a+b") as handle:
         _cut_torn_line(handle)
+        start = handle.seek(0, os.SEEK_END)
         handle.write(line)
         handle.flush()
         os.fsync(handle.fileno())
+    return start
 
 
 def _cut_torn_line(handle: BinaryIO) -> None:

@@ -1,7 +1,8 @@
 """One layer of retries, ours: a call is repeated only if it can succeed, waits as told, and ends in a clear sentence.
 
 What the service answers is untrusted: a web page, an empty list of choices or a broken body is a reply that holds
-nothing, not an exception of a library. Servers that reject an optional setting are asked again without it, once.
+nothing, not an exception of a library. Servers that reject an optional setting are asked again without it, once. Each
+attempt is told to a `Meter` before it begins and when it has ended, since each may be billed.
 """
 
 from __future__ import annotations
@@ -12,20 +13,47 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from fac_core.errors import EndpointError
+from fac_core.llm.asking import Outcome
 from fac_core.llm.endpoint import NO_KEY, Endpoint
-from fac_core.llm.failures import dropped_setting, is_content_filter, retry_wait, verdict
+from fac_core.llm.failures import (
+    NoCompletion,
+    dropped_setting,
+    is_content_filter,
+    is_hopeless,
+    is_limit,
+    maybe_billed,
+    outcome_of,
+    retry_wait,
+    verdict,
+)
+from fac_core.llm.pace import Pace
 
 if TYPE_CHECKING:
     from openai import OpenAI
 
 ATTEMPTS = 5
+"""That fail before a question is given up."""
+LIMITED = 30
+"""Times that one question is told to wait before it is given up: others are answered meanwhile."""
 TIMEOUT_S = 120.0
 CONNECT_S = 10.0
-Finish = Literal["stop", "length", "refusal", "error"]
-_FINISH: dict[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "refusal"}
+Finish = Literal["stop", "length", "refusal", "filter", "error"]
+_FINISH: dict[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "filter"}
+OUTCOMES: dict[Finish, Outcome] = {
+    "stop": "answered",
+    "length": "cut off",
+    "refusal": "refused",
+    "filter": "filtered",
+    "error": "unreadable",
+}
+"""What became of an attempt that brought a reply, before anybody has read it."""
+
+
+class CallFailed(EndpointError):
+    """One question was not answered after all attempts; another may be."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +66,25 @@ class Reply:
     """``calls`` made for it (each may have been billed), tokens where told, ``problem`` if it holds nothing."""
 
 
+class Ending(NamedTuple):
+    """How an attempt ended."""
+
+    outcome: str
+    billed: bool
+    """Whether it may have been billed."""
+    reply: Reply | None = None
+
+
+class Meter(Protocol):
+    """What is told of every attempt at one question."""
+
+    def begin(self) -> None:
+        """An attempt is about to begin; whatever this raises keeps it from beginning."""
+
+    def end(self, ending: Ending) -> None:
+        """It has ended."""
+
+
 class ChatClient:
     """Asks one endpoint; safe to share between threads."""
 
@@ -48,11 +95,13 @@ class ChatClient:
         attempts: int = ATTEMPTS,
         timeout_s: float = TIMEOUT_S,
         sleep: Callable[[float], None] = time.sleep,
+        pace: Pace | None = None,
     ) -> None:
         self.endpoint = endpoint
         self._attempts = attempts
         self._timeout_s = timeout_s
         self._sleep = sleep
+        self._pace = pace or Pace(sleep=sleep)
         self._lock = threading.Lock()
         self._client: OpenAI | None = None
         self._dropped: set[str] = set()
@@ -67,38 +116,50 @@ class ChatClient:
         temperature: float,
         seed: int | None = None,
         schema: dict[str, Any] | None = None,
+        meter: Meter | None = None,
     ) -> Reply:
         """The model's answer to one question.
 
         `schema` asks for structured output; a server may ignore it, so the answer has to be parsed with tolerance.
 
         Raises:
-            EndpointError: the service is down, refuses the key or model, or keeps failing.
+            CallFailed: this question is rejected, or fails in all attempts.
+            EndpointError: the service is down, refuses the key or model, or limits calls for longer than is waited.
         """
-        wanted = {
-            "response_format": None if schema is None else _format(schema),
-            "max_tokens": max_tokens,
-            "temperature": temperature,
-            "seed": seed,
-        }
-        messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
-        calls = failures = 0
+        wanted = chat_settings(max_tokens=max_tokens, temperature=temperature, seed=seed, schema=schema)
+        calls = failures = limits = 0
         while True:
             calls += 1
             settings = self._settings(wanted)  # of this call: others may drop a setting while it is under way
-            try:
-                return _read(self._call(messages, settings), calls)
-            except _errors() as error:
-                if is_content_filter(error):
-                    return Reply("", "refusal", {"calls": calls})
-                setting = dropped_setting(error, set(settings))
-                if setting is not None:
-                    self._dropped.add(setting)
-                    continue
-                failures += 1
-                wait = retry_wait(error, failures)
-                if wait is None or failures >= self._attempts:
-                    raise EndpointError(verdict(error, self.endpoint, failures)) from None
+            with self._pace.turn() as began_in:
+                if meter is not None:
+                    meter.begin()
+                try:
+                    reply = _read(self._call(chat_messages(system, user), settings), calls)
+                except _errors() as error:
+                    failed: Exception = error
+                    blocked = Reply("", "filter", {"calls": calls}) if is_content_filter(error) else None
+                    if meter is not None:
+                        meter.end(Ending(outcome_of(error), maybe_billed(error), blocked))
+                    if blocked is not None:
+                        return blocked
+                else:
+                    self._pace.went_well()
+                    if meter is not None:
+                        meter.end(Ending(OUTCOMES[reply.finish], True, reply))
+                    return reply
+            if (setting := dropped_setting(failed, set(settings))) is not None:
+                self._dropped.add(setting)
+                continue
+            limited = is_limit(failed)
+            limits, failures = limits + limited, failures + (not limited)
+            wait = retry_wait(failed, limits if limited else failures)
+            if wait is None or failures >= self._attempts or limits >= LIMITED:
+                sentence = verdict(failed, self.endpoint, limits + failures)
+                raise (EndpointError if is_hopeless(failed, wait) else CallFailed)(sentence)
+            if limited:
+                self._pace.limited(began_in, wait)  # and waited out by whoever is next, this call among them
+            else:
                 self._sleep(wait + random.uniform(0, 0.25))
 
     def _call(self, messages: Any, settings: dict[str, Any]) -> Any:
@@ -115,26 +176,50 @@ class ChatClient:
     def _openai(self) -> OpenAI:
         with self._lock:
             if self._client is None:
-                from openai import OpenAI, Timeout
-
-                self._client = OpenAI(
-                    base_url=self.endpoint.base_url,
-                    api_key=self.endpoint.key or NO_KEY,
-                    max_retries=0,
-                    timeout=Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
-                )
+                self._client = open_client(self.endpoint, self._timeout_s)
             return self._client
+
+
+def open_client(endpoint: Endpoint, timeout_s: float = TIMEOUT_S) -> OpenAI:
+    """The library's client for an endpoint, without retries of its own."""
+    from openai import OpenAI, Timeout
+
+    return OpenAI(
+        base_url=endpoint.base_url,
+        api_key=endpoint.key or NO_KEY,
+        max_retries=0,
+        timeout=Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+    )
+
+
+def chat_messages(system: str, user: str) -> Any:
+    """The two messages of a question; halves of characters, which cannot be sent, become question marks."""
+    said = {"system": system, "user": user}
+    return [{"role": role, "content": text.encode(errors="replace").decode()} for role, text in said.items()]
+
+
+def chat_settings(
+    *, max_tokens: int, temperature: float, seed: int | None, schema: dict[str, Any] | None
+) -> dict[str, Any]:
+    """What a call says beside its messages, by the names of the service; None where it says nothing."""
+    return {
+        "response_format": None if schema is None else _format(schema),
+        "max_tokens": max_tokens,
+        "temperature": temperature,
+        "seed": seed,
+    }
 
 
 def _read(completion: Any, calls: int) -> Reply:
     """What a completion holds, whatever it is."""
-    usage: dict[str, Any] = {"calls": calls}
     if isinstance(completion, str) or completion is None:
-        page = str(completion or "").lstrip()[:1] == "<"
-        raise EndpointError(
-            f"The endpoint answers with {'a web page' if page else 'something other than JSON'}; "
-            "check its address, which usually ends in /v1."
-        )
+        raise NoCompletion("a web page" if str(completion or "").lstrip()[:1] == "<" else "something other than JSON")
+    return reply_in(completion, calls)
+
+
+def reply_in(completion: Any, calls: int = 1) -> Reply:
+    """What a completion of the service's library holds, whatever it is."""
+    usage: dict[str, Any] = {"calls": calls}
     counted = getattr(completion, "usage", None)
     for ours, theirs in (("tokens_in", "prompt_tokens"), ("tokens_out", "completion_tokens")):
         if isinstance(number := getattr(counted, theirs, None), int):
@@ -156,11 +241,11 @@ def _read(completion: Any, calls: int) -> Reply:
 
 
 def _format(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "json_schema", "json_schema": {"name": "samples", "strict": True, "schema": schema}}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
 
 
 def _errors() -> tuple[type[Exception], ...]:
     """What the library raises for a call that failed, a broken JSON body included."""
     import openai
 
-    return (openai.OpenAIError, json.JSONDecodeError, UnicodeDecodeError)
+    return (openai.OpenAIError, json.JSONDecodeError, UnicodeDecodeError, NoCompletion)

@@ -16,7 +16,15 @@ from typing import Any
 from fac_core.llm.endpoint import NO_KEY, Endpoint
 
 LONGEST_WAIT_S = 60.0
+
+
+class NoCompletion(Exception):
+    """A body with a good status that is no completion; the text says what it is."""
+
+
 _RETRIED = {408, 409, 425, 429}
+_NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
+"""Of the transport below the client library, which is one of several: nothing has left this machine."""
 _OPTIONAL = ("response_format", "max_tokens", "temperature", "seed")
 
 
@@ -50,6 +58,40 @@ def retry_wait(error: Exception, failures: int) -> float | None:
     return told if told <= LONGEST_WAIT_S else None
 
 
+def is_limit(error: Exception) -> bool:
+    """Whether the service says that it is asked too much at present."""
+    status = getattr(error, "status_code", None)
+    return (status == 429 and not _is_quota(error)) or (status == 503 and _retry_after(error) is not None)
+
+
+def is_hopeless(error: Exception, wait: float | None) -> bool:
+    """Whether an error that is not waited out, or not any more, would meet every other question too."""
+    status = getattr(error, "status_code", None)
+    return status in {401, 403, 404, 429} or isinstance(error, NoCompletion) or (wait is None and (status or 0) >= 500)
+
+
+def outcome_of(error: Exception) -> str:
+    """What became of an attempt that brought no reply: limited, rejected, filtered, timed out or failed."""
+    import openai
+
+    status = getattr(error, "status_code", None)
+    if is_content_filter(error):
+        return "filtered"
+    if status == 429:
+        return "limited"
+    if status is not None:
+        return "rejected" if status < 500 else "failed"
+    return "timed out" if isinstance(error, openai.APITimeoutError) else "failed"
+
+
+def maybe_billed(error: Exception) -> bool:
+    """Whether a failed attempt may have been billed: it reached the service, and no error came back that says no."""
+    status = getattr(error, "status_code", None)
+    if status is not None:
+        return bool(status in {408, 504})
+    return not isinstance(error, NoCompletion) and type(error.__cause__).__name__ not in _NEVER_SENT
+
+
 def verdict(error: Exception, endpoint: Endpoint, failures: int) -> str:
     """One sentence: what the endpoint did and what to do."""
     import openai
@@ -57,6 +99,8 @@ def verdict(error: Exception, endpoint: Endpoint, failures: int) -> str:
     where = f"The endpoint {endpoint.base_url}"
     status = getattr(error, "status_code", None)
     again = f" ({failures} attempts)" if failures > 1 else ""
+    if isinstance(error, NoCompletion):
+        return f"The endpoint answers with {error}; check its address, which usually ends in /v1."
     if isinstance(error, openai.APITimeoutError):
         return f"{where} did not answer in time{again}; try again later or ask for fewer samples at once."
     if isinstance(error, openai.APIConnectionError):

@@ -30,8 +30,12 @@ def objects_in(reply: str, key: str, *, bare: bool = False) -> list[dict[str, An
 
     With `bare`, strings in a list, and objects there with one string under another name, count as that key's value.
     """
-    text = _without_thoughts(reply[:MAX_CHARS])
-    return [found for value in _values(text) for found in _with_key(value, key, bare)]
+    return [found for value in values_in(reply) for found in _with_key(value, key, bare)]
+
+
+def values_in(reply: str) -> Iterator[Any]:
+    """Whole JSON values of a reply, outermost first, in order, after the thoughts that come before them."""
+    yield from _values(_without_thoughts(reply[:MAX_CHARS]))
 
 
 def _without_thoughts(text: str) -> str:

@@ -182,11 +182,15 @@ MIGRATIONS: list[str] = [
     CREATE TABLE text_vector (
         subject VARCHAR NOT NULL, id BIGINT NOT NULL, encoder VARCHAR NOT NULL, vector FLOAT[] NOT NULL);
 
-    -- every attempt at an endpoint, billed or not; price is NULL where it is not known
+    -- every attempt at an endpoint as its job's journal tells it; price is NULL where it is not known, and assumed says
+    -- that the endpoint did not tell what it billed, so that the most it can be stands here; again is a question that
+    -- was put once more
     CREATE TABLE llm_call (
-        job_id VARCHAR NOT NULL, attempt_id VARCHAR PRIMARY KEY, request_hash VARCHAR NOT NULL,
-        purpose VARCHAR NOT NULL, base_url VARCHAR NOT NULL, model VARCHAR NOT NULL, outcome VARCHAR NOT NULL,
-        tokens_in BIGINT, tokens_out BIGINT,
-        price DOUBLE, seconds DOUBLE NOT NULL, created_at TIMESTAMP NOT NULL);
+        attempt_id VARCHAR PRIMARY KEY, job_id VARCHAR NOT NULL, request_hash VARCHAR NOT NULL,
+        purpose VARCHAR NOT NULL, base_url VARCHAR NOT NULL, model VARCHAR NOT NULL, again BOOLEAN NOT NULL,
+        outcome VARCHAR NOT NULL, bytes_in BIGINT NOT NULL, tokens_in BIGINT NOT NULL, tokens_out BIGINT NOT NULL,
+        price DOUBLE, assumed BOOLEAN NOT NULL, seconds DOUBLE NOT NULL, created_at TIMESTAMP NOT NULL);
+    -- up to where a job's journal of calls has been read, in bytes
+    CREATE TABLE llm_journal (job_id VARCHAR PRIMARY KEY, place BIGINT NOT NULL);
     """,
 ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fac_core.errors import InputError
 from fac_core.feature_space.space import SpaceSpec
+from fac_core.llm.terms import Terms
 from fac_core.synthesis.targets import Target, targets_from_tables
 from fac_core.tasks import Task, load_task
 
@@ -44,6 +45,10 @@ class RunSettings:
     use_pool: bool = True
     """Whether the pool is searched first; features that a real sample closes are not written for."""
     seed: int = 0
+    cap_money: float | None = None
+    """Endpoint: the most the run may spend, in the currency of the model's price; None is no limit."""
+    cap_tokens: int | None = None
+    """Endpoint: the most tokens the run may use, in and out together; None is no limit."""
 
     def check(self) -> None:
         """Refuse settings that cannot work.
@@ -80,6 +85,8 @@ class Plan:
     delta: float
     settings: RunSettings
     targets: list[Target]
+    terms: Terms
+    """How an endpoint is asked, if one writes."""
     known_texts: list[str]
     """Texts that are not new any more."""
     known_samples: list[int | None]
@@ -90,13 +97,15 @@ class Plan:
         """The plan in a job folder."""
         spec = job.spec
         known = job.input("known")
+        settings = RunSettings(**spec["settings"])
         return cls(
             run_id=spec["run_id"],
             space=SpaceSpec.from_json(spec["space"]),
             task=load_task(spec["task"]),
             delta=spec["delta"],
-            settings=RunSettings(**spec["settings"]),
+            settings=settings,
             targets=targets_from_tables(job.input("target"), job.input("example")),
+            terms=Terms.from_spec(spec["llm"]) if spec.get("llm") else Terms(settings.base_url, settings.model),
             known_texts=known["text"].to_pylist(),
             known_samples=known["sample_id"].to_pylist(),
         )
@@ -116,7 +125,9 @@ class Plan:
         return int.from_bytes(hashlib.sha256(told.encode()).digest()[:7])
 
 
-def job_spec(run_id: str, space: SpaceSpec, task: str, delta: float, settings: RunSettings) -> Mapping[str, Any]:
+def job_spec(
+    run_id: str, space: SpaceSpec, task: str, delta: float, settings: RunSettings, terms: Terms | None = None
+) -> Mapping[str, Any]:
     """What `Plan.read` needs beside the input tables."""
     return {
         "run_id": run_id,
@@ -125,4 +136,5 @@ def job_spec(run_id: str, space: SpaceSpec, task: str, delta: float, settings: R
         "task": task,
         "delta": delta,
         "settings": asdict(settings),
+        "llm": None if terms is None else terms.as_spec(),
     }

@@ -15,7 +15,9 @@ from fac_core.coverage.worklist import in_worklist
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import space
 from fac_core.jobs import owner
-from fac_core.llm.endpoint import confirm, endpoint_of
+from fac_core.llm.endpoint import MODEL_SETTING
+from fac_core.llm.prices import Cap, price_of
+from fac_core.llm.terms import make_terms
 from fac_core.store import synthesis as store
 from fac_core.store.features import names_of
 from fac_core.synthesis.find import Found, add_picks, checked, new_run_id, search_pool
@@ -71,11 +73,11 @@ def start_run(
     wanted = checked(ws, space_id, delta, in_worklist(ws, space_id) if feature_ids is None else feature_ids)
     if not wanted:
         raise InputError("The work list is empty; add missing features to it on the coverage page first.")
+    terms = None
     if settings.generator == "openai":
-        endpoint = endpoint_of(ws, settings.base_url, settings.model)
-        if settings.base_url:
-            confirm(endpoint.base_url)
-        settings = replace(settings, base_url=endpoint.base_url, model=endpoint.model)
+        cap = Cap(settings.cap_money, settings.cap_tokens)
+        terms = make_terms(ws, base_url=settings.base_url, model=settings.model, cap=cap)
+        settings = replace(settings, base_url=terms.base_url, model=terms.model)
     chosen, task = space(ws, space_id), load_task(ws.task)
     with owner.turn(ws):  # two that search at once would find the same samples
         found = search_pool(ws, space_id, delta, wanted) if settings.use_pool else Found(set(), [])
@@ -95,7 +97,7 @@ def start_run(
         if left:
             targets = make_targets(ws, task, space_id, delta, left, settings.seed)
             inputs = {**targets_to_tables(targets), "known": store.known_texts(ws.database, space_id)}
-            spec = dict(job_spec(row.run_id, chosen.spec, task.id, delta, settings))
+            spec = dict(job_spec(row.run_id, chosen.spec, task.id, delta, settings, terms))
             title = f"Write {task.sample_words} for {len(left)} feature{'s' * (len(left) != 1)}"
             owner.start(ws, JOB_KIND, title, spec, inputs, beside=note)
         else:
@@ -148,9 +150,13 @@ def estimate(ws: Workspace, n_targets: int, settings: RunSettings) -> str:
     generation = load_task(ws.task).generation
     tokens_in = calls * (len(generation.system + generation.step1) // 4 + 6 * EXAMPLE_TOKENS)
     tokens_out = samples * max(settings.max_tokens, generation.max_tokens)
+    price = price_of(ws, settings.model or ws.setting(MODEL_SETTING))
+    cost = "unpriced, since the endpoint's price is not known"
+    if price is not None:
+        cost = f"about {price.of(tokens_in, tokens_out):,.4g} at the price you entered"
     return (
         f"{samples} samples for {n_targets} features in {calls} calls, about {tokens_in:,} tokens in and "
-        f"{tokens_out:,} out, {took}; unpriced, since the endpoint's price is not known."
+        f"{tokens_out:,} out, {took}; {cost}."
     )
 
 

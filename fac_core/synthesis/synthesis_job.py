@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from fac_core.content import Content
 from fac_core.feature_space.extractor import load_extractor
+from fac_core.llm.desk import Stopped, open_desk
+from fac_core.llm.spending import take_in
 from fac_core.store import synthesis as store
 from fac_core.store.activations import insert_activations
 from fac_core.store.datasets import add_contents
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
 
 Tables = dict[str, "pa.Table"]
 STEPS = (1, 2)
-REPLIES = "replies.jsonl"
-"""File of replies of an endpoint that are not in a shard yet."""
 UNLIKELY = -10.0
 """Fluency of a text whose fluency is not known."""
 
@@ -53,10 +53,7 @@ def run(job: JobFolder) -> dict[str, Any]:
     plan = Plan.read(job)
     job.progress(0, _total(plan), "Loading the model")
     extractor = load_extractor(plan.space)
-    result = work(job, plan, extractor, make_generator(job, plan, extractor))
-    if result:  # everything is in shards now
-        (job.work / REPLIES).unlink(missing_ok=True)
-    return result
+    return work(job, plan, extractor, make_generator(job, plan, extractor))
 
 
 def work(job: JobFolder, plan: Plan, extractor: Extractor, generator: Generator) -> dict[str, Any]:
@@ -77,7 +74,11 @@ def work(job: JobFolder, plan: Plan, extractor: Extractor, generator: Generator)
             else:
                 report = partial(_report, job, done, total, f"{_shown(target)}, step {step}")
                 report(0)
-                tables = scorer.tables(target, step, writer.write(target, step, pair, report))
+                try:
+                    written = writer.write(target, step, pair, report)
+                except Stopped:
+                    return {}
+                tables = scorer.tables(target, step, written)
                 job.commit_shard(name, tables, _counts(tables))
                 n_written += plan.n_of(step)
             if step == 1:
@@ -90,15 +91,12 @@ def work(job: JobFolder, plan: Plan, extractor: Extractor, generator: Generator)
 
 def make_generator(job: JobFolder, plan: Plan, extractor: Extractor) -> Generator:
     """The generator a plan asks for; the key of an endpoint is looked up here, in the worker."""
-    from fac_core.llm.client import ChatClient
-    from fac_core.llm.endpoint import make_endpoint
-    from fac_core.llm.ledger import Ledger
     from fac_core.synthesis.hosted import HostedGenerator
     from fac_core.synthesis.local import LocalGenerator
 
     if plan.settings.generator == "openai":
-        client = ChatClient(make_endpoint(plan.settings.base_url, plan.settings.model))
-        return HostedGenerator(client, Ledger(job.work / REPLIES))
+        # another run that asks the same wants other samples, so only this run's own replies are used again
+        return HostedGenerator(open_desk(job, plan.terms, job.cancelled, earlier=False))
     return LocalGenerator(extractor)
 
 
@@ -129,6 +127,7 @@ def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str,
 
 def stopped(ws: Workspace, job_id: str, spec: dict[str, Any]) -> None:
     """Owner side, when the run goes no further, for now or for good: the same with the candidates there are."""
+    take_in(ws, job_id)
     with ws.database.transaction() as cursor:
         _place(cursor, spec["run_id"], None)
 

@@ -21,7 +21,7 @@ from fac_core.feature_space.extractor import Extractor
 from fac_core.feature_space.space import SpaceSpec
 from fac_core.jobs import kinds, owner, process
 from fac_core.jobs.kinds import KINDS
-from fac_core.synthesis.hosted import AT_ONCE
+from fac_core.llm.pace import AT_ONCE
 from fac_core.synthesis.runs import RunSettings, start_run
 from fac_core.workspace import Workspace
 from tests.llm.fake_endpoint import says, serving, slow

@@ -27,7 +27,7 @@ class FakeEndpoint:
 
 
 @contextmanager
-def serving(*script: Answer) -> Iterator[FakeEndpoint]:
+def serving(*script: Answer, port: int = 0) -> Iterator[FakeEndpoint]:
     """A running endpoint on 127.0.0.1."""
     fake = FakeEndpoint(list(script))
     lock = threading.Lock()
@@ -45,7 +45,7 @@ def serving(*script: Answer) -> Iterator[FakeEndpoint]:
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()

@@ -131,10 +131,10 @@ def test_a_reply_without_choices_holds_nothing(waits: list[float], choices: Any)
     ("answer", "finish"),
     [
         (says("half a", "length"), "length"),
-        (says(None, "content_filter"), "refusal"),
+        (says(None, "content_filter"), "filter"),
         (says(None, refusal="I can't help with that."), "refusal"),
         (says("   "), "error"),
-        (fails(400, "blocked by policy", code="content_filter"), "refusal"),
+        (fails(400, "blocked by policy", code="content_filter"), "filter"),
     ],
 )
 def test_cut_off_refused_and_empty_are_three_different_ends(waits: list[float], answer: Any, finish: str) -> None:

@@ -11,9 +11,11 @@ import pytest
 from fac_core.errors import EndpointError
 from fac_core.feature_space.extractor import Extractor
 from fac_core.jobs.folder import JobFolder
-from fac_core.llm.client import ChatClient, Reply
+from fac_core.llm.calls import CALLS, Calls
+from fac_core.llm.desk import Desk
 from fac_core.llm.endpoint import Endpoint, confirm
-from fac_core.llm.ledger import Ledger, request_hash
+from fac_core.llm.spending import spend
+from fac_core.llm.terms import Terms
 from fac_core.synthesis import synthesis_job
 from fac_core.synthesis.generator import Prompt, Request
 from fac_core.synthesis.hosted import HostedGenerator
@@ -100,7 +102,7 @@ def test_a_key_is_not_sent_where_nobody_here_pointed(gap_ids: list[int], make_jo
 
 
 def test_no_reply_is_paid_for_twice_and_each_is_counted_once(
-    gap_ids: list[int], make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+    filled_ws: Workspace, gap_ids: list[int], make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fac_core.synthesis.writing.ITEMS_PER_CALL", 1)
     with serving(says(samples(NEW[0])), says(samples(NEW[1])), fails(401), says(samples(NEW[2]))) as fake:
@@ -108,39 +110,41 @@ def test_no_reply_is_paid_for_twice_and_each_is_counted_once(
         with pytest.raises(EndpointError):
             synthesis_job.run(job)
         assert not job.shards() and len(fake.bodies) == 3
-        kept = (job.work / synthesis_job.REPLIES).read_text()
-        assert kept.count("\n") == 2 and KEY not in kept
+        kept = (job.work / CALLS).read_text()
+        assert kept.count('"reply"') == 2 and KEY not in kept
         result = synthesis_job.run(job)
     assert len(fake.bodies) == 3 + 1 + 4, "of step 1 only what failed is asked again"
     assert (result["calls"], result["tokens_in"], result["tokens_out"]) == (7, 77, 49)
     asked = [str(body) for body in fake.bodies]
-    assert len(set(asked)) == 7 and not (job.work / synthesis_job.REPLIES).exists()
+    assert len(set(asked)) == 7
+    synthesis_job.stopped(filled_ws, job.job_id, job.spec)
+    (row,) = spend(filled_ws)
+    assert (row.purpose, row.outcomes, row.tokens_in) == ("synthesise", {"answered": 7, "rejected": 1}, 77)
+    assert row.price is None and row.n_unpriced == 7
 
 
-def test_a_reply_is_kept_under_everything_that_decides_it(tmp_path: Path) -> None:
-    here = Endpoint("http://h/v1", "m", "key one")
-    asked = {"system": "s", "user": "u", "max_tokens": 9, "temperature": 0.9, "seed": 1, "schema": {"type": "object"}}
-    name = request_hash(here, asked)
-    assert name == request_hash(Endpoint("http://h/v1", "m", "key two"), asked), "whose key it was decides nothing"
-    others = [{**asked, key: value} for key, value in (("system", "t"), ("user", "v"), ("max_tokens", 8), ("seed", 2))]
-    others += [{**asked, "temperature": 0.8}, {**asked, "schema": {}}]
-    names = {request_hash(here, other) for other in others}
-    names |= {request_hash(Endpoint(*place), asked) for place in (("http://g/v1", "m"), ("http://h/v1", "n"))}
-    assert len(names | {name}) == 9
-    Ledger(tmp_path / "replies.jsonl").put(name, Reply("\ud800 text", "length", {"calls": 2}))
-    with (tmp_path / "replies.jsonl").open("ab") as torn:
-        torn.write(b'{"request_hash": "half')
-    again = Ledger(tmp_path / "replies.jsonl")
-    assert again.get(name) == Reply("\ud800 text", "length", {"calls": 2}) and again.get("other") is None
+def test_a_run_whose_cap_is_reached_stops_with_a_sentence_and_keeps_what_it_wrote(
+    gap_ids: list[int], make_job: MakeJob
+) -> None:
+    with serving(says(samples(*NEW[:3]))) as fake:
+        job = make_job(gap_ids[:1], generator="openai", base_url=fake.url, model="fake")
+        terms = Terms(fake.url, "fake", cap=Cap(calls=1))
+        plan = replace(Plan.read(job), terms=terms)
+        generator = synthesis_job.make_generator(job, plan, load_extractor(plan.space))
+        with pytest.raises(EndpointError, match="cap on spending is reached"):
+            synthesis_job.work(job, plan, load_extractor(plan.space), generator)
+    assert len(fake.bodies) == 1 and len(job.shards()) == 1
 
 
-def test_replies_come_back_in_the_order_of_the_requests_however_slow_each_is() -> None:
+def test_replies_come_back_in_the_order_of_the_requests_however_slow_each_is(tmp_path: Path) -> None:
     def echo(handler: object, body: dict[str, object]) -> None:
         user = body["messages"][1]["content"]  # type: ignore[index]
         slow(0.05 * (3 - int(user) % 4), says(user))(handler, body)  # type: ignore[arg-type]
 
     requests = [Request(Prompt(system="s", user=str(n)), 1, 10, 0.9, n) for n in range(8)]
     with serving(echo) as fake:
-        found = list(HostedGenerator(ChatClient(Endpoint(fake.url, "m"))).generate(requests))
+        endpoint = Endpoint(fake.url, "m")
+        desk = Desk(endpoint, Calls(tmp_path / CALLS, endpoint, None), Terms(fake.url, "m", at_once=4))
+        found = list(HostedGenerator(desk).generate(requests))
     assert [response.text for response in found] == [str(n) for n in range(8)]
     assert [body["seed"] for body in sorted(fake.bodies, key=lambda body: body["seed"])] == list(range(8))

@@ -1,0 +1,224 @@
+"""What may be billed is on disk before it is asked, and what was paid for is on disk before anything is made of it.
+
+One journal in the job's folder holds both: a line when an attempt begins, with the most it can cost, and a line when it
+has ended, with the reply and what it cost. A line without its second counts as spent in full: nobody knows how far the
+call came. `request_hash` names a question by all that decides its answer: endpoint, model, both messages, settings,
+schema and the version of the code that reads replies. The key is no part of it and is never written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fac_core.errors import StoreError
+from fac_core.jobs.journal import append_event
+from fac_core.llm.client import Ending, Reply
+from fac_core.llm.endpoint import Endpoint
+from fac_core.llm.prices import Price
+
+CALLS = "calls.jsonl"
+"""Name of the journal in a job's `work` folder."""
+READING = 2
+"""Version of how replies are read; a reply kept under another one is asked for anew."""
+LOST = "lost"
+"""Outcome of an attempt whose end is not known."""
+
+
+def request_hash(endpoint: Endpoint, asked: dict[str, Any]) -> str:
+    """Name of a question; `asked` holds what `ChatClient.ask` is given, as JSON values."""
+    told = json.dumps({**endpoint.without_key(), **asked, "reading": READING}, sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def journals_beside(job_root: Path) -> list[Path]:
+    """Journals of the other jobs of a project, given one job's folder."""
+    found = job_root.parent.glob(f"*/work/{CALLS}")
+    return sorted(path for path in found if path.parents[1] != job_root)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at an endpoint, as it stands."""
+
+    attempt_id: str
+    request_hash: str
+    purpose: str
+    base_url: str
+    model: str
+    again: bool
+    """Whether the question was put once more, its reply having been unreadable."""
+    outcome: str
+    """An `Outcome`, or: limited, rejected, timed out, lost."""
+    bytes_in: int
+    """Of what was said to the model, in UTF-8."""
+    tokens_in: int
+    tokens_out: int
+    price: float | None
+    """None where the model's price is not known."""
+    assumed: bool
+    """Whether the endpoint did not say what it billed, so that the most it can be stands here."""
+    seconds: float
+    at: float
+    """When it began, in seconds since 1970."""
+
+    @property
+    def billed(self) -> bool:
+        """Whether it may have cost something."""
+        return self.assumed or self.tokens_in + self.tokens_out > 0
+
+
+class Calls:
+    """The journal of a job, and the replies in it and in those of earlier jobs; safe to share between threads.
+
+    One process at a time may write to it.
+    """
+
+    def __init__(self, path: Path, endpoint: Endpoint, price: Price | None, earlier: Iterable[Path] = ()) -> None:
+        """Read what is there.
+
+        Raises:
+            StoreError: a line other than the last of the job's own journal is damaged.
+        """
+        self._path = path
+        self._endpoint = endpoint
+        self._price = price
+        self._lock = threading.Lock()
+        self._places: dict[str, tuple[Path, int]] = {}
+        self._read_as: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
+        self.attempts: dict[str, Attempt] = {}
+        """Of this job, by id."""
+        for other in earlier:
+            for start, _, line in journal_lines(other, strict=False):
+                self._find(other, start, line)
+        for start, _, line in journal_lines(path):
+            self._find(path, start, line)
+            if "attempt" in line:
+                attempt = Attempt(**line["attempt"])
+                self.attempts[attempt.attempt_id] = attempt
+            elif "read" in line:
+                self._read_as[line["read"]] = line["outcome"]
+
+    def _find(self, path: Path, start: int, line: dict[str, Any]) -> None:
+        if "reply" in line:
+            name = line["attempt"]["request_hash"]
+            self._places[name] = (path, start)
+            self._ids[name] = line["attempt"]["attempt_id"]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._places
+
+    def reply(self, name: str) -> Reply | None:
+        """The reply to a question that was asked before."""
+        if (place := self._places.get(name)) is None:
+            return None
+        path, start = place
+        try:
+            with path.open("rb") as handle:
+                handle.seek(start)
+                return Reply(**json.loads(handle.readline())["reply"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # an earlier job's folder was removed meanwhile: the reply is not there any more
+
+    def planned(
+        self, name: str, purpose: str, *, bytes_in: int, most_in: int, most_out: int, again: bool = False
+    ) -> Attempt:
+        """An attempt that has not begun, with the most it can cost."""
+        return Attempt(
+            attempt_id=secrets.token_hex(8),
+            request_hash=name,
+            purpose=purpose,
+            **self._endpoint.without_key(),
+            again=again,
+            outcome=LOST,
+            bytes_in=bytes_in,
+            tokens_in=most_in,
+            tokens_out=most_out,
+            price=None if self._price is None else self._price.of(most_in, most_out),
+            assumed=True,
+            seconds=0.0,
+            at=time.time(),
+        )
+
+    def begin(self, attempt: Attempt) -> None:
+        """Note that an attempt begins; it is on disk when this returns."""
+        with self._lock:
+            append_event(self._path, {"attempt": asdict(attempt)})
+            self.attempts[attempt.attempt_id] = attempt
+
+    def end(self, attempt: Attempt, ending: Ending) -> Attempt:
+        """Note how an attempt ended, with its reply; both are on disk when this returns."""
+        told = self._settled(attempt, ending)
+        line: dict[str, Any] = {"attempt": asdict(told)}
+        if ending.reply is not None:
+            line["reply"] = asdict(ending.reply)
+        with self._lock:
+            start = append_event(self._path, line)
+            self.attempts[told.attempt_id] = told
+            self._find(self._path, start, line)
+        return told
+
+    def _settled(self, attempt: Attempt, ending: Ending) -> Attempt:
+        seconds = time.time() - attempt.at
+        if not ending.billed:
+            nothing = None if self._price is None else 0.0
+            told = replace(attempt, tokens_in=0, tokens_out=0, price=nothing, assumed=False)
+        elif ending.reply is not None and {"tokens_in", "tokens_out"} <= ending.reply.usage.keys():
+            n_in, n_out = ending.reply.usage["tokens_in"], ending.reply.usage["tokens_out"]
+            price = None if self._price is None else self._price.of(n_in, n_out)
+            told = replace(attempt, tokens_in=n_in, tokens_out=n_out, price=price, assumed=False)
+        else:
+            told = attempt
+        return replace(told, outcome=ending.outcome, seconds=max(0.0, seconds))
+
+    def read_as(self, name: str, outcome: str) -> None:
+        """Note what a reply turned out to be once it was read; said again it changes nothing."""
+        attempt_id = self._ids.get(name, "")
+        with self._lock:
+            attempt = self.attempts.get(attempt_id)
+            if attempt is not None and self._read_as.get(attempt_id, attempt.outcome) != outcome:
+                append_event(self._path, {"read": attempt_id, "outcome": outcome})
+                self._read_as[attempt_id] = outcome
+
+    def note(self, event: dict[str, Any]) -> None:
+        """Keep something else that has to survive a restart; `journal_lines` gives it back."""
+        with self._lock:
+            append_event(self._path, event)
+
+
+def journal_lines(path: Path, start: int = 0, *, strict: bool = True) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Whole lines of a journal from a place on, each with where it begins and its bytes; a torn last line is left out.
+
+    Raises:
+        StoreError: `strict`, and a whole line is damaged.
+    """
+    try:
+        handle = path.open("rb")
+    except FileNotFoundError:
+        return
+    with handle:
+        handle.seek(start)
+        for content in handle:
+            if not content.endswith(b"\n"):
+                return
+            if (line := _parsed(content)) is not None:
+                yield start, len(content), line
+            elif strict:
+                raise StoreError(f"The journal {path} is damaged; delete its job and start again.")
+            start += len(content)
+
+
+def _parsed(content: bytes) -> dict[str, Any] | None:
+    try:
+        line = json.loads(content)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) else None

@@ -1,0 +1,150 @@
+"""What a job will ask and cost is said before it starts, by the same names and prices that the ledger uses after.
+
+Replies that are there already are left out. What comes out of a model is known only from earlier calls of the same
+purpose; before there are any, half of what is allowed is guessed, and the range says how little that means.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fac_core.llm.asking import Question
+from fac_core.llm.calls import CALLS, Calls, request_hash
+from fac_core.llm.desk import asked_of
+from fac_core.llm.endpoint import Endpoint
+from fac_core.llm.prices import Price
+from fac_core.llm.spending import take_in
+from fac_core.llm.terms import Terms
+from fac_core.llm.tokens import count_in
+from fac_core.store import llm as store
+from fac_core.workspace import Workspace
+
+GUESSED_SHARE = 0.5
+"""Of the token limit that an answer is taken to use before any is known."""
+SPREAD = (0.75, 1.3)
+"""Of the expected tokens out, where earlier calls of the purpose are known."""
+ENOUGH = 5
+"""Questions from which on earlier calls say what the next will take."""
+
+
+class PurposeEstimate(NamedTuple):
+    """What the questions of one purpose will take."""
+
+    purpose: str
+    n_questions: int
+    n_cached: int
+    calls: float
+    """Expected, second asks of unreadable replies included."""
+    tokens_in: float
+    tokens_out: float
+    out_low: float
+    out_high: float
+    how: str
+    """Where the figures come from, for people."""
+
+
+class Estimate(NamedTuple):
+    """What a job will take."""
+
+    model: str
+    price: Price | None
+    purposes: list[PurposeEstimate]
+
+    @property
+    def n_questions(self) -> int:
+        """Questions altogether."""
+        return sum(each.n_questions for each in self.purposes)
+
+    @property
+    def n_cached(self) -> int:
+        """Questions whose reply is there already, and costs nothing."""
+        return sum(each.n_cached for each in self.purposes)
+
+    @property
+    def calls(self) -> int:
+        """Calls to be made."""
+        return round(sum(each.calls for each in self.purposes))
+
+    @property
+    def tokens_in(self) -> int:
+        """Tokens that go in."""
+        return round(sum(each.tokens_in for each in self.purposes))
+
+    @property
+    def tokens_out(self) -> int:
+        """Tokens that are expected to come out."""
+        return round(sum(each.tokens_out for each in self.purposes))
+
+    @property
+    def money(self) -> float | None:
+        """Expected price; None where the model's price is not known."""
+        return None if self.price is None else self.price.of(self.tokens_in, self.tokens_out)
+
+    @property
+    def money_range(self) -> tuple[float, float] | None:
+        """Between which prices it is likely to end."""
+        if self.price is None:
+            return None
+        low, high = (sum(getattr(each, name) for each in self.purposes) for name in ("out_low", "out_high"))
+        return self.price.of(self.tokens_in, low), self.price.of(self.tokens_in, high)
+
+    @property
+    def sentence(self) -> str:
+        """All of it for people, in one sentence."""
+        cached = f" ({self.n_cached:,} answered before and free)" if self.n_cached else ""
+        if self.money_range is None:
+            cost = "unpriced, since no price was entered for this model"
+        else:
+            cost = "{:,.4g} to {:,.4g} at the price you entered".format(*self.money_range)
+        return (
+            f"{self.n_questions:,} questions{cached}: about {self.calls:,} calls, {self.tokens_in:,} tokens in and "
+            f"{self.tokens_out:,} out; {cost}."
+        )
+
+
+def estimate(ws: Workspace, terms: Terms, questions: Sequence[Question]) -> Estimate:
+    """What asking some questions will take, without asking any.
+
+    Raises:
+        InputError: the endpoint's address or the key cannot be used.
+        StoreError: a journal of calls is damaged.
+    """
+    take_in(ws)
+    endpoint = terms.endpoint
+    # no journal of its own: those of all jobs are earlier ones
+    calls = Calls(ws.jobs / CALLS, endpoint, None, sorted(ws.jobs.glob(f"*/work/{CALLS}")))
+    by_purpose: dict[str, dict[str, Question]] = defaultdict(dict)
+    cached: dict[str, int] = defaultdict(int)
+    n_questions: dict[str, int] = defaultdict(int)
+    for question in questions:
+        name = request_hash(endpoint, asked_of(question))
+        n_questions[question.purpose] += 1
+        if name in calls or name in by_purpose[question.purpose]:
+            cached[question.purpose] += 1
+        else:
+            by_purpose[question.purpose][name] = question
+    purposes = [
+        _of_purpose(ws, endpoint, purpose, list(by_purpose[purpose].values()), n, cached[purpose])
+        for purpose, n in n_questions.items()
+    ]
+    return Estimate(endpoint.model, terms.price, purposes)
+
+
+def _of_purpose(
+    ws: Workspace, endpoint: Endpoint, purpose: str, left: Sequence[Question], n_questions: int, n_cached: int
+) -> PurposeEstimate:
+    n, allowed = len(left), sum(question.max_tokens for question in left)
+    same = store.usage(ws.database, endpoint.base_url, endpoint.model, purpose)
+    counted = count_in(endpoint, left, same or store.usage(ws.database, endpoint.base_url, endpoint.model))
+    if same is None or same.n_questions < ENOUGH:
+        calls, tokens_in, out = float(n), counted.tokens_in, allowed * GUESSED_SHARE
+        low, high = allowed * 0.1, float(allowed)
+        how = f"tokens in {counted.how}, tokens out guessed: half of what is allowed"
+    else:
+        calls, tokens_in = n * same.calls_each, counted.tokens_in * same.in_each
+        out = min(n * same.out_each, allowed * same.calls_each)
+        low, high = out * SPREAD[0], min(out * SPREAD[1], allowed * same.calls_each)
+        how = f"tokens in {counted.how}, tokens out from {same.n_questions} earlier questions of this kind"
+    return PurposeEstimate(purpose, n_questions, n_cached, calls, tokens_in, out, low, high, how)
