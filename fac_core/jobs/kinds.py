@@ -21,6 +21,8 @@ KINDS: dict[str, str] = {
     "extract": "fac_core.feature_space.extraction_job",
     "read_pool": "fac_core.feature_space.pool_job",
     "describe": "fac_core.features.describe_job",
+    "explain": "fac_core.features.asked.explain_job",
+    "detect": "fac_core.features.asked.detect_job",
     "synthesise": "fac_core.synthesis.synthesis_job",
     "map": "fac_core.features.map_job",
     "train_sae": "fac_core.feature_space.training.job",

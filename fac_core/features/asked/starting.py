@@ -1,0 +1,180 @@
+"""What a job would ask is known before it starts: the questions of a plan are those its worker puts, replies aside.
+
+Whatever has been said or judged with the same model and wording is left out unless it is asked for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from fac_core.errors import InputError
+from fac_core.feature_space.spaces import space
+from fac_core.features.asked import explain_job, trials
+from fac_core.features.asked.documents import MIN_FIRING, PER_BAND, PER_BAND_QUICK, Documents, Held
+from fac_core.features.asked.explaining import CANNOT_TELL, VERSION
+from fac_core.features.asked.explaining import questions_for as explaining_questions
+from fac_core.features.asked.judging import Trial, questions, version
+from fac_core.features.asked.trials import Asked, detection
+from fac_core.features.relevance import check_feature
+from fac_core.jobs import owner
+from fac_core.store import explanations as store
+from fac_core.store import features as features_store
+from fac_core.store.explanations import DETECTION, FUZZING, Explanation
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from fac_core.llm.asking import Question
+    from fac_core.llm.terms import Terms
+    from fac_core.workspace import Workspace
+
+EXPLAIN, DETECT = "explain", "detect"
+"""Kinds of job."""
+SEED = 0
+"""Of choosing and ordering documents, the same for every score so that two explanations meet the same ones."""
+Which = Literal["llm", "name", "all"]
+"""Explanations of a feature that are judged: the newest one a model wrote; its name; the newest of each author's."""
+
+
+class Planned(NamedTuple):
+    """A job that can be started."""
+
+    kind: str
+    title: str
+    spec: dict[str, Any]
+    inputs: dict[str, pa.Table]
+    questions: list[Question]
+    """What it asks, for an estimate: a verifier's question and fuzzing's marks stand in for those not known yet."""
+    n: int
+    """Features explained, or explanations judged."""
+    left_out: dict[str, int]
+    """Why the others are not asked for: {reason: how many}."""
+
+    def start(self, ws: Workspace) -> str:
+        """Start the job; returns its id.
+
+        Raises:
+            InputError: nothing is left to ask.
+            StoreError: the job folder cannot be written.
+        """
+        if not self.n:
+            why = "; ".join(f"{n} {reason}" for reason, n in self.left_out.items() if n) or "no feature was chosen"
+            raise InputError(f"There is nothing to ask: {why}.")
+        return owner.start(ws, self.kind, self.title, self.spec, self.inputs)
+
+
+def plan_explaining(
+    ws: Workspace, space_id: str, feature_ids: Sequence[int], terms: Terms, *, again: bool = False
+) -> Planned:
+    """Have features explained by the model of the terms.
+
+    Raises:
+        InputError: unknown space or feature.
+    """
+    wanted = _checked(ws, space_id, feature_ids)
+    said = store.explanations_of(ws.database, space_id, wanted)
+    done = {each.feature_id for each in said if each.model == terms.model and each.version == VERSION}
+    left = wanted if again else [feature for feature in wanted if feature not in done]
+    shown = list(Documents(ws, space_id).shown(left))
+    return Planned(
+        EXPLAIN,
+        f"Explain {_plural(len(shown), 'feature')}",
+        {"space_id": space_id, "terms": terms.as_spec()},
+        {"span": explain_job.to_table(shown)},
+        explaining_questions(shown),
+        len(shown),
+        {
+            "explained by this model already": len(wanted) - len(left),
+            "active on no document for explaining": len(left) - len(shown),
+        },
+    )
+
+
+def plan_detecting(
+    ws: Workspace,
+    space_id: str,
+    feature_ids: Sequence[int],
+    terms: Terms,
+    *,
+    which: Which = "llm",
+    fuzz: bool = False,
+    quick: bool = False,
+    again: bool = False,
+) -> Planned:
+    """Have explanations of features judged by the model of the terms; with `quick`, on 10 + 10 documents, not 25 + 25.
+
+    Raises:
+        InputError: unknown space or feature.
+    """
+    wanted = _checked(ws, space_id, feature_ids)
+    candidates = explanations_to_judge(ws, space_id, wanted, which)
+    done = set() if again else _judged(ws, space_id, wanted, terms.model, fuzz=fuzz)
+    left = [each for each in candidates if each.explanation_id not in done]
+    per_band = PER_BAND_QUICK if quick else PER_BAND
+    held = dict(Documents(ws, space_id).held(sorted({each.feature_id for each in left}), per_band, SEED))
+    asked = [Asked(each.explanation_id, each.feature_id, each.text) for each in left if each.feature_id in held]
+    spec = {"space_id": space_id, "seed": SEED, "fuzz": fuzz, "terms": terms.as_spec()}
+    return Planned(
+        DETECT,
+        f"Judge {_plural(len(asked), 'explanation')}",
+        {**spec, "space": asdict(space(ws, space_id).spec)},
+        trials.to_tables(asked, held, fuzz=fuzz),
+        [question for each in asked for trial in _trials(each, held, fuzz=fuzz) for question in questions(trial, SEED)],
+        len(asked),
+        {
+            "without an explanation to judge": len(set(wanted) - {each.feature_id for each in candidates}),
+            "judged by this model already": len(candidates) - len(left),
+            f"active on fewer than {MIN_FIRING} documents for scoring": len(left) - len(asked),
+        },
+    )
+
+
+def explanations_to_judge(ws: Workspace, space_id: str, feature_ids: Sequence[int], which: Which) -> list[Explanation]:
+    """Explanations of some features, by feature; where a model could not tell, it said nothing that can be judged."""
+    newest: dict[tuple[int, str, str | None], Explanation] = {}
+    for each in store.explanations_of(ws.database, space_id, feature_ids):
+        newest.setdefault((each.feature_id, each.method, each.model), each)
+    usable = [each for each in newest.values() if each.text and each.verdict != CANNOT_TELL]
+    if which == "llm":
+        first: dict[int, Explanation] = {}
+        for each in usable:
+            if each.method == store.LLM:
+                first.setdefault(each.feature_id, each)
+        usable = list(first.values())
+    elif which == "name":
+        names = features_store.names_of(ws.database, space_id, feature_ids)
+        usable = [each for each in usable if each.method != store.LLM and names.get(each.feature_id) == each.text]
+    return sorted(usable, key=lambda each: (each.feature_id, each.explanation_id))
+
+
+def _trials(asked: Asked, held: dict[int, list[Held]], *, fuzz: bool) -> list[Trial]:
+    documents = held[asked.feature_id]
+    found = [detection(asked, [each.item for each in documents])]
+    if fuzz:
+        firing = tuple(each.item for each in documents if each.fires)
+        found.append(Trial(FUZZING, asked.explanation_id, asked.feature_id, asked.text, firing))
+    return found
+
+
+def _judged(ws: Workspace, space_id: str, feature_ids: Sequence[int], model: str, *, fuzz: bool) -> set[int]:
+    """Explanations that every protocol in question has judged with this model and wording."""
+    found: dict[str, set[int]] = {protocol: set() for protocol in (DETECTION, *([FUZZING] if fuzz else []))}
+    for score in store.scores_of(ws.database, space_id, feature_ids):
+        if score.protocol not in found or score.judge != model or score.value is None:
+            continue
+        if score.version == version(score.protocol, SEED):
+            found[score.protocol].add(score.explanation_id)
+    return set.intersection(*found.values())
+
+
+def _checked(ws: Workspace, space_id: str, feature_ids: Sequence[int]) -> list[int]:
+    wanted = list(dict.fromkeys(feature_ids))
+    for feature in {min(wanted, default=0), max(wanted, default=0)}:
+        check_feature(ws, space_id, feature)
+    return wanted
+
+
+def _plural(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"

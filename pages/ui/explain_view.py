@@ -1,0 +1,178 @@
+"""Asking a model what features mean, or how far documents bear an explanation out: nothing is asked before its cost was
+seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import streamlit as st
+
+from fac_core.features.asked.choosing import CHOICES, chosen
+from fac_core.features.asked.documents import N_BANDS, PER_BAND, PER_BAND_QUICK
+from fac_core.features.asked.starting import DETECT, EXPLAIN, Planned, Which, plan_detecting, plan_explaining
+from fac_core.jobs import owner
+from fac_core.jobs.owner import Job
+from fac_core.llm.estimate import Estimate, estimate
+from fac_core.llm.prices import Cap
+from fac_core.llm.terms import make_terms
+from pages.ui import asking_view, chrome, services, theme
+from pages.ui.services import Here
+
+FILTER = "filter"
+FEATURE_WORDS = {
+    "worklist": "the work list",
+    "gaps": "missing features",
+    "relevant": "the task's features in the anchor",
+    "named": "all that have a name",
+    FILTER: "those the filters leave",
+}
+KIND_WORDS = {EXPLAIN: "explain features", DETECT: "judge explanations"}
+WHICH_WORDS: dict[Which, str] = {
+    "llm": "the newest a model wrote",
+    "name": "the feature's name",
+    "all": "every author's newest",
+}
+MOST = 5000
+EVERY_S = 1.5
+_AT = "asked_"
+_LOOKED = "_asked_looked"
+
+
+class Wanted(NamedTuple):
+    """What the form says."""
+
+    kind: str
+    features: tuple[int, ...]
+    which: Which
+    fuzz: bool
+    quick: bool
+    again: bool
+    money: float | None
+    tokens: int | None
+
+
+def show(here: Here, filtered: Sequence[int] = ()) -> None:
+    """The form, what it would cost, and the job that runs; `filtered` are the features that pass the page's filters."""
+    job = latest(here)
+    if job is not None and job.state != "completed":
+        st.fragment(_live, run_every=EVERY_S if job.active else None)(here, job.job_id)
+    if job is not None and job.active:
+        return
+    with services.page():
+        wanted = form(here, filtered)
+        key = (str(here.ws.root), here.space_id, here.version, wanted)
+        if st.button(
+            "See what it costs", icon=":material/receipt_long:", key=f"{_AT}look", disabled=not wanted.features
+        ):
+            with st.spinner("Choosing documents …", show_time=True):
+                st.session_state[_LOOKED] = (key, *planned(here, wanted))
+        looked = st.session_state.get(_LOOKED)
+        if looked is not None and looked[0] == key:
+            preview(here, looked[1], looked[2])
+
+
+def latest(here: Here) -> Job | None:
+    """The newest job of these kinds."""
+    return next((job for job in owner.jobs(here.ws) if job.kind in KIND_WORDS), None)
+
+
+def form(here: Here, filtered: Sequence[int]) -> Wanted:
+    """Which features, what is asked, and the most it may take."""
+    left, right = st.columns(2, gap="medium")
+    kind = left.segmented_control(
+        "Have the model",
+        list(KIND_WORDS),
+        default=EXPLAIN,
+        required=True,
+        format_func=KIND_WORDS.__getitem__,
+        key=f"{_AT}kind",
+    )
+    offered = [*CHOICES, *([FILTER] if filtered else [])]
+    choice = str(right.selectbox("Features", offered, format_func=FEATURE_WORDS.__getitem__, key=f"{_AT}features"))
+    top = left.number_input(
+        "At most", 1, MOST, 50, key=f"{_AT}top", help="Those that most anchor samples activate come first."
+    )
+    tokens = right.number_input(
+        "Token cap", 1, value=None, key=f"{_AT}tokens", placeholder="no cap", help="In and out; it is never passed."
+    )
+    money = right.number_input(
+        "Money cap",
+        0.0,
+        value=None,
+        key=f"{_AT}money",
+        placeholder="no cap",
+        help="At the price entered for the model; it is never passed.",
+    )
+    which, fuzz, quick = _judging(left) if kind == DETECT else ("llm", False, False)
+    again = left.toggle("Also what this model has answered", key=f"{_AT}again")
+    found = list(filtered) if choice == FILTER else services.cached(chosen, here, here.space_id, here.delta, choice)
+    if not found:
+        st.text("There are no such features at this δ.")
+    return Wanted(
+        str(kind), tuple(found[: int(top)]), which, fuzz, quick, again, money or None, int(tokens) if tokens else None
+    )
+
+
+def planned(here: Here, wanted: Wanted) -> tuple[Planned, Estimate]:
+    """The plan and what it takes; nothing is asked or stored.
+
+    Raises:
+        FacError: no endpoint is set up, or the cap cannot be kept.
+    """
+    terms = make_terms(here.ws, cap=Cap(money=wanted.money, tokens=wanted.tokens))
+    if wanted.kind == EXPLAIN:
+        plan = plan_explaining(here.ws, here.space_id, wanted.features, terms, again=wanted.again)
+    else:
+        plan = plan_detecting(
+            here.ws,
+            here.space_id,
+            wanted.features,
+            terms,
+            which=wanted.which,
+            fuzz=wanted.fuzz,
+            quick=wanted.quick,
+            again=wanted.again,
+        )
+    return plan, estimate(here.ws, terms, plan.questions)
+
+
+def preview(here: Here, plan: Planned, expected: Estimate) -> None:
+    """What would be asked and cost, and the start."""
+    for reason, n in plan.left_out.items():
+        if n:
+            st.caption(f"Left out: {theme.count(n)} {reason}.")
+    if not plan.n:
+        st.text("Nothing is left to ask.")
+        return
+    asking_view.preview(here, expected)
+    if st.button(plan.title, icon=":material/play_arrow:", type="primary", key=f"{_AT}start"):
+        if services.guarded(plan.start)(here.ws) is not None:
+            del st.session_state[_LOOKED]
+        st.rerun()
+
+
+def _judging(column: st.delta_generator.DeltaGenerator) -> tuple[Which, bool, bool]:
+    which: Which = column.selectbox(
+        "Explanations", list(WHICH_WORDS), format_func=WHICH_WORDS.__getitem__, key=f"{_AT}which"
+    )
+    full, few = (N_BANDS * per_band for per_band in (PER_BAND, PER_BAND_QUICK))
+    quick = column.toggle(
+        "Quick", key=f"{_AT}quick", help=f"{few} + {few} documents instead of {full} + {full}; the interval is wider."
+    )
+    fuzz = column.toggle(
+        "Fuzzing too",
+        key=f"{_AT}fuzz",
+        help="Also asks whether marked tokens are the right ones: whether the explanation knows where it fires.",
+    )
+    return which, fuzz, quick
+
+
+def _live(here: Here, job_id: str) -> None:
+    """A job that runs or was stopped: where it is, cancel or resume."""
+    with services.page():
+        job = owner.get(here.ws, job_id)
+        chrome.job_controls(
+            here, job, "asked_job", stop="Stop asking", resume="Go on", help_stop="What was answered is kept."
+        )
