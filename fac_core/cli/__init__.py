@@ -21,9 +21,11 @@ from fac_core.cli import (
     features,
     jobs,
     projects,
+    relevance,
     review,
     space,
     synthesis,
+    tasks,
     training,
 )
 from fac_core.cli.show import safe
@@ -59,11 +61,13 @@ def _all(
 
 _ROOMS = (
     projects,
+    tasks,
     space,
     data,
     extraction,
     features,
     explain,
+    relevance,
     coverage,
     synthesis,
     review,
