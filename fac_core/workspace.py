@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import re
 import secrets
 import shutil
@@ -18,18 +17,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from fac_core.errors import InputError, StoreError
+from fac_core.home import home as home
 from fac_core.human import one_line
 from fac_core.store.database import Database, data_version, get_meta, set_meta
 
 PROJECT_FILE = "project.json"
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
-
-
-def home() -> Path:
-    """Folder holding all projects: ``$FAC_HOME``, else the user's data directory."""
-    if named := os.environ.get("FAC_HOME"):
-        return Path(named)
-    return Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share")) / "fac-explorer"
 
 
 def now() -> datetime:

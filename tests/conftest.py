@@ -9,6 +9,7 @@ from pathlib import Path
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"  # before torch is imported anywhere
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["FAC_HOME"] = "/nonexistent"  # tests are collected without the tasks of the person running them
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,6 +14,7 @@ ROOMS = [
     "errors",
     "content",
     "human",
+    "home",
     "tasks",
     "store",
     "workspace",

@@ -21,10 +21,12 @@ from fac_core.cli import (
     features,
     jobs,
     projects,
+    relevance,
     review,
     scores,
     space,
     synthesis,
+    tasks,
     training,
 )
 from fac_core.cli.show import safe
@@ -60,12 +62,14 @@ def _all(
 
 _ROOMS = (
     projects,
+    tasks,
     space,
     data,
     extraction,
     features,
     scores,
     explain,
+    relevance,
     coverage,
     synthesis,
     review,

@@ -61,10 +61,10 @@ def explain(
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
         at = context.delta_of(ws, space_id, delta)
-        wanted = _chosen(ws, space_id, at, features)[:top]
-        terms = _terms(ws, base_url, model, cap, cap_tokens)
+        wanted = chosen_features(ws, space_id, at, features)[:top]
+        terms = terms_of(ws, base_url, model, cap, cap_tokens)
         plan = plan_explaining(ws, space_id, wanted, terms, again=again)
-        if not _go(ws, plan, terms, dry_run=dry_run, wait=wait, as_json=as_json):
+        if not carry_out(ws, plan, terms, dry_run=dry_run, wait=wait, as_json=as_json):
             return
         found = said(ws, space_id, wanted)
         rows = [
@@ -101,10 +101,10 @@ def detect(
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
         at = context.delta_of(ws, space_id, delta)
-        wanted = _chosen(ws, space_id, at, features)[:top]
-        terms = _terms(ws, base_url, model, cap, cap_tokens)
+        wanted = chosen_features(ws, space_id, at, features)[:top]
+        terms = terms_of(ws, base_url, model, cap, cap_tokens)
         plan = plan_detecting(ws, space_id, wanted, terms, which=which, fuzz=fuzz, quick=quick, again=again)
-        if not _go(ws, plan, terms, dry_run=dry_run, wait=wait, as_json=as_json):
+        if not carry_out(ws, plan, terms, dry_run=dry_run, wait=wait, as_json=as_json):
             return
         found = [each for each in judged(ws, space_id, wanted, which) if each.scores]
         heads = [">feature", "protocol", ">score", "95 %", ">firing", ">silent", ">unanswered", "explanation"]
@@ -129,7 +129,7 @@ def _score_rows(found: list[Said]) -> list[list[str]]:
     ]
 
 
-def _go(ws: Workspace, plan: Planned, terms: Terms, *, dry_run: bool, wait: bool, as_json: bool) -> bool:
+def carry_out(ws: Workspace, plan: Planned, terms: Terms, *, dry_run: bool, wait: bool, as_json: bool) -> bool:
     """Say what a plan costs and, unless that is all, carry it out; whether its results are there to be shown."""
     from fac_core.cli.waiting import wait as wait_for
     from fac_core.llm.estimate import estimate
@@ -150,14 +150,14 @@ def _go(ws: Workspace, plan: Planned, terms: Terms, *, dry_run: bool, wait: bool
     return True
 
 
-def _terms(ws: Workspace, base_url: str, model: str, money: float | None, tokens: int | None) -> Terms:
+def terms_of(ws: Workspace, base_url: str, model: str, money: float | None, tokens: int | None) -> Terms:
     from fac_core.llm.prices import Cap
     from fac_core.llm.terms import make_terms
 
     return make_terms(ws, base_url=base_url, model=model, cap=Cap(money=money, tokens=tokens))
 
 
-def _chosen(ws: Workspace, space_id: str, delta: float, named: str) -> list[int]:
+def chosen_features(ws: Workspace, space_id: str, delta: float, named: str) -> list[int]:
     from fac_core.features.asked.choosing import CHOICES, chosen
 
     if named in CHOICES:

@@ -1,4 +1,4 @@
-"""`fac features`, `feature`, `relevance`, `judge`, `name`: features and what they mean."""
+"""`fac features`, `feature`, `name`: features and what they mean."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import typer
 from fac_core.cli import context
 from fac_core.cli.context import Delta, Json, Project, Reviewer, SpaceName
 from fac_core.cli.show import plural, safe, short, show, table
-from fac_core.errors import InputError
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (features, feature, relevance, judge, name):
+    for command in (features, feature, name):
         app.command()(command)
 
 
@@ -38,6 +37,7 @@ def features(
     as_json: Json = False,
 ) -> None:
     """List features with their counts, state and name."""
+    from fac_core.features.relevance import effect_name
     from fac_core.features.table import feature_page
 
     with context.opened(named) as ws:
@@ -69,7 +69,17 @@ def features(
             ]
             for row in found.rows
         ]
-        heads = [">feature", "state", "relevant", ">anchor", ">seed", ">added", ">max", ">AUROC", "name"]
+        heads = [
+            ">feature",
+            "state",
+            "relevant",
+            ">anchor",
+            ">seed",
+            ">added",
+            ">max",
+            f">{effect_name(ws, space_id)}",
+            "name",
+        ]
         value = {**context.where(ws, space_id, at), "total": found.total, "rows": found.rows}
         show(value, [*table(heads, rows), f"{plural(found.total, 'feature')} at δ = {at:g}"], as_json)
 
@@ -101,7 +111,8 @@ def feature(
             f"maximum {row.max_value:.2f}",
         ]
         lines += [
-            f"{test.method}: effect {test.effect:.3f}, q = {test.q_value:.2g}, n = {test.n_active:,}, {test.direction}"
+            f"{test.method}: {test.effect_name} {test.effect:.3f}, q = {test.q_value:.2g}, n = {test.n_active:,}, "
+            f"{test.direction}"
             for test in found.relevance
         ]
         explained = overview(ws, space_id, feature_id)
@@ -113,78 +124,6 @@ def feature(
         lines += [f"boosts: {', '.join(repr(token) for token, _ in found.tokens)}"] if found.tokens else []
         value = {"feature": found, "explained": explained._asdict(), "examples": bands}
         show({**context.where(ws, space_id, at), **value}, lines, as_json)
-
-
-def relevance(
-    mode: Annotated[str | None, typer.Option(help="What decides: label, alive, or auto.")] = None,
-    top: Annotated[int, typer.Option(min=1, max=100, help="Features shown.")] = 10,
-    anew: Annotated[bool, typer.Option("--anew", help="Describe the features even if nothing has changed.")] = False,
-    space: SpaceName = None,
-    named: Project = None,
-    as_json: Json = False,
-) -> None:
-    """Test which features belong to the task, name them by keywords, and join near-copies into families.
-
-    This is done where what was read, the anchor, its labels or the threshold has changed since the last time.
-    """
-    from fac_core.cli.waiting import settle
-    from fac_core.features.judgement import choose_mode, judge
-    from fac_core.features.refresh import refresh
-    from fac_core.features.table import feature_page
-
-    with context.opened(named) as ws:
-        space_id = context.space_of(ws, space)
-        if mode is not None:
-            choose_mode(ws, mode)
-        refresh(ws, space_id, force=anew)
-        settle(ws)
-        at = context.delta_of(ws, space_id, None)
-        everything = feature_page(ws, space_id, at, page_size=1)
-        judged = judge(ws, space_id, everything.total)
-        found = feature_page(ws, space_id, at, relevant=True, sort="effect", page_size=top)
-        rows = [
-            [
-                str(row.feature_id),
-                "" if row.effect is None else f"{row.effect:.3f}",
-                "" if row.q_value is None else f"{row.q_value:.2g}",
-                "" if row.lift is None else f"{row.lift:.1f}",
-                f"{row.n_anchor:,}",
-                row.state,
-                row.name,
-            ]
-            for row in found.rows
-        ]
-        said = (
-            f"{plural(judged.n_by_label, 'feature')} of {everything.total:,} are associated with the task "
-            f"(false-discovery rate 0.1); relevance is decided by: {judged.mode}"
-        )
-        value = {
-            **context.where(ws, space_id, at),
-            "mode": judged.mode,
-            "n_by_label": judged.n_by_label,
-            "top": found.rows,
-        }
-        heads = [">feature", ">AUROC", ">q", ">lift", ">anchor", "state", "keywords"]
-        show(value, [said, *table(heads, rows)], as_json)
-
-
-def judge(
-    feature_id: Annotated[int, typer.Argument(help="Number of the feature.")],
-    verdict: Annotated[str, typer.Argument(help="yes, no, or open (what the tests say).")],
-    space: SpaceName = None,
-    reviewer: Reviewer = None,
-    named: Project = None,
-) -> None:
-    """Say yourself whether a feature belongs to the task."""
-    from fac_core.features.relevance import overrule
-
-    verdicts = {"yes": True, "no": False, "open": None}
-    if verdict not in verdicts:
-        raise InputError(f"A verdict is yes, no or open, not {verdict[:40]!r}.")
-    with context.opened(named) as ws:
-        space_id = context.space_of(ws, space)
-        overrule(ws, space_id, feature_id, verdicts[verdict], context.reviewer_of(ws, reviewer))
-    typer.echo(f"Feature {feature_id}: {verdict}.")
 
 
 def name(

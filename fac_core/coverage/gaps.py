@@ -18,6 +18,7 @@ from fac_core.features.counts import Array
 from fac_core.features.keywords import UNCLEAR
 from fac_core.store import feature_samples as samples
 from fac_core.store import features as store
+from fac_core.store import relevance as relevance_store
 
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
@@ -81,7 +82,7 @@ def describe_gaps(ws: Workspace, space_id: str, found: GapStates, chosen: Array,
     heads = [members[0] for members in lines.values()]
     names = store.names_of(ws.database, space_id, heads)
     texts = samples.top_texts(ws.database, space_id, heads, "anchor")
-    effects = store.effects(ws.database, space_id, heads)
+    effects = relevance_store.effects(ws.database, space_id, heads)
     by_chance = chance(ws, space_id, found) if (facts.state[chosen] == MISSING).any() else None
     covered_families = set(facts.family[facts.in_anchor & (counts.current > 0)].tolist())
     result = []

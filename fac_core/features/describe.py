@@ -4,23 +4,26 @@ names, relevance and families, in a worker process or in this one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fac_core.features.association import NEGATIVE, POSITIVE, Association, with_contrast, with_label
+from fac_core.features import relevance_check
+from fac_core.features.association import NEGATIVE, POSITIVE, Association
 from fac_core.features.families import Links, firing_links, near_copies
 from fac_core.features.keywords import SEPARATOR, UNCLEAR, firings, name_features
 from fac_core.features.phrases import build_index
 from fac_core.features.themes import find_themes
+from fac_core.features.trials import column as _column
+from fac_core.features.trials import trials
 from fac_core.store.features import THEME
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LABEL, CONTRAST = "label", "contrast"
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -34,7 +37,7 @@ class Inputs(NamedTuple):
     """(feature_id, content_id, value, char_start, char_end) of those and all anchor contents and contrasts, by feature,
     strongest first."""
     items: pa.Table
-    """(content_id, contrast_id, positive) of the anchor's samples; contrast and positive may be null."""
+    """(content_id, contrast_id, positive, held_out) of the anchor's samples; contrast and positive may be null."""
     pairs: pa.Table
     """(feature_id, other_id, cosine) of decoder directions that nearly coincide."""
 
@@ -79,13 +82,18 @@ def describe_relevance(inputs: Inputs, method: str) -> pa.Table:
 
     `method` is the task's own (`label` or `contrast`); the other one stands in where the data have only that.
     """
-    tests = {LABEL: _by_label, CONTRAST: _by_contrast}
-    for used in sorted(tests, key=lambda name: name != method):
-        found = tests[used](inputs)
-        if found is not None:
-            return _relevance_table(found, used)
+    for used, trial, _ in trials(inputs.activation, inputs.items, method):
+        return _relevance_table(trial.test(), used)
     no_id, no_value = np.empty(0, np.int64), np.empty(0)
     return _relevance_table(Association(no_id, no_value, no_value, no_value, no_value, no_id), method)
+
+
+def describe_check(inputs: Inputs, method: str) -> pa.Table:
+    """How the test fares on held-out documents: one row with a `relevance_check.Check` as JSON in `found`, or none."""
+    import pyarrow as pa
+
+    found = relevance_check.check(inputs.activation, inputs.items, method)
+    return pa.table({"found": pa.array([] if found is None else [json.dumps(found._asdict())], pa.string())})
 
 
 def describe_names(inputs: Inputs) -> Iterator[pa.Table]:
@@ -111,50 +119,11 @@ def describe_names(inputs: Inputs) -> Iterator[pa.Table]:
     yield pa.table({"feature_id": unseen.astype(np.int32), "text": pa.array([""] * len(unseen), pa.string())})
 
 
-def _by_label(inputs: Inputs) -> Association | None:
-    labelled = inputs.items.filter(inputs.items.column("positive").is_valid())
-    positive = _column(labelled, "positive").astype(bool)
-    if not positive.any() or positive.all():
-        return None
-    feature, sample, value = _rows_of(inputs, _column(labelled, "content_id"))
-    return with_label(feature, sample, value, positive)
-
-
-def _by_contrast(inputs: Inputs) -> Association | None:
-    paired = inputs.items.filter(inputs.items.column("contrast_id").is_valid())
-    n = paired.num_rows
-    if not n:
-        return None
-    chosen = _rows_of(inputs, _column(paired, "content_id"))
-    other = _rows_of(inputs, _column(paired, "contrast_id"))
-    keys = [feature * n + pair for feature, pair, _ in (chosen, other)]
-    union = np.unique(np.concatenate(keys))
-    values = []
-    for key, (_, _, value) in zip(keys, (chosen, other), strict=True):
-        dense = np.zeros(len(union))
-        dense[np.searchsorted(union, key)] = value
-        values.append(dense)
-    feature, pair = np.divmod(union, n)
-    return with_contrast(feature, pair, values[0], values[1], n)
-
-
 def _in_anchor(inputs: Inputs) -> tuple[Ints, Ints, Floats]:
     """(feature, content, value) of the anchor's contents."""
     keep = np.isin(_column(inputs.activation, "content_id"), _column(inputs.items, "content_id"))
     feature, content, value = (_column(inputs.activation, name)[keep] for name in ("feature_id", "content_id", "value"))
     return feature.astype(np.int64), content.astype(np.int64), value.astype(np.float64)
-
-
-def _rows_of(inputs: Inputs, contents: Ints) -> tuple[Ints, Ints, Floats]:
-    """(feature, place in `contents`, value) of every activation; a content that occurs twice counts twice."""
-    feature, content, value = (_column(inputs.activation, name) for name in ("feature_id", "content_id", "value"))
-    order = np.argsort(contents, kind="stable")
-    ordered = contents[order]
-    low, high = np.searchsorted(ordered, content, "left"), np.searchsorted(ordered, content, "right")
-    times = high - low
-    row = np.repeat(np.arange(len(content)), times)
-    step = np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)
-    return feature[row].astype(np.int64), order[low[row] + step], value[row].astype(np.float64)
 
 
 def _relevance_table(found: Association, method: str) -> pa.Table:
@@ -174,8 +143,3 @@ def _relevance_table(found: Association, method: str) -> pa.Table:
             "direction": pa.array([POSITIVE if effect > 0.5 else NEGATIVE for effect in found.effect], pa.string()),
         }
     )
-
-
-def _column(table: pa.Table, name: str) -> NDArray[Any]:
-    values: NDArray[Any] = table.column(name).to_numpy(zero_copy_only=False)
-    return values

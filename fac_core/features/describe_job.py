@@ -1,4 +1,4 @@
-"""Job kind *describe*: relevance, names, families and themes, then purity, each a shard that replaces what was there.
+"""Job kind *describe*: relevance with its check, names, families and themes, purity: a shard each.
 
 Inputs are the tables of `describe.Inputs`; spec: space_id, delta, method, fingerprint (of what it describes). Only the
 end notes what the description was made from, so one that was left half-made counts as none.
@@ -6,12 +6,14 @@ end notes what the description was made from, so one that was left half-made cou
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from fac_core.features import description
 from fac_core.features.describe import (
     Inputs,
+    describe_check,
     describe_families,
     describe_names,
     describe_relevance,
@@ -20,6 +22,7 @@ from fac_core.features.describe import (
 from fac_core.features.purity import purities
 from fac_core.jobs.folder import JobFolder
 from fac_core.store import features as store
+from fac_core.store import relevance as relevance_store
 from fac_core.store.activations import carry_profiles
 from fac_core.store.explanations import replace_purity
 from fac_core.workspace import Workspace, now
@@ -28,7 +31,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-RELEVANCE, NAMES, FAMILIES, THEME_NAMES, PURITY = "relevance", "names", "families", "theme_names", "purity"
+RELEVANCE, CHECK, PURITY = "relevance", "check", "purity"
+NAMES, FAMILIES, THEME_NAMES = "names", "families", "theme_names"
 AUTHOR = "contrastive keywords"
 NAMES_A_SHARD = 4096
 
@@ -53,7 +57,8 @@ def shards(inputs: Inputs, spec: dict[str, Any], have: set[str]) -> Iterator[tup
     import pyarrow as pa
 
     if RELEVANCE not in have:
-        yield RELEVANCE, {RELEVANCE: describe_relevance(inputs, str(spec["method"]))}
+        method = str(spec["method"])
+        yield RELEVANCE, {RELEVANCE: describe_relevance(inputs, method), CHECK: describe_check(inputs, method)}
     waiting: list[pa.Table] = []
     names: dict[int, str] = {}
     number = 0
@@ -92,7 +97,9 @@ def ingest(
         store.replace_families(cursor, space_id, tables[FAMILIES])
         store.add_method_names(cursor, space_id, store.THEME, tables[THEME_NAMES], AUTHOR, now())
     if RELEVANCE in tables:
-        store.replace_relevance(cursor, space_id, tables[RELEVANCE])
+        relevance_store.replace_relevance(cursor, space_id, tables[RELEVANCE])
+        checked = tables[CHECK].column("found").to_pylist()
+        relevance_store.replace_check(cursor, space_id, json.loads(checked[0]) if checked else None)
     if PURITY in tables:
         replace_purity(cursor, space_id, tables[PURITY])
     if NAMES in tables:

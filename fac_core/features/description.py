@@ -13,21 +13,26 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fac_core.feature_space.spaces import delta
 from fac_core.features.describe import Inputs
 from fac_core.features.families import MIN_COSINE
+from fac_core.features.relevance_check import halves
 from fac_core.features.split import EXPLAIN, hashes
 from fac_core.jobs import owner
 from fac_core.store import feature_samples as samples
 from fac_core.store import feature_weights as weights
 from fac_core.store import features as store
+from fac_core.store import relevance as relevance_store
 from fac_core.store.database import get_meta
 from fac_core.store.features import DescriptionRow
 from fac_core.store.jobs import active_jobs
 from fac_core.tasks import load_task
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from fac_core.workspace import Workspace
 
 KIND, READING = "describe", "extract"
@@ -108,7 +113,18 @@ def _inputs(ws: Workspace, space_id: str) -> Inputs:
     task = load_task(ws.task)
     positive = pa.array([task.polarity(label) for label in items.column("label").to_pylist()], pa.bool_())
     items = items.drop_columns(["label"]).append_column("positive", positive)
+    items = items.append_column("held_out", pa.array(_held_out(ws, items), pa.bool_()))
     wanted = [contents.column("content_id"), items.column("content_id"), items.column("contrast_id").drop_null()]
     ids = np.unique(np.concatenate([column.to_numpy() for column in wanted]))
     activation = samples.activations_of(ws.database, space_id, pa.table({"content_id": ids}))
     return Inputs(contents, activation, items, weights.close_pairs(ws.database, space_id, MIN_COSINE))
+
+
+def _held_out(ws: Workspace, items: pa.Table) -> NDArray[np.bool_]:
+    """Which of the anchor's items the test is measured on."""
+    import pyarrow as pa
+
+    content, contrast = (items.column(name).to_pylist() for name in ("content_id", "contrast_id"))
+    wanted = np.unique([id_ for id_ in [*content, *contrast] if id_ is not None]).astype(np.int64)
+    hashes = relevance_store.content_hashes(ws.database, pa.table({"content_id": wanted}))
+    return halves(content, contrast, hashes)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fac_core.features.facts import load_facts
 from fac_core.features.naming import NameEvent, history
-from fac_core.features.relevance import OverruleEvent, check_feature, judgements
+from fac_core.features.relevance import OverruleEvent, RelevanceTest, check_feature, judgements, tests_of
 from fac_core.features.table import FeatureRow, feature_row
 from fac_core.store import coverage as coverage_store
 from fac_core.store import feature_weights as weights
@@ -18,22 +18,6 @@ from fac_core.store.activations import LAST_BIN
 
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class RelevanceTest:
-    """What a test says about a feature and the task."""
-
-    method: str
-    """`label` or `contrast`."""
-    effect: float
-    lift: float | None
-    p_value: float
-    q_value: float
-    n_active: int
-    relevant: bool
-    direction: str
-    """`positive`: fires more on the task's side; `negative`: less."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +56,7 @@ def feature_detail(ws: Workspace, space_id: str, feature_id: int, delta: float) 
         histogram=_histogram(ws, space_id, feature_id),
         neighbours=[(other, names.get(other, ""), cosine) for other, cosine in near],
         tokens=weights.tokens(ws.database, space_id, feature_id),
-        relevance=_tests(ws, space_id, feature_id),
+        relevance=tests_of(ws, space_id, feature_id),
         judgements=judgements(ws, space_id, feature_id),
         family=[(member, names.get(member, "")) for member in members],
     )
@@ -83,8 +67,3 @@ def _histogram(ws: Workspace, space_id: str, feature_id: int) -> dict[str, list[
     for row in coverage_store.feature_bins(ws.database, space_id, [feature_id]).to_pylist():
         counts[row["role"]][row["bin"]] = row["n"]
     return counts
-
-
-def _tests(ws: Workspace, space_id: str, feature_id: int) -> list[RelevanceTest]:
-    rows = store.relevance_of(ws.database, space_id, feature_id)
-    return [RelevanceTest(**row) for row in rows]

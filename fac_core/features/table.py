@@ -19,6 +19,7 @@ from fac_core.features.kept import Kept
 from fac_core.store import coverage as coverage_store
 from fac_core.store import feature_samples as samples
 from fac_core.store import features as store
+from fac_core.store import relevance as relevance_store
 
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
@@ -49,7 +50,7 @@ class FeatureRow:
     max_value: float
     """Highest activation in any sample."""
     effect: float | None
-    """Association with the task: AUROC, .5 = none; None where there was too little to test."""
+    """Association with the task, .5 = none (`trials.EFFECTS` names it); None where there was too little to test."""
     q_value: float | None
     lift: float | None
     """Firing rate on the task's side over the rate on the other."""
@@ -127,10 +128,10 @@ def feature_row(ws: Workspace, space_id: str, feature_id: int, facts: Facts) -> 
 def _columns(ws: Workspace, space_id: str, facts: Facts) -> _Columns:
     d_sae = facts.d_sae
     named = store.names(ws.database, space_id)
-    tests = store.relevance_rows(ws.database, space_id)
+    tests = relevance_store.relevance_rows(ws.database, space_id)
     top = _top.get(ws, space_id, (d_sae,), lambda: _max_values(ws, space_id, d_sae))
     overruled, in_list = np.zeros(d_sae, bool), np.zeros(d_sae, bool)
-    overruled[list(store.overrules(ws.database, space_id))] = True
+    overruled[list(relevance_store.overrules(ws.database, space_id))] = True
     in_list[[row.feature_id for row in coverage_store.worklist_rows(ws.database, space_id)]] = True
     return _Columns(
         facts,

@@ -23,6 +23,7 @@ KINDS: dict[str, str] = {
     "describe": "fac_core.features.describe_job",
     "explain": "fac_core.features.asked.explain_job",
     "detect": "fac_core.features.asked.detect_job",
+    "judge": "fac_core.features.asked.rubric_job",
     "synthesise": "fac_core.synthesis.synthesis_job",
     "map": "fac_core.features.map_job",
     "score": "fac_core.features.score_job",

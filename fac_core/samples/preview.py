@@ -98,7 +98,7 @@ class Counts:
             which = "No row has a" if every else f"{self.n_unlabelled:,} of {good:,} rows have no"
             found.append(f"{which} label{'; relevance needs labels' if every else ''}.")
         if self.n_unknown_label and task.labels is not None:
-            known = f"{task.labels.positive[0]} or {task.labels.negative[0]}"
+            known = " or ".join(task.label_words)
             found.append(
                 f"{self.n_unknown_label:,} labels, such as {self.unknown_label[:40]!r}, say neither {known}; "
                 "they are kept, but not used for relevance."

@@ -1,4 +1,4 @@
-"""Names and judgements about features are events: nothing a person said is overwritten, and a person outranks a method.
+"""Names of features are events: nothing a person said is overwritten, and a person outranks a method.
 
 The name of a feature is the newest text a person gave, else the newest keywords; a person's empty text gives the
 keywords back. Keywords are added only where they differ from the last ones.
@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import duckdb
-    import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from fac_core.store.database import Database
 
@@ -28,10 +26,6 @@ _NAMES = f"""
             arg_max(text, event_id) FILTER (method = '{KEYWORDS}') AS keywords
           FROM explanation WHERE space_id = ? GROUP BY feature_id)
     WHERE coalesce(nullif(human, ''), nullif(keywords, '')) IS NOT NULL"""
-_OVERRULES = (
-    "SELECT feature_id, arg_max_null(relevant, event_id) AS relevant FROM relevance_overrule WHERE space_id = ? "
-    "GROUP BY feature_id"
-)
 _CONTENT_OF_SAMPLES = "SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL"
 
 
@@ -40,14 +34,6 @@ class NameEvent(NamedTuple):
 
     text: str
     method: str
-    author: str
-    created_at: datetime
-
-
-class OverruleEvent(NamedTuple):
-    """One judgement of a person about a feature's relevance; None takes the judgement back."""
-
-    relevant: bool | None
     author: str
     created_at: datetime
 
@@ -148,83 +134,6 @@ def theme_names(database: Database, space_id: str) -> dict[int, str]:
         [space_id],
     )
     return {int(theme): str(name) for theme, name in found}
-
-
-def relevance_rows(database: Database, space_id: str) -> pa.Table:
-    """What the tests say: (feature_id, method, effect, lift, p_value, q_value, n_active, relevant, direction)."""
-    return database.arrow(
-        "SELECT feature_id, method, effect, lift, p_value, q_value, n_active, relevant, direction FROM relevance "
-        "WHERE space_id = ? ORDER BY feature_id",
-        [space_id],
-    )
-
-
-def relevant_by_test(database: Database, space_id: str) -> tuple[NDArray[np.int32], int]:
-    """Features that the tests call relevant, and how many were tested."""
-    found = database.arrow("SELECT feature_id FROM relevance WHERE space_id = ? AND relevant", [space_id])
-    tested = database.one("SELECT count(*) FROM relevance WHERE space_id = ?", [space_id])
-    return found.column("feature_id").to_numpy(), int(tested[0]) if tested else 0
-
-
-def effects(database: Database, space_id: str, feature_ids: Sequence[int]) -> dict[int, float]:
-    """Association of some features with the task; those not tested are left out."""
-    found = database.rows(
-        "SELECT feature_id, effect FROM relevance WHERE space_id = ? AND feature_id IN (SELECT unnest(?::INTEGER[]))",
-        [space_id, list(feature_ids)],
-    )
-    return {int(feature): float(effect) for feature, effect in found}
-
-
-def relevance_of(database: Database, space_id: str, feature_id: int) -> list[dict[str, Any]]:
-    """What the tests say about one feature; keys as the columns of `relevance_rows` without feature_id."""
-    return database.dicts(
-        "SELECT method, effect, lift, p_value, q_value, n_active, relevant, direction FROM relevance "
-        "WHERE space_id = ? AND feature_id = ?",
-        [space_id, feature_id],
-    )
-
-
-def replace_relevance(cursor: duckdb.DuckDBPyConnection, space_id: str, rows: pa.Table) -> None:
-    """Put new test results in the place of the old ones; columns as in `relevance_rows`."""
-    cursor.execute("DELETE FROM relevance WHERE space_id = ?", [space_id])
-    cursor.register("incoming_relevance", rows)
-    cursor.execute(
-        "INSERT INTO relevance SELECT ?, feature_id, method, effect, lift, p_value, q_value, n_active, relevant, "
-        "direction FROM incoming_relevance",
-        [space_id],
-    )
-    cursor.unregister("incoming_relevance")
-
-
-def overrules(database: Database, space_id: str) -> dict[int, bool]:
-    """Standing judgements of people: {feature_id: relevant}."""
-    found = database.rows(f"SELECT feature_id, relevant FROM ({_OVERRULES}) WHERE relevant IS NOT NULL", [space_id])
-    return {int(feature): bool(relevant) for feature, relevant in found}
-
-
-def overrule_events(database: Database, space_id: str, feature_id: int) -> list[OverruleEvent]:
-    """Every judgement about one feature, newest first."""
-    found = database.rows(
-        "SELECT relevant, author, created_at FROM relevance_overrule WHERE space_id = ? AND feature_id = ? "
-        "ORDER BY event_id DESC",
-        [space_id, feature_id],
-    )
-    return [OverruleEvent(*row) for row in found]
-
-
-def add_overrule(
-    cursor: duckdb.DuckDBPyConnection,
-    space_id: str,
-    feature_id: int,
-    relevant: bool | None,
-    author: str,
-    at: datetime,
-) -> None:
-    """Note a person's judgement."""
-    cursor.execute(
-        "INSERT INTO relevance_overrule VALUES (nextval('event_seq'), ?, ?, ?, ?, ?)",
-        [space_id, feature_id, relevant, author, at],
-    )
 
 
 def families(database: Database, space_id: str) -> pa.Table:

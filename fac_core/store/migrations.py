@@ -166,10 +166,13 @@ MIGRATIONS: list[str] = [
         share DOUBLE NOT NULL, entropy DOUBLE NOT NULL, before VARCHAR NOT NULL, before_share DOUBLE NOT NULL,
         before_entropy DOUBLE NOT NULL);
 
+    -- what a judge says against the task's rubric: yes, probably, maybe, no; explanation_id NULL: from texts alone
     CREATE TABLE relevance_judgement (
         event_id BIGINT PRIMARY KEY, space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, rating VARCHAR NOT NULL,
-        reason VARCHAR NOT NULL, rubric_version VARCHAR NOT NULL, model VARCHAR NOT NULL, explanation_id BIGINT,
-        created_at TIMESTAMP NOT NULL);
+        reason VARCHAR NOT NULL, rubric_version VARCHAR NOT NULL, prompt_version VARCHAR NOT NULL,
+        model VARCHAR NOT NULL, explanation_id BIGINT, created_at TIMESTAMP NOT NULL);
+    -- how the test fares on held-out documents; belongs to the description
+    CREATE TABLE relevance_check (space_id VARCHAR PRIMARY KEY, found JSON NOT NULL);
 
     -- lists, tags and notes are events: the newest of (feature, kind, value) says whether it is there
     CREATE TABLE feature_mark (

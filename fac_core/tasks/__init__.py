@@ -1,81 +1,95 @@
-"""A task is data: everything task-specific is said in one TOML file of this folder, and no code asks for a task's name.
+"""A task is data: everything task-specific is said in one TOML file, and no code asks for a task's name.
 
 Each file holds the rubric, the sample's fields, which of them are read as content, the labels and the words for
-generation. Adding a file adds a task.
+generation. Five lie in this folder; those that a person makes lie in the person's own (`custom`) and read the same way.
 """
 
 from __future__ import annotations
 
-import tomllib
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from fac_core.content import USER
 from fac_core.errors import InputError
+from fac_core.home import home
+from fac_core.tasks.reading import parse, read_toml
 from fac_core.tasks.task import Field, Generation, Labels, Problem, Task
 
-__all__ = ["Field", "Generation", "Labels", "Problem", "Task", "load_task", "task_ids"]
+__all__ = ["Field", "Generation", "Labels", "Problem", "Task", "faults", "is_custom", "load_task", "task_ids"]
 
 _FOLDER = Path(__file__).parent
 _SHARED = "_shared.toml"
 
 
-@cache
 def task_ids() -> list[str]:
-    """Ids of all tasks, in the order people see them."""
-    positions = {path.stem: _read(path)["position"] for path in _FOLDER.glob("*.toml") if path.name != _SHARED}
-    return sorted(positions, key=lambda task_id: (positions[task_id], task_id))
+    """Ids of all tasks that can be used, in the order people see them: the five, then a person's own."""
+    own = [path.stem for path in custom_files() if _fault(path) is None]
+    return [*_built_in(), *own]
 
 
-@cache
 def load_task(task_id: str) -> Task:
     """The task of that id.
 
     Raises:
-        InputError: there is no such task.
+        InputError: there is no such task, or its file has a fault.
     """
-    if task_id not in task_ids():
+    if task_id in _built_in():
+        return _read(_FOLDER / f"{task_id}.toml", 0, 0)
+    own = next((path for path in custom_files() if path.stem == task_id), None)
+    if own is None:
         raise InputError(f"There is no task {task_id[:60]!r}; choose one of {', '.join(task_ids())}.")
-    said = _read(_FOLDER / f"{task_id}.toml")
-    shared = _read(_FOLDER / _SHARED)
-    fields = [
-        Field(
-            name=name,
-            required=field.get("required", False),
-            description=field["description"],
-            aliases=tuple(field.get("aliases", ())),
-            choice_of=field.get("choice_of"),
-            role=field.get("role", USER),
-        )
-        for name, field in said["fields"].items()
-    ]
-    labels = said.get("labels")
-    generation = said["generation"]
-    return Task(
-        id=task_id,
-        title=said["title"],
-        description=said["description"],
-        sample_word=said["sample_word"],
-        sample_words=said["sample_words"],
-        sensitive=said["sensitive"],
-        metric=said["metric"],
-        rubric=tuple(said["rubric"]),
-        fields=tuple(fields),
-        content_parts=tuple(said["content"]),
-        contrast_parts=tuple(said.get("contrast", ())),
-        roles=tuple(said["roles"]),
-        relevance=said["relevance"],
-        labels=None if labels is None else Labels(**{key: _tuple(value) for key, value in labels.items()}),
-        generation=Generation(**{key: _tuple(value) for key, value in generation.items()}),
-        refusal_markers=tuple(shared["refusal_markers"]),
-        id_aliases=tuple(shared["id_aliases"]),
-    )
+    return _read_now(own)
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def is_custom(task_id: str) -> bool:
+    """Whether a person made the task."""
+    return task_id not in _built_in()
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+def faults() -> list[str]:
+    """What is wrong with those of a person's task files that cannot be used, one sentence each."""
+    return [fault for path in custom_files() if (fault := _fault(path)) is not None]
+
+
+def custom_folder() -> Path:
+    """Where the tasks lie that a person made."""
+    return home() / "tasks"
+
+
+def custom_files() -> list[Path]:
+    """Files of a person's own tasks, by id; one that is called as one of the five is none."""
+    found = sorted(custom_folder().glob("[a-z]*.toml"))
+    return [path for path in found if path.stem not in _built_in()]
+
+
+def shared() -> dict[str, Any]:
+    """What all tasks share."""
+    return read_toml(_FOLDER / _SHARED)
+
+
+@cache
+def _built_in() -> list[str]:
+    positions = {path.stem: read_toml(path)["position"] for path in _FOLDER.glob("[!_]*.toml")}
+    return sorted(positions, key=lambda task_id: (positions[task_id], task_id))
+
+
+def _fault(path: Path) -> str | None:
+    try:
+        _read_now(path)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _read_now(path: Path) -> Task:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise InputError(f"The task file {path} cannot be read: {error.strerror or error}.") from error
+    return _read(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=64)
+def _read(path: Path, mtime_ns: int, size: int) -> Task:
+    """The task of a file in the state that its time and size tell."""
+    return parse(path.stem, read_toml(path), shared(), f"The task file {path}")

@@ -6,6 +6,8 @@ The contrast is the same item answered the other way; it is read for relevance o
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -44,6 +46,7 @@ class Labels:
     positive: tuple[str, ...]
     """Values that say the sample shows what the task is about; the first is the task's own word."""
     negative: tuple[str, ...]
+    """Empty: every other value."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,16 @@ class Task:
     @property
     def label_words(self) -> tuple[str, ...]:
         """The task's own words for a positive and for a negative label; empty if its samples have no label."""
-        return () if self.labels is None else (self.labels.positive[0], self.labels.negative[0])
+        if self.labels is None:
+            return ()
+        first = self.labels.positive[0]
+        return first, self.labels.negative[0] if self.labels.negative else f"not {first}"
+
+    @property
+    def rubric_version(self) -> str:
+        """Digest of all that a judge of relevance is told of the task; another one is another rubric."""
+        told = json.dumps([self.title, self.description, self.rubric])
+        return hashlib.sha256(told.encode()).hexdigest()[:12]
 
     def content(self, fields: Mapping[str, str]) -> Content:
         """What is read for coverage."""
@@ -131,7 +143,9 @@ class Task:
         if label is None or self.labels is None:
             return None
         word = label.strip().casefold()
-        return True if word in self.labels.positive else False if word in self.labels.negative else None
+        if word in self.labels.positive:
+            return True
+        return False if word in self.labels.negative or (word and not self.labels.negative) else None
 
     def tidy(self, fields: Mapping[str, str]) -> dict[str, str]:
         """The task's own fields without empty ones; choices as ``(A)``, the second of two filled in."""

@@ -122,6 +122,32 @@ def test_p_values_of_meaningless_labels_are_not_too_small() -> None:
         assert (found.p <= level).mean() <= level * 1.25 + 0.004
 
 
+@pytest.mark.parametrize("rate", [0.08, 0.5])
+def test_p_is_the_place_among_shuffled_labels(rate: float) -> None:
+    rng = np.random.default_rng(8)
+    positive = np.arange(120) < 50
+    dense = _random(rng, 4, 120, rate)
+    dense[0, :12] += np.where(dense[0, :12] > 0, 2.0, 0.0)
+    found = with_label(*_sparse(dense), positive)
+    shuffles = np.array([with_label(*_sparse(dense), rng.permutation(positive)).effect for _ in range(1500)])
+    above, below = (shuffles >= found.effect - 1e-9).mean(axis=0), (shuffles <= found.effect + 1e-9).mean(axis=0)
+    assert found.p == pytest.approx(np.minimum(1, 2 * np.minimum(above, below)), abs=0.05)
+
+
+def test_pairs_turned_round_by_chance_give_the_same_p() -> None:
+    rng = np.random.default_rng(9)
+    value, contrast = rng.exponential(2.3, 60), rng.exponential(2.0, 60)
+    rows, one = np.arange(60), np.zeros(60, np.int64)
+    found = with_contrast(one, rows, value, contrast, 60)
+    turned = [rng.random(60) < 0.5 for _ in range(1000)]
+    effects = [
+        with_contrast(one, rows, np.where(t, contrast, value), np.where(t, value, contrast), 60).effect[0]
+        for t in turned
+    ]
+    beyond = np.abs(np.array(effects) - 0.5) >= abs(found.effect[0] - 0.5) - 1e-9
+    assert found.p[0] == pytest.approx(beyond.mean(), abs=0.05)
+
+
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_q_values_follow_benjamini_and_hochberg(p: list[float]) -> None:
     values = np.array(p)

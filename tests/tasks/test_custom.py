@@ -1,0 +1,151 @@
+"""A task that a person makes: checked whole, no path, and as good as one of the five."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fac_core import workspace
+from fac_core.errors import InputError
+from fac_core.home import home
+from fac_core.tasks import custom_folder, faults, load_task, task_ids
+from fac_core.tasks.custom import NewTask, add_task, formats, set_rubric, task_id_of, to_toml
+
+NEW = NewTask(
+    name="Späm in mail",
+    title="Spam",
+    description="Tell advertising from mail that people wrote to each other.",
+    rubric=("The text offers something for sale.", "The text hurries the reader."),
+    format="text",
+    label_column="verdict",
+    positive=("Spam",),
+)
+CHOICE = "Is rain wet?\n\nChoices:\n (A) Yes.\n (B) No."
+FIELDS = {
+    "text": {"text": "buy now"},
+    "instruction": {"instruction": "Sum up.", "output": "Short."},
+    "pair": {"prompt": "hi", "chosen": "hello", "rejected": "what"},
+    "choice": {"question": CHOICE, "positive": "(A)", "negative": "(B)"},
+}
+
+
+def test_a_new_task_stands_after_the_five_and_reads_its_label_column() -> None:
+    task_id = add_task(NEW)
+    task = load_task(task_id)
+    assert task_id == "spam_in_mail" and task_ids()[5:] == [task_id]
+    assert task.labels is not None and task.labels.aliases[0] == "verdict"
+    assert (task.polarity("SPAM "), task.polarity("ham"), task.polarity(None)) == (True, False, None)
+    assert task.label_words == ("spam", "not spam") and task.rubric == NEW.rubric
+
+
+@pytest.mark.parametrize("format_id", ["text", "instruction", "pair", "choice"])
+def test_every_form_gives_samples_items_and_prompts(format_id: str) -> None:
+    assert format_id in formats()
+    task = load_task(add_task(replace(NEW, format=format_id)))
+    fields = task.tidy(FIELDS[format_id])
+    assert task.check(fields) is None and task.content(fields).text
+    assert task.parse_item(task.item(fields)) is not None
+    assert all(line in task.generation.system for line in NEW.rubric)
+    assert "{examples}" in task.generation.step1 and "{bad}" in task.generation.step2
+
+
+def test_a_project_can_be_made_with_it_at_once(tmp_path: Path) -> None:
+    with_it = workspace.create("Mail", add_task(NEW), root=tmp_path)
+    assert with_it.task == "spam_in_mail"
+    with_it.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"name": " "}, "needs a name"),
+        ({"name": "42"}, "must begin with a letter"),
+        ({"name": "x" * 41}, "at most 40 characters"),
+        ({"name": "toxicity"}, "a task toxicity already"),
+        ({"name": "a\u202eb"}, "U\\+202E"),
+        ({"description": ""}, "description is empty"),
+        ({"rubric": (" ",)}, "needs at least one line"),
+        ({"rubric": ("line",) * 21}, "at most 20 lines"),
+        ({"format": "../text"}, "no form of samples"),
+        ({"label_column": ""}, "Name the column"),
+        ({"positive": ()}, "at least one label"),
+        ({"negative": ("SPAM",)}, "cannot say both"),
+    ],
+    ids=lambda value: str(next(iter(value))) if isinstance(value, dict) else "",
+)
+def test_each_fault_is_one_sentence_and_nothing_is_written(change: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        add_task(replace(NEW, **change))  # type: ignore[arg-type]
+    assert not custom_folder().exists()
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "C:\\tasks", "task\x00x", "_shared"])
+def test_a_hostile_name_is_no_path(name: str) -> None:
+    try:
+        task_id = add_task(replace(NEW, name=name))
+    except InputError:
+        assert not custom_folder().exists()
+        return
+    assert [path.name for path in custom_folder().iterdir()] == [f"{task_id}.toml"]
+    assert all(path.is_relative_to(custom_folder()) for path in home().rglob("*.toml"))
+
+
+@given(st.text(max_size=60))
+def test_an_id_is_a_plain_word_or_a_sentence(name: str) -> None:
+    try:
+        task_id = task_id_of(name)
+    except InputError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert task_id.isidentifier() and task_id.isascii() and task_id == task_id.lower()
+
+
+@given(
+    st.recursive(
+        st.dictionaries(
+            st.text(min_size=1, max_size=8).filter(str.isprintable),
+            st.one_of(
+                st.text(max_size=20), st.booleans(), st.integers(0, 9), st.lists(st.text(max_size=9), max_size=3)
+            ),
+            max_size=4,
+        ),
+        lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=3),
+        max_leaves=6,
+    )
+)
+def test_what_is_written_reads_as_it_was_said(said: dict[str, object]) -> None:
+    assert tomllib.loads(to_toml(said)) == said
+
+
+def test_another_rubric_is_another_version_and_those_of_the_five_are_fixed() -> None:
+    task_id = add_task(NEW)
+    before = load_task(task_id).rubric_version
+    assert set_rubric(task_id, ["The text begs."]).rubric_version != before
+    assert set_rubric(task_id, NEW.rubric).rubric_version == before, "the version is what the rubric says"
+    with pytest.raises(InputError, match="comes with the app"):
+        set_rubric("toxicity", ["x"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ('title = "Spam"', "", "needs a text as 'title'"),
+        ('relevance = "label"', 'relevance = "magic"', "names a relevance 'magic'"),
+        ('content = ["text"]', 'content = ["body"]', "names content 'body'"),
+        ("max_tokens = 60", "max_tokens = 0", "whole number above 0"),
+        ("title", "= title", "is no TOML"),
+    ],
+    ids=["no title", "relevance", "content", "tokens", "no toml"],
+)
+def test_a_file_spoilt_by_hand_is_left_out_with_a_sentence(old: str, new: str, sentence: str) -> None:
+    task_id = add_task(NEW)
+    path = custom_folder() / f"{task_id}.toml"
+    path.write_text(path.read_text().replace(old, new, 1))
+    assert task_ids()[5:] == [] and sentence in faults()[0] and len(faults()) == 1
+    with pytest.raises(InputError, match=sentence):
+        load_task(task_id)
