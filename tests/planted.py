@@ -184,7 +184,8 @@ def keywords(ws: Workspace, space_id: str, names: Mapping[int, str]) -> None:
     with ws.database.transaction() as cursor:
         for feature, text in names.items():
             cursor.execute(
-                "INSERT INTO explanation VALUES (nextval('event_seq'), ?, ?, 'keywords', 'planted', ?, ?)",
+                "INSERT INTO explanation (event_id, space_id, feature_id, method, author, text, created_at) "
+                "VALUES (nextval('event_seq'), ?, ?, 'keywords', 'planted', ?, ?)",
                 [space_id, feature, text, now()],
             )
 

@@ -32,7 +32,6 @@ _OVERRULES = (
     "SELECT feature_id, arg_max_null(relevant, event_id) AS relevant FROM relevance_overrule WHERE space_id = ? "
     "GROUP BY feature_id"
 )
-_CONTENT_OF_SAMPLES = "SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL"
 
 
 class NameEvent(NamedTuple):
@@ -269,7 +268,3 @@ def firing_values(database: Database, space_id: str, feature_id: int, delta: flo
         [space_id, feature_id, delta],
     )
 
-
-def sample_contents(database: Database) -> pa.Table:
-    """Contents of samples: (content_id)."""
-    return database.arrow(f"SELECT DISTINCT content_id FROM ({_CONTENT_OF_SAMPLES})")
