@@ -51,7 +51,8 @@ def neighbours(extractor: Extractor) -> pa.Table:
             cosines.append(top.values.cpu().numpy())
             others.append(top.indices.cpu().numpy().astype(np.int32))
     rank, cosine, other = (
-        np.concatenate([np.concatenate(parts[sign::2]) for sign in (0, 1)], axis=1) for parts in (ranks, cosines, others)
+        np.concatenate([np.concatenate(parts[sign::2]) for sign in (0, 1)], axis=1)
+        for parts in (ranks, cosines, others)
     )
     n, k = cosine.shape
     return pa.table(

@@ -50,18 +50,15 @@ def coactive(ws: Workspace, space_id: str, feature_id: int, delta: float, n: int
     ids, both = table.column("feature_id").to_numpy().astype(np.int64), table.column("n").to_numpy()
     keep = (ids != feature_id) & (both >= MIN_TOGETHER)
     ids, both = ids[keep], both[keep]
-    value = npmi(both / max(1, looked_at), above[feature_id], above[ids], n_samples)
+    # profiles may be behind the rows while texts are being read
+    n_one, n_other = max(int(above[feature_id]), looked_at), np.maximum(above[ids], both)
+    value = npmi(both / max(1, looked_at), n_one, n_other, max(n_samples, n_one))
     best = np.lexsort((ids, -value))[:n]
     names = names_store.names_of(ws.database, space_id, ids[best].tolist())
-    return [
-        Coactive(int(ids[i]), names.get(int(ids[i]), ""), float(value[i]), int(both[i]))
-        for i in best.tolist()
-    ]
+    return [Coactive(int(ids[i]), names.get(int(ids[i]), ""), float(value[i]), int(both[i])) for i in best.tolist()]
 
 
-def npmi(
-    share: NDArray[np.float64], n_one: int, n_other: NDArray[np.int64], n_samples: int
-) -> NDArray[np.float64]:
+def npmi(share: NDArray[np.float64], n_one: int, n_other: NDArray[np.int64], n_samples: int) -> NDArray[np.float64]:
     """Normalised pointwise mutual information, [others] from -1 to 1.
 
     Args:

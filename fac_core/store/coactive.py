@@ -32,9 +32,7 @@ def samples_above(database: Database, space_id: str, step: int) -> tuple[pa.Tabl
     return found, int(read[0]) if read else 0
 
 
-def together(
-    database: Database, space_id: str, feature_id: int, delta: float, most: int
-) -> tuple[pa.Table, int]:
+def together(database: Database, space_id: str, feature_id: int, delta: float, most: int) -> tuple[pa.Table, int]:
     """Of the samples in which a feature fires above δ, those in which each other does too: (feature_id, n), and how
     many samples were looked at: at most those of `most` contents, the same random ones each time."""
     chosen = (

@@ -141,6 +141,29 @@ def sample_contents(database: Database, where: SampleFilter = EVERY_SAMPLE) -> p
     return database.arrow(f"SELECT DISTINCT content_id FROM ({_CONTENT_OF_SAMPLES} {clause})", values)
 
 
+def contents_with(
+    database: Database, words: Sequence[str], limit: int, where: SampleFilter = EVERY_SAMPLE
+) -> list[int]:
+    """Contents of samples that hold all words (in lower case, anywhere), by id."""
+    clause, values = where.clause
+    held = " AND ".join(["contains(lower(c.text), ?)"] * len(words)) or "true"
+    found = database.rows(
+        f"SELECT c.content_id FROM content c WHERE {held} AND c.content_id IN ({_CONTENT_OF_SAMPLES} {clause}) "
+        "ORDER BY c.content_id LIMIT ?",
+        [*words, *values, limit],
+    )
+    return [int(content) for (content,) in found]
+
+
+def active_in(database: Database, space_id: str, content_id: int) -> list[tuple[int, float]]:
+    """Features that fire in a content: (feature_id, value), strongest first."""
+    found = database.rows(
+        "SELECT feature_id, value FROM activation WHERE space_id = ? AND content_id = ? ORDER BY value DESC, feature_id",
+        [space_id, content_id],
+    )
+    return [(int(feature), float(value)) for feature, value in found]
+
+
 def silent_contents(
     database: Database, space_id: str, feature_id: int, limit: int, where: SampleFilter = EVERY_SAMPLE
 ) -> list[int]:

@@ -267,4 +267,3 @@ def firing_values(database: Database, space_id: str, feature_id: int, delta: flo
         "SELECT content_id, value FROM activation_by_feature WHERE space_id = ? AND feature_id = ? AND value > ?",
         [space_id, feature_id, delta],
     )
-

@@ -105,7 +105,7 @@ def test_a_feature_page_shows_what_the_table_shows_and_more(project: tuple[Works
     ws, space = project
     detail = feature_detail(ws, space, 3, 1.0)
     assert detail.row == feature_page(ws, space, 1.0, search="3").rows[0]
-    assert detail.neighbours == [(6, "", pytest.approx(0.7))] and detail.family == [(1, "hack into · break into")]
+    assert detail.neighbours == [(6, "", pytest.approx(0.7))] and detail.family == [(1, "hack into · break into", "firing")]
     assert sum(detail.histogram["anchor"]) == 5 and detail.histogram["pool"][63] == 1
     assert [event.text for event in detail.history] == ["hack tools"]
     with pytest.raises(InputError, match="no feature 32"):
