@@ -31,7 +31,9 @@ MOST_CONTENTS = 50_000
 AT_ONCE = 64
 """Texts without a vector that a search encodes itself, in about a second."""
 MAX_QUERY = 500
-NOT_HERE = f"Search by meaning needs the sentence encoder; {encoders.INSTALL_COMMAND} brings it. Words are found without."
+NOT_HERE = (
+    f"Search by meaning needs the sentence encoder; {encoders.INSTALL_COMMAND} brings it. Words are found without."
+)
 _vectors: Kept[Vectors] = Kept(3)
 
 

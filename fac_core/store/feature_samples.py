@@ -158,7 +158,8 @@ def contents_with(
 def active_in(database: Database, space_id: str, content_id: int) -> list[tuple[int, float]]:
     """Features that fire in a content: (feature_id, value), strongest first."""
     found = database.rows(
-        "SELECT feature_id, value FROM activation WHERE space_id = ? AND content_id = ? ORDER BY value DESC, feature_id",
+        "SELECT feature_id, value FROM activation WHERE space_id = ? AND content_id = ? "
+        "ORDER BY value DESC, feature_id",
         [space_id, content_id],
     )
     return [(int(feature), float(value)) for feature, value in found]
