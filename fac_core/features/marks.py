@@ -23,7 +23,20 @@ KINDS = (LIST, TAG, NOTE)
 MAX_CHARS = {LIST: 60, TAG: 40, NOTE: 1000}
 _WORDS = {LIST: "The list's name", TAG: "The tag", NOTE: "The note"}
 
-__all__ = ["KINDS", "LIST", "MAX_CHARS", "NOTE", "TAG", "MarkEvent", "MarkRow", "history", "mark", "marks", "names"]
+__all__ = [
+    "KINDS",
+    "LIST",
+    "MAX_CHARS",
+    "NOTE",
+    "TAG",
+    "MarkEvent",
+    "MarkRow",
+    "history",
+    "mark",
+    "marks",
+    "members",
+    "names",
+]
 
 
 def mark(
@@ -64,6 +77,12 @@ def marks(ws: Workspace, space_id: str, feature_id: int) -> list[MarkRow]:
     """
     check_feature(ws, space_id, feature_id)
     return store.marks_of(ws.database, space_id, feature_id)
+
+
+def members(ws: Workspace, space_id: str, kind: str, value: str) -> list[int]:
+    """Features on a list, or with a tag, ascending; none where there is no such list."""
+    found: list[int] = store.marked(ws.database, space_id, kind, value).tolist()
+    return found
 
 
 def history(ws: Workspace, space_id: str, feature_id: int) -> list[MarkEvent]:

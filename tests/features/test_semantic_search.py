@@ -73,8 +73,6 @@ def test_samples_are_found_by_meaning_and_by_words_among_those_asked_for(project
     ws, space = project
     found = search.samples_by_meaning(ws, space, "dog", n=2)
     assert [each.text for each, _ in found] == ["puppy of dog", "the hound"]
-        found[1][1]
-    )
     only = search.samples_by_meaning(ws, space, "dog", where=SampleFilter(label="harmful"))
     assert [each.text for each, _ in only] == ["a lorry"]
     assert [each.text for each in search.samples_by_words(ws, space, "DOG puppy")] == ["puppy of dog"]
