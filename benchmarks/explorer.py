@@ -144,7 +144,8 @@ def queries(ws: Workspace, space_id: str, plan: Plan) -> list[Query]:
     marks.mark(ws, space_id, range(0, plan.d_sae, 7), marks.LIST, "every seventh", "benchmark")
     narrow = SampleFilter(role="anchor", column="topic", value="topic 03")
     return [
-        _query("table: a page, by one column after another", sorts, lambda s: feature_page(ws, space_id, DELTA, sort=s)),
+        _query("table: a page, by one column after another", sorts, lambda s: feature_page(
+            ws, space_id, DELTA, sort=s)),
         _query("table: a search by words", words, lambda w: feature_page(ws, space_id, DELTA, search=w)),
         _query("table: state, density, family", range(CALLS), lambda n: feature_page(
             ws, space_id, DELTA, states=["missing"], joined=["firing"], max_density=0.01, page=n)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,24 @@ if TYPE_CHECKING:
 _top: Kept[NDArray[np.float64]] = Kept(3)
 
 
+class Names(NamedTuple):
+    """What features are called; arrays are [d_sae]."""
+
+    said: NDArray[np.object_]
+    by: NDArray[np.object_]
+    folded: list[str]
+    """Without capitals, to search in."""
+
+
+_names: Kept[Names] = Kept(3)
+
+
 @dataclass(frozen=True)
 class Columns:
     """Columns of the whole table, [d_sae] each."""
 
     facts: Facts
-    names: NDArray[np.object_]
-    named_by: NDArray[np.object_]
+    names: Names
     max_value: NDArray[np.float64]
     effect: NDArray[np.float64]
     q_value: NDArray[np.float64]
@@ -40,7 +51,8 @@ class Columns:
 def load_columns(ws: Workspace, space_id: str, facts: Facts) -> Columns:
     """The columns as the store has them now."""
     d_sae = facts.d_sae
-    named = store.names(ws.database, space_id)
+    newest = store.newest_explanation(ws.database, space_id)
+    names = _names.get(ws, space_id, (d_sae, newest), lambda: _names_now(ws, space_id, d_sae))
     tests = store.relevance_rows(ws.database, space_id)
     top = _top.get(ws, space_id, (d_sae,), lambda: _max_values(ws, space_id, d_sae))
     overruled, in_list = np.zeros(d_sae, bool), np.zeros(d_sae, bool)
@@ -48,8 +60,7 @@ def load_columns(ws: Workspace, space_id: str, facts: Facts) -> Columns:
     in_list[[row.feature_id for row in coverage_store.worklist_rows(ws.database, space_id)]] = True
     return Columns(
         facts,
-        _spread(named, "name", d_sae, ""),
-        _spread(named, "named_by", d_sae, ""),
+        names,
         top,
         _spread(tests, "effect", d_sae, np.nan),
         _spread(tests, "q_value", d_sae, np.nan),
@@ -58,6 +69,12 @@ def load_columns(ws: Workspace, space_id: str, facts: Facts) -> Columns:
         in_list,
         np.bincount(facts.family, minlength=d_sae)[facts.family],
     )
+
+
+def _names_now(ws: Workspace, space_id: str, d_sae: int) -> Names:
+    named = store.names(ws.database, space_id)
+    said, by = (_spread(named, column, d_sae, "") for column in ("name", "named_by"))
+    return Names(said, by, [name.casefold() for name in said])
 
 
 def _max_values(ws: Workspace, space_id: str, d_sae: int) -> NDArray[np.float64]:

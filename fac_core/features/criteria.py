@@ -12,6 +12,7 @@ import numpy as np
 from fac_core.features.columns import Columns
 from fac_core.features.counts import Array
 
+_MAX_DIGITS = 10
 ALONE = "alone"
 """Value of `joined` for features without a family."""
 
@@ -62,9 +63,9 @@ def passing(columns: Columns, criteria: Criteria) -> Array:
     words = criteria.get("search", "").casefold().split()
     if not words:
         return found
-    hits = [
-        feature
-        for feature in found.tolist()
-        if words == [str(feature)] or all(word in columns.names[feature].casefold() for word in words)
-    ]
-    return np.array(hits, np.int64)
+    folded, hits = columns.names.folded, found.tolist()
+    for word in words:
+        hits = [feature for feature in hits if word in folded[feature]]
+    is_number = len(words) == 1 and len(words[0]) < _MAX_DIGITS and words[0].isascii() and words[0].isdecimal()
+    by_number = [int(words[0])] if is_number else []
+    return found[np.isin(found, np.array([*hits, *by_number], np.int64))]

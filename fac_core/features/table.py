@@ -119,7 +119,7 @@ def _order(columns: Columns, keep: Array, sort: str, descending: bool) -> Array:
     if sort == GIVEN:
         return np.arange(len(keep))
     if sort == "name":
-        names = [columns.names[feature].casefold() for feature in keep.tolist()]
+        names = [columns.names.folded[feature] for feature in keep.tolist()]
         order = sorted(range(len(keep)), key=lambda i: (names[i], keep[i]), reverse=descending)
         return np.array(sorted(order, key=lambda i: not names[i]), np.int64)
     counts = columns.facts.counts
@@ -143,8 +143,8 @@ def _rows(ws: Workspace, space_id: str, columns: Columns, feature_ids: list[int]
     return [
         FeatureRow(
             feature_id=feature,
-            name=str(columns.names[feature]),
-            named_by=str(columns.named_by[feature]),
+            name=str(columns.names.said[feature]),
+            named_by=str(columns.names.by[feature]),
             state=str(facts.state[feature]),
             density_anchor=float(counts.anchor_rate[feature]),
             n_seed=int(counts.seed[feature]),

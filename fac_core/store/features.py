@@ -83,6 +83,12 @@ def names(database: Database, space_id: str) -> pa.Table:
     return database.arrow(_NAMES, [space_id])
 
 
+def newest_explanation(database: Database, space_id: str) -> int:
+    """The last event that gave or took a name; as long as it stands, names do."""
+    row = database.one("SELECT max(event_id) FROM explanation WHERE space_id = ?", [space_id])
+    return int((row and row[0]) or 0)
+
+
 def names_of(database: Database, space_id: str, feature_ids: Sequence[int]) -> dict[int, str]:
     """Names of some features; those without one are left out."""
     found = database.rows(

@@ -58,11 +58,10 @@ def put_vectors(cursor: duckdb.DuckDBPyConnection, encoder: str, rows: pa.Table)
     cursor.unregister("incoming_vector")
 
 
-def vector_state(database: Database, space_id: str, encoder: str) -> tuple[int, int]:
-    """What decides the vectors below beside the data: how many there are, and the newest event about a feature."""
+def count_vectors(database: Database, encoder: str) -> int:
+    """How many texts have a vector."""
     stored = database.one("SELECT count(*) FROM text_vector WHERE encoder = ?", [encoder])
-    newest = database.one("SELECT max(event_id) FROM explanation WHERE space_id = ?", [space_id])
-    return int(stored[0]) if stored else 0, int((newest and newest[0]) or 0)
+    return int(stored[0]) if stored else 0
 
 
 def explanation_vectors(database: Database, space_id: str, encoder: str) -> Vectors:
