@@ -38,7 +38,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from fac_core import workspace
-from fac_core.content import content_hash
+from fac_core.content import Content, content_hash
 from fac_core.coverage.gaps import gaps
 from fac_core.coverage.heatmap import DIFFERENCE, SHARE, heatmap
 from fac_core.coverage.measure import coverage
@@ -58,8 +58,8 @@ from fac_core.store.datasets import DatasetRow, add_contents, insert_dataset
 from fac_core.store.review import firings
 from fac_core.workspace import Workspace, now
 
-PER_TEXT, SMALL_SHARDS, SHARD_SIZE = SHARD_SIZES["cpu"]
-LARGE_SHARD = 100, 200, 25_000
+SHARD_SIZE = SHARD_SIZES["cpu"]
+PER_TEXT, SMALL_SHARDS, LARGE_SHARD = 100, 200, 25_000
 ROLES = {"seed": 0.1, "anchor": 0.4, "pool": 0.5}
 TOPICS = [f"topic {number:02d}" for number in range(12)]
 REGISTERS = ["casual", "formal", "terse"]
@@ -218,7 +218,7 @@ def run(plan: Plan, folder: Path) -> None:
     truth = Truth(**np.load(plan.folder / "truth.npz"))
     watch = Watch()
     ws = workspace.create("Store", "toxicity", root=folder / "projects")
-    space_id = register_space(ws, _spec(plan), {}, DELTA)
+    space_id = register_space(ws, spec_of(plan), {}, DELTA)
     with watch.part("texts and samples"):
         bring_texts(ws, plan)
     n_rows = take_in(ws, space_id, plan, watch)
@@ -270,7 +270,8 @@ class Watch:
         self.lines.append(f"{name:<58}{took:9.1f} s {rate}  {more}")
 
 
-def _spec(plan: Plan) -> SpaceSpec:
+def spec_of(plan: Plan) -> SpaceSpec:
+    """The space of the features made."""
     return SpaceSpec(
         name="Store",
         backbone="none",
@@ -293,7 +294,7 @@ def bring_texts(ws: Workspace, plan: Plan) -> None:
         for begin in range(first, end, LARGE_SHARD):
             texts = [_text(number) for number in range(begin, min(begin + LARGE_SHARD, end))]
             with ws.database.transaction() as cursor:
-                add_contents(cursor, {content_hash(text): text for text in texts})
+                add_contents(cursor, {content_hash(text): Content(text) for text in texts})
         samples = pa.table(
             {
                 "row_number": pa.array(np.arange(len(content)), pa.int32()),

@@ -2,187 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import streamlit as st
 
-from fac_core.features.states import OTHER_STATES, STATES
-from fac_core.features.table import FeaturePage, FeatureRow, feature_page
-from pages.ui import chrome, feature_view, services, theme
+from pages.ui import (
+    chrome,
+    feature_filters,
+    feature_table,
+    feature_view,
+    map_view,
+    sample_row,
+    samples_view,
+    services,
+    text_view,
+    theme,
+)
+from pages.ui.feature_filters import Filters
 from pages.ui.services import Here
 
-PAGE_SIZE = 50
-SORTS = {
-    "effect": "AUROC",
-    "anchor": "anchor count",
-    "seed": "seed count",
-    "synthetic": "new count",
-    "max": "top activation",
-    "lift": "lift",
-    "q": "surest (q)",
-    "name": "name",
-    "id": "number",
-}
-ASCENDING = {"q", "name", "id"}
-RELEVANT = {"relevant": True, "other": False, "all": None}
 NO_FEATURE = -1
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What the rail says."""
-
-    search: str
-    states: tuple[str, ...]
-    relevant: bool | None
-    in_list: bool | None
-    sort: str
-
-    @property
-    def n_set(self) -> int:
-        """How many filters narrow the table."""
-        return bool(self.search) + bool(self.states) + (self.relevant is not None) + bool(self.in_list)
-
-
-def rail() -> Filters:
-    """The filters; each lives in the URL."""
-    search = st.text_input(
-        "Search", key="f_search", bind="query-params", live=True, placeholder="word or number", icon=":material/search:"
-    )
-    relevant = st.selectbox("Task", list(RELEVANT), key="f_task", bind="query-params", help=theme.TERMS["relevant"])
-    states = st.pills(
-        "State",
-        [*STATES, *OTHER_STATES],
-        selection_mode="multi",
-        format_func=lambda name: theme.state(name).label,
-        key="f_state",
-        bind="query-params",
-        wrap=True,
-        help="At the δ in use. Nothing chosen shows all.",
-    )
-    listed = st.toggle("On the work list", key="f_list", bind="query-params")
-    sort = st.selectbox("Sort by", list(SORTS), format_func=SORTS.__getitem__, key="f_sort", bind="query-params")
-    known = tuple(name for name in states or () if name in theme.STATES)
-    return Filters(
-        search or "", known, RELEVANT.get(str(relevant)), True if listed else None, sort if sort in SORTS else "effect"
-    )
-
-
-def find(here: Here, filters: Filters) -> tuple[FeaturePage, int]:
-    """The rows of the page that is open, and its number."""
-    number = st.session_state.get("f_page") or 1
-
-    def page(n: int) -> FeaturePage:
-        return feature_page(
-            here.ws,
-            here.space_id,
-            here.delta,
-            search=filters.search,
-            states=filters.states,
-            relevant=filters.relevant,
-            in_list=filters.in_list,
-            sort=filters.sort,
-            descending=filters.sort not in ASCENDING,
-            page=n,
-            page_size=PAGE_SIZE,
-        )
-
-    found = page(number)
-    if not found.rows and number > 1:  # a filter left fewer pages than the one that was open
-        number = 1
-        st.session_state["f_page"] = 1
-        found = page(1)
-    return found, number
-
-
-def open_selected() -> None:
-    """The row that was clicked becomes the open feature."""
-    cells = st.session_state["_feature_table"]["selection"]["cells"]
-    shown = st.session_state["_feature_ids"]
-    if cells and cells[0][0] < len(shown):
-        services.go("feature", str(shown[cells[0][0]]))
-
-
-def table(found: FeaturePage, opened: int, *, narrow: bool) -> None:
-    """One page of rows; a click opens the feature."""
-    ids = [row.feature_id for row in found.rows]
-    st.session_state["_feature_ids"] = ids
-    top = max([10.0, *(100 * row.density_anchor for row in found.rows)])
-    column = st.column_config
-    config: dict[str, Any] = {
-        "state": column.TextColumn("" if narrow else "state", width=30 if narrow else 108),
-        "name": column.TextColumn("name", width=150 if narrow else 190),
-        "anchor": column.NumberColumn("anchor", width=58, help="Anchor samples that activate it above δ."),
-        "density": column.ProgressColumn(
-            "density",
-            width=88,
-            format="%.1f %%",
-            min_value=0.0,
-            max_value=top,
-            color="gray",
-            help=theme.TERMS["density"],
-        ),
-        "seed": column.NumberColumn("seed", width=48, help="Seed samples that activate it above δ."),
-        "new": column.NumberColumn("new", width=44, help="Approved new samples that activate it above δ."),
-        "effect": column.NumberColumn("AUROC", width=62, format="%.2f", help=theme.TERMS["effect"]),
-        "lift": column.NumberColumn("lift", width=48, format="%.1f", help=theme.TERMS["lift"]),
-        "activations": column.BarChartColumn(
-            "activations", width=84, color="gray", help="Anchor samples by activation, 16 bars of width 1."
-        ),
-    }
-    order = ["state", "name", "anchor"] if narrow else list(config)
-    selected = [(ids.index(opened), "name")] if opened in ids else []
-    st.dataframe(
-        painted([record(row, narrow) for row in found.rows], [row.state for row in found.rows]),
-        key="_feature_table",
-        hide_index=True,
-        column_order=order,
-        column_config=config,
-        on_select=open_selected,
-        selection_mode="single-cell",
-        selection_default={"selection": {"rows": [], "columns": [], "cells": selected}},
-        height=720 if narrow else 600,
-        row_height=32,
-        placeholder="–",
-        alt=f"Table of {len(ids)} features; choose one to open it",
-    )
-
-
-def painted(records: list[dict[str, object]], states: list[str]) -> Any:
-    """The rows as a frame whose states have their colours."""
-    import pandas as pd
-
-    frame = pd.DataFrame(records)
-    return frame.style.apply(lambda _: [f"color: {theme.state(name).colour}" for name in states], subset=["state"])
-
-
-def record(row: FeatureRow, narrow: bool) -> dict[str, object]:
-    """A row as the table takes it; cells are literal."""
-    look = theme.state(row.state)
-    return {
-        "state": look.mark if narrow else look.label,
-        "name": f"{'+ ' if row.in_list else ''}{row.name or f'feature {row.feature_id}'}",
-        "anchor": row.n_anchor,
-        "density": 100 * row.density_anchor,
-        "seed": row.n_seed,
-        "new": row.n_synthetic,
-        "effect": row.effect,
-        "lift": row.lift,
-        "activations": row.hist,
-    }
-
-
-def pages(found: FeaturePage, number: int, *, narrow: bool) -> None:
-    """Pages of the table, and where this one lies."""
-    n_pages = max(1, -(-found.total // PAGE_SIZE))
-    first = (number - 1) * PAGE_SIZE + 1
-    last = min(found.total, first + PAGE_SIZE - 1)
-    left, right = st.columns([1, 1 if narrow else 2], vertical_alignment="center")
-    left.caption(f"{theme.count(first)}–{theme.count(last)} of {theme.count(found.total)}")
-    if n_pages > 1:
-        with right.container(horizontal_alignment="right"):
-            st.pagination(n_pages, key="f_page", bind="query-params", max_visible_pages=3 if narrow else 7)
+TABLE, MAP, TEXT, SAMPLES = "table", "map", "text", "samples"
+VIEWS = {
+    TABLE: ":material/table_rows: Table",
+    MAP: ":material/scatter_plot: Map",
+    TEXT: ":material/content_paste: By a text",
+    SAMPLES: ":material/search: Samples",
+}
+SENTENCES = {
+    MAP: "Where features lie by their directions; draw around some to put them on a list.",
+    TEXT: "Paste a text to see which features it activates.",
+    SAMPLES: "Find samples by words or meaning, and see the row each stands in.",
+}
 
 
 def opened_feature(here: Here) -> int:
@@ -204,40 +53,68 @@ def headline(here: Here, total: int, filters: Filters) -> str:
     return f"All {theme.count(total)} features of the space; counts are at {theme.threshold(here.delta)}."
 
 
+def choose_view() -> str:
+    """Table, map, pasted text or samples."""
+    view = st.segmented_control(
+        "View",
+        list(VIEWS),
+        default=TABLE,
+        required=True,
+        format_func=VIEWS.__getitem__,
+        key="f_view",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    return view if view in VIEWS else TABLE
+
+
+def table(here: Here, opened: int) -> str:
+    """Filters and table, beside an open feature or over the whole width; returns what the page knows."""
+    if opened == NO_FEATURE:
+        left, right = st.columns([1, 4.8], gap="medium")
+        with left:
+            filters = feature_filters.rail(here)
+        found, number = feature_table.find(here, filters)
+        with right:
+            feature_table.show(here, found, number, opened, filters, narrow=False)
+    else:
+        with st.popover("Filters", icon=":material/filter_list:", width="stretch"):
+            filters = feature_filters.rail(here)
+        found, number = feature_table.find(here, filters)
+        feature_table.show(here, found, number, opened, filters, narrow=True)
+    return headline(here, found.total, filters)
+
+
+def look(here: Here, view: str, opened: int) -> str:
+    """Draw a view; returns what the page knows."""
+    if view == TEXT:
+        text_view.show(here, narrow=opened != NO_FEATURE)
+    elif view == SAMPLES:
+        samples_view.show(here)
+    elif view == MAP and opened == NO_FEATURE:
+        map_view.show(here)
+    else:
+        return table(here, opened)
+    return SENTENCES[view]
+
+
 def show(here: Here) -> None:
     """The page."""
     chrome.need_space(here)
     opened = opened_feature(here)
     head = st.container()
+    view = choose_view()
     if opened == NO_FEATURE:
-        left, right = st.columns([1, 4.8], gap="medium")
-        with left:
-            filters = rail()
-        found, number = find(here, filters)
-        with right:
-            listing(found, number, opened, narrow=False)
+        sentence = look(here, view, opened)
     else:
         left, right = st.columns([1, 2], gap="large")
         with left:
-            with st.popover("Filters", icon=":material/filter_list:", width="stretch"):
-                filters = rail()
-            found, number = find(here, filters)
-            listing(found, number, opened, narrow=True)
+            sentence = look(here, view, opened)
         with right:
             feature_view.show(here, opened)
     with head:
-        chrome.page_head("Features", headline(here, found.total, filters))
-
-
-def listing(found: FeaturePage, number: int, opened: int, *, narrow: bool) -> None:
-    """Table and its pages, or why there is none."""
-    if not found.total:
-        st.caption(
-            "No feature passes these filters. Names come from the texts that were read; take a filter off to see more."
-        )
-        return
-    table(found, opened, narrow=narrow)
-    pages(found, number, narrow=narrow)
+        chrome.page_head("Features", sentence)
+    sample_row.show(here)
 
 
 show(services.here())

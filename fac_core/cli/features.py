@@ -1,4 +1,4 @@
-"""`fac features`, `feature`, `name`: features and what they mean."""
+"""`fac features`, `name`: features and what they mean."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
-from fac_core.cli import context
+from fac_core.cli import context, feature
 from fac_core.cli.context import Delta, Json, Project, Reviewer, SpaceName
-from fac_core.cli.show import plural, safe, short, show, table
+from fac_core.cli.show import plural, safe, show, table
 
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (features, feature, name):
+    for command in (features, name):
         app.command()(command)
+    app.add_typer(feature.group, name="feature")
 
 
 def features(
@@ -25,6 +26,15 @@ def features(
     relevant: Annotated[
         bool | None, typer.Option("--relevant/--unrelated", help="Only those of the task, or not.")
     ] = None,
+    listed: Annotated[str | None, typer.Option("--list", help="Only those on this list.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only those with this tag.")] = None,
+    joined: Annotated[
+        list[str] | None, typer.Option(help="By what joined it to its family: firing, decoder, both or alone.")
+    ] = None,
+    max_density: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Highest share of anchor samples it fires on.")
+    ] = None,
+    meaning: Annotated[bool, typer.Option("--meaning", help="Search by meaning instead of words.")] = False,
     sort: Annotated[
         str, typer.Option(help="anchor, seed, synthetic, density, max, effect, q, lift, name or id.")
     ] = "anchor",
@@ -37,12 +47,22 @@ def features(
     as_json: Json = False,
 ) -> None:
     """List features with their counts, state and name."""
+    from fac_core.features.marks import LIST, TAG, members
     from fac_core.features.relevance import effect_name
-    from fac_core.features.table import feature_page
+    from fac_core.features.semantic_search import features_by_meaning
+    from fac_core.features.table import GIVEN, feature_page
 
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
         at = context.delta_of(ws, space_id, delta)
+        among: list[int] | None = None
+        if meaning:
+            among = [hit.id for hit in features_by_meaning(ws, space_id, search)]
+            search, sort, ascending = "", GIVEN, False
+        for kind, value in ((LIST, listed), (TAG, tag)):
+            if value is not None:
+                marked = members(ws, space_id, kind, value)
+                among = marked if among is None else [each for each in among if each in set(marked)]
         found = feature_page(
             ws,
             space_id,
@@ -50,6 +70,9 @@ def features(
             search=search,
             states=state or (),
             relevant=relevant,
+            joined=joined or (),
+            max_density=max_density,
+            among=among,
             sort=sort,
             descending=not ascending,
             page=page,
@@ -80,50 +103,8 @@ def features(
             f">{effect_name(ws, space_id)}",
             "name",
         ]
-        value = {**context.where(ws, space_id, at), "total": found.total, "rows": found.rows}
-        show(value, [*table(heads, rows), f"{plural(found.total, 'feature')} at δ = {at:g}"], as_json)
-
-
-def feature(
-    feature_id: Annotated[int, typer.Argument(help="Number of the feature.")],
-    n: Annotated[int, typer.Option("--examples", "-n", min=0, help="Examples of each band.")] = 4,
-    delta: Delta = None,
-    space: SpaceName = None,
-    named: Project = None,
-    as_json: Json = False,
-) -> None:
-    """Show one feature: name, counts, tests, explanations and scores, examples, neighbours, boosted tokens."""
-    from fac_core.cli.scores import lines as said_of
-    from fac_core.features.detail import feature_detail
-    from fac_core.features.examples import examples
-    from fac_core.features.explained import overview
-
-    with context.opened(named) as ws:
-        space_id = context.space_of(ws, space)
-        at = context.delta_of(ws, space_id, delta)
-        found = feature_detail(ws, space_id, feature_id, at)
-        bands = examples(ws, space_id, feature_id, at, n) if n else {}
-        row = found.row
-        lines = [
-            f"feature {row.feature_id}  {safe(row.name) or '(no name)'}  {row.state}, "
-            f"{'relevant' if row.relevant else 'not relevant'}",
-            f"anchor {row.n_anchor:,} · seed {row.n_seed:,} · added {row.n_synthetic:,} above δ = {at:g}; "
-            f"maximum {row.max_value:.2f}",
-        ]
-        lines += [
-            f"{test.method}: {test.effect_name} {test.effect:.3f}, q = {test.q_value:.2g}, n = {test.n_active:,}, "
-            f"{test.direction}"
-            for test in found.relevance
-        ]
-        explained = overview(ws, space_id, feature_id)
-        lines += said_of(explained)
-        for band, shown in bands.items():
-            lines += [f"{band}:", *(f"  {each.value:6.2f}  {short(each.text, 100)}" for each in shown)]
-        near = [f"{other} {safe(named)} ({cosine:.2f})" for other, named, cosine in found.neighbours[:5]]
-        lines += [f"near: {', '.join(near)}"] if near else []
-        lines += [f"boosts: {', '.join(repr(token) for token, _ in found.tokens)}"] if found.tokens else []
-        value = {"feature": found, "explained": explained._asdict(), "examples": bands}
-        show({**context.where(ws, space_id, at), **value}, lines, as_json)
+        told = {**context.where(ws, space_id, at), "total": found.total, "rows": found.rows}
+        show(told, [*table(heads, rows), f"{plural(found.total, 'feature')} at δ = {at:g}"], as_json)
 
 
 def name(

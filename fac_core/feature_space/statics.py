@@ -1,4 +1,4 @@
-"""What the weights alone say about a feature: neighbours, boosted tokens, place on the map, template flag.
+"""What the weights alone say about a feature: neighbours, opposites, boosted tokens, place on the map, template flag.
 
 Exact, deterministic, computed once for a space and shipped with the embedded one. Directions are decoder rows.
 """
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 N_NEIGHBOURS = 10
+N_OPPOSITE = 5
 N_TOKENS = 8
 CHUNK = 1024
 # contents with next to no meaning of their own: what fires on most of them belongs to the frame, not to the text
@@ -30,25 +31,34 @@ def directions(extractor: Extractor) -> Tensor:
 
 
 def neighbours(extractor: Extractor) -> pa.Table:
-    """The nearest features by decoder cosine: feature_id, rank (from 1), other_id, cosine."""
+    """The nearest features by decoder cosine and the most opposite: feature_id, rank, other_id, cosine.
+
+    Ranks of the nearest count from 1 upwards, those of the most opposite from -1 downwards.
+    """
     import pyarrow as pa
     import torch
 
     unit = directions(extractor)
-    cosines, others = [], []
+    others_there = len(unit) - 1
+    ranks, cosines, others = [], [], []
     for begin in range(0, len(unit), CHUNK):
         similarity = unit[begin : begin + CHUNK] @ unit.T
         rows = torch.arange(len(similarity))
-        similarity[rows, rows + begin] = -2.0
-        top = similarity.topk(min(N_NEIGHBOURS, len(unit) - 1), dim=1)
-        cosines.append(top.values.cpu().numpy())
-        others.append(top.indices.cpu().numpy().astype(np.int32))
-    cosine, other = np.concatenate(cosines), np.concatenate(others)
+        for sign, n in ((1, N_NEIGHBOURS), (-1, N_OPPOSITE)):
+            similarity[rows, rows + begin] = -2.0 * sign  # never itself
+            top = similarity.topk(min(n, others_there), dim=1, largest=sign > 0)
+            ranks.append(np.tile(sign * np.arange(1, top.indices.shape[1] + 1, dtype=np.int16), (len(rows), 1)))
+            cosines.append(top.values.cpu().numpy())
+            others.append(top.indices.cpu().numpy().astype(np.int32))
+    rank, cosine, other = (
+        np.concatenate([np.concatenate(parts[sign::2]) for sign in (0, 1)], axis=1)
+        for parts in (ranks, cosines, others)
+    )
     n, k = cosine.shape
     return pa.table(
         {
             "feature_id": np.repeat(np.arange(n, dtype=np.int32), k),
-            "rank": np.tile(np.arange(1, k + 1, dtype=np.int16), n),
+            "rank": rank.ravel(),
             "other_id": other.ravel(),
             "cosine": cosine.ravel().astype(np.float32),
         }

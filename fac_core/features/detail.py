@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from fac_core.workspace import Workspace
 
 
+class FamilyMember(NamedTuple):
+    """A near-copy of a feature."""
+
+    feature_id: int
+    name: str
+    joined_by: str
+    """What joined it: `firing`, `decoder` or `both`."""
+
+
 @dataclass(frozen=True)
 class FeatureDetail:
     """Everything about one feature at one δ."""
@@ -31,12 +40,14 @@ class FeatureDetail:
     """Samples of each role by activation: 64 bins of width 0.25, bin b holds (b·0.25, (b+1)·0.25], the last is open."""
     neighbours: list[tuple[int, str, float]]
     """(feature, name, decoder cosine), nearest first."""
+    opposites: list[tuple[int, str, float]]
+    """(feature, name, decoder cosine), most opposite first."""
     tokens: list[tuple[str, float]]
     """(output token, logit) the feature raises most."""
     relevance: list[RelevanceTest]
     judgements: list[OverruleEvent]
-    family: list[tuple[int, str]]
-    """Other members of its family: (feature, name)."""
+    family: list[FamilyMember]
+    """Other members of its family."""
 
 
 def feature_detail(ws: Workspace, space_id: str, feature_id: int, delta: float) -> FeatureDetail:
@@ -48,17 +59,20 @@ def feature_detail(ws: Workspace, space_id: str, feature_id: int, delta: float) 
     check_feature(ws, space_id, feature_id)
     facts = load_facts(ws, space_id, delta)
     near = weights.neighbours(ws.database, space_id, feature_id)
+    opposite = weights.opposites(ws.database, space_id, feature_id)
     members = [int(i) for i in np.flatnonzero(facts.family == facts.family[feature_id]) if i != feature_id]
-    names = store.names_of(ws.database, space_id, [*(other for other, _ in near), *members])
+    named = [*(other for other, _ in near), *(other for other, _ in opposite), *members]
+    names = store.names_of(ws.database, space_id, named)
     return FeatureDetail(
         row=feature_row(ws, space_id, feature_id, facts),
         history=history(ws, space_id, feature_id),
         histogram=_histogram(ws, space_id, feature_id),
         neighbours=[(other, names.get(other, ""), cosine) for other, cosine in near],
+        opposites=[(other, names.get(other, ""), cosine) for other, cosine in opposite],
         tokens=weights.tokens(ws.database, space_id, feature_id),
         relevance=tests_of(ws, space_id, feature_id),
         judgements=judgements(ws, space_id, feature_id),
-        family=[(member, names.get(member, "")) for member in members],
+        family=[FamilyMember(member, names.get(member, ""), facts.joined_by[member]) for member in members],
     )
 
 

@@ -27,6 +27,8 @@ class Facts:
     template: Mask
     family: Array
     """Family of each feature; one that is alone is its own."""
+    joined_by: dict[int, str]
+    """What joined a feature to its family: `firing`, `decoder` or `both`; those that are alone have no entry."""
     state: NDArray[np.str_]
     in_anchor: Mask
     """F(P): relevant and active in the anchor (method §1)."""
@@ -53,19 +55,16 @@ def load_facts(ws: Workspace, space_id: str, delta: float) -> Facts:
     judgement = judge(ws, space_id, d_sae)
     template = np.zeros(d_sae, bool)
     template[store.template_features(ws.database, space_id)] = True
+    families = store.families(ws.database, space_id)
+    members = families.column("feature_id").to_numpy()
+    family = np.arange(d_sae, dtype=np.int64)
+    family[members] = families.column("family_id").to_numpy()
     return Facts(
         counts,
         judgement,
         template,
-        family_of(ws, space_id, d_sae),
+        family,
+        dict(zip(members.tolist(), families.column("joined_by").to_pylist(), strict=True)),
         classify(counts, judgement.relevant, template),
         judgement.relevant & (counts.anchor > 0),
     )
-
-
-def family_of(ws: Workspace, space_id: str, d_sae: int) -> Array:
-    """Family of each feature, [d_sae]; a family's id is its smallest member."""
-    family = np.arange(d_sae, dtype=np.int64)
-    table = store.families(ws.database, space_id)
-    family[table.column("feature_id").to_numpy()] = table.column("family_id").to_numpy()
-    return family

@@ -43,7 +43,7 @@ def start_map(ws: Workspace, space_id: str) -> str:
     spec = {
         "space_id": space_id,
         "space": json.loads(chosen.spec.to_json()),
-        "facts": not weights.has_static(ws.database, space_id),
+        "facts": not (weights.has_static(ws.database, space_id) and weights.has_opposites(ws.database, space_id)),
     }
     return owner.start(ws, KIND, "Map of the features", spec)
 

@@ -78,7 +78,7 @@ def probe(ws: Workspace, space_id: str, text: str) -> Probe:
         for feature, value in pairs
     ]
     features.sort(key=lambda active: (-active.value, active.feature_id))
-    marks = _merge(plain, content.offsets, [0.0] * len(content.offsets))
+    marks = merged(plain, content.offsets)
     return Probe(plain, [mark[:3] for mark in marks], features, content.n_truncated)
 
 
@@ -95,6 +95,11 @@ def heat(ws: Workspace, space_id: str, feature_id: int, what: int | str) -> list
         raise InputError(f"There is no content {what} in this project.")
     read = load_extractor(space(ws, space_id).spec).read_tokens(content)
     return _merge(content.text, read.tokens.offsets, read.of_feature(feature_id))
+
+
+def merged(text: str, offsets: Sequence[tuple[int, int]]) -> list[Mark]:
+    """Tokens of a text as marks without activation; those that share a character are one."""
+    return _merge(text, offsets, [0.0] * len(offsets))
 
 
 def _merge(text: str, offsets: Sequence[tuple[int, int]], values: Sequence[float]) -> list[Mark]:

@@ -27,6 +27,7 @@ KINDS: dict[str, str] = {
     "synthesise": "fac_core.synthesis.synthesis_job",
     "map": "fac_core.features.map_job",
     "score": "fac_core.features.score_job",
+    "index_texts": "fac_core.features.index_job",
     "train_sae": "fac_core.feature_space.training.job",
     "compare_saes": "fac_core.feature_space.comparing_job",
 }

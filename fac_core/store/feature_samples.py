@@ -33,7 +33,7 @@ _ITEMS = f"""
 
 
 class ExampleRow(NamedTuple):
-    """One sample that activates a feature."""
+    """One sample, and what a feature does in it."""
 
     sample_id: int
     content_id: int
@@ -41,11 +41,47 @@ class ExampleRow(NamedTuple):
     dataset: str
     role: str
     label: str | None
+    row_number: int
     value: float
+    """0 where the feature is silent."""
     char_start: int
     char_end: int
     meta: str
     """JSON object."""
+    n_samples: int
+    """Samples that hold this content."""
+
+
+class SampleFilter(NamedTuple):
+    """Which samples are looked at; what is None narrows nothing."""
+
+    role: str | None = None
+    dataset_id: str | None = None
+    label: str | None = None
+    column: str | None = None
+    """Name of a metadata column; `value` is what it has to hold."""
+    value: str | None = None
+
+    @property
+    def clause(self) -> tuple[str, list[str]]:
+        """Condition on `s` (sample) and `d` (dataset) that begins with AND, and its parameters."""
+        parts, values = [], []
+        for place, wanted in (("d.role", self.role), ("d.dataset_id", self.dataset_id), ("s.label", self.label)):
+            if wanted is not None:
+                parts.append(f"AND {place} = ?")
+                values.append(wanted)
+        if self.column is not None and self.value is not None:
+            parts.append("AND (s.meta ->> ?) = ?")
+            values += [_pointer(self.column), self.value]
+        return " ".join(parts), values
+
+
+EVERY_SAMPLE = SampleFilter()
+
+
+def _pointer(column: str) -> str:
+    """JSON pointer to a key, whatever characters it has."""
+    return "/" + column.replace("~", "~0").replace("/", "~1")
 
 
 def _strong(samples: str = "", rows: str = "") -> str:
@@ -76,19 +112,119 @@ def max_values(database: Database, space_id: str) -> pa.Table:
 
 
 def example_rows(
-    database: Database, space_id: str, feature_id: int, content_ids: Sequence[int]
+    database: Database,
+    space_id: str,
+    feature_id: int,
+    content_ids: Sequence[int],
+    where: SampleFilter = EVERY_SAMPLE,
 ) -> dict[int, ExampleRow]:
     """One sample of each content with the feature's peak in it; of several the one in the most telling role."""
+    clause, values = where.clause
     found = database.rows(
-        "SELECT s.sample_id, s.content_id, c.text, d.name, d.role, s.label, a.value, a.char_start, a.char_end, s.meta "
-        "FROM activation_by_feature a JOIN sample s USING (content_id) JOIN dataset d USING (dataset_id) "
-        "JOIN content c USING (content_id) WHERE a.space_id = ? AND a.feature_id = ? AND d.deleted_at IS NULL "
-        "AND a.content_id IN (SELECT unnest(?::BIGINT[])) "
-        "QUALIFY row_number() OVER (PARTITION BY s.content_id ORDER BY "
+        "WITH wanted AS (SELECT unnest(?::BIGINT[]) AS content_id), peak AS (SELECT content_id, value, char_start, "
+        "char_end FROM activation_by_feature WHERE space_id = ? AND feature_id = ? "
+        "AND content_id IN (SELECT content_id FROM wanted)) "
+        "SELECT s.sample_id, s.content_id, c.text, d.name, d.role, s.label, s.row_number, coalesce(a.value, 0), "
+        "coalesce(a.char_start, 0), coalesce(a.char_end, 0), s.meta, count(*) OVER (PARTITION BY s.content_id) "
+        "FROM sample s JOIN wanted USING (content_id) JOIN dataset d USING (dataset_id) "
+        "JOIN content c USING (content_id) LEFT JOIN peak a USING (content_id) "
+        f"WHERE d.deleted_at IS NULL {clause} QUALIFY row_number() OVER (PARTITION BY s.content_id ORDER BY "
         "list_position(['seed', 'anchor', 'synthetic', 'pool', 'holdout'], d.role), s.sample_id) = 1",
-        [space_id, feature_id, list(content_ids)],
+        [list(content_ids), space_id, feature_id, *values],
     )
     return {int(row[1]): ExampleRow(*row) for row in found}
+
+
+def sample_contents(database: Database, where: SampleFilter = EVERY_SAMPLE) -> pa.Table:
+    """Contents of samples: (content_id)."""
+    clause, values = where.clause
+    return database.arrow(f"SELECT DISTINCT content_id FROM ({_CONTENT_OF_SAMPLES} {clause})", values)
+
+
+def contents_with(
+    database: Database, words: Sequence[str], limit: int, where: SampleFilter = EVERY_SAMPLE
+) -> list[int]:
+    """Contents of samples that hold all words (in lower case, anywhere), by id."""
+    clause, values = where.clause
+    held = " AND ".join(["contains(lower(c.text), ?)"] * len(words)) or "true"
+    found = database.rows(
+        f"SELECT c.content_id FROM content c WHERE {held} AND c.content_id IN ({_CONTENT_OF_SAMPLES} {clause}) "
+        "ORDER BY c.content_id LIMIT ?",
+        [*words, *values, limit],
+    )
+    return [int(content) for (content,) in found]
+
+
+def active_in(database: Database, space_id: str, content_id: int) -> list[tuple[int, float]]:
+    """Features that fire in a content: (feature_id, value), strongest first."""
+    found = database.rows(
+        "SELECT feature_id, value FROM activation WHERE space_id = ? AND content_id = ? "
+        "ORDER BY value DESC, feature_id",
+        [space_id, content_id],
+    )
+    return [(int(feature), float(value)) for feature, value in found]
+
+
+def silent_contents(
+    database: Database, space_id: str, feature_id: int, limit: int, where: SampleFilter = EVERY_SAMPLE
+) -> list[int]:
+    """Contents of samples that were read and in which a feature does not fire at all; the same random ones each time.
+
+    Of a pool's top examples it is not known what else fires in them, so they are left out.
+    """
+    clause, values = where.clause
+    found = database.rows(
+        f"SELECT DISTINCT content_id, hash(content_id, ?) AS place FROM ({_CONTENT_OF_SAMPLES} AND d.{SAMPLED} "
+        f"{clause}) JOIN content_read r USING (content_id) WHERE r.space_id = ? AND content_id NOT IN "
+        "(SELECT content_id FROM activation_by_feature WHERE space_id = ? AND feature_id = ?) "
+        "ORDER BY place, content_id LIMIT ?",
+        [feature_id, *values, space_id, space_id, feature_id, limit],
+    )
+    return [int(content) for content, _ in found]
+
+
+def silent_beside(
+    database: Database,
+    space_id: str,
+    feature_id: int,
+    others: Sequence[int],
+    limit: int,
+    where: SampleFilter = EVERY_SAMPLE,
+) -> dict[int, int]:
+    """Contents in which some other features fire most and this one not at all: {content_id: the other}, strongest
+    first."""
+    clause, values = where.clause
+    found = database.rows(
+        "SELECT content_id, arg_max(feature_id, {'value': value, 'id': -feature_id}) FROM activation_by_feature "
+        "WHERE space_id = ? AND feature_id IN (SELECT unnest(?::INTEGER[])) AND content_id NOT IN "
+        "(SELECT content_id FROM activation_by_feature WHERE space_id = ? AND feature_id = ?) "
+        f"AND content_id IN ({_CONTENT_OF_SAMPLES} {clause}) "
+        "GROUP BY content_id ORDER BY max(value) DESC, content_id LIMIT ?",
+        [space_id, list(others), space_id, feature_id, *values, limit],
+    )
+    return {int(content): int(other) for content, other in found}
+
+
+def meta_values(database: Database, limit: int) -> dict[str, list[str]]:
+    """Names of metadata columns with their values, the commonest first, `limit` of each at most."""
+    found = database.rows(
+        "SELECT key, list(value ORDER BY n DESC, value)[1:?] FROM (SELECT key, value, count(*) AS n FROM "
+        "(SELECT unnest(map_entries(CAST(s.meta AS MAP(VARCHAR, VARCHAR))), recursive := true) FROM sample s "
+        "JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL) WHERE value IS NOT NULL GROUP BY key, value) "
+        "GROUP BY key ORDER BY key",
+        [limit],
+    )
+    return {str(key): [str(value) for value in values] for key, values in found}
+
+
+def labels(database: Database, limit: int) -> list[str]:
+    """Labels of samples, the commonest first."""
+    found = database.rows(
+        "SELECT s.label FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL "
+        "AND s.label IS NOT NULL GROUP BY s.label ORDER BY count(*) DESC, s.label LIMIT ?",
+        [limit],
+    )
+    return [str(label) for (label,) in found]
 
 
 def top_texts(

@@ -41,7 +41,8 @@ def set_layout(cursor: duckdb.DuckDBPyConnection, space_id: str, rows: pa.Table)
 def neighbours(database: Database, space_id: str, feature_id: int) -> list[tuple[int, float]]:
     """Nearest features by decoder cosine: (feature_id, cosine), nearest first."""
     found = database.rows(
-        "SELECT other_id, cosine FROM feature_neighbour WHERE space_id = ? AND feature_id = ? ORDER BY rank",
+        "SELECT other_id, cosine FROM feature_neighbour WHERE space_id = ? AND feature_id = ? AND rank > 0 "
+        "ORDER BY rank",
         [space_id, feature_id],
     )
     return [(int(other), float(cosine)) for other, cosine in found]
@@ -50,8 +51,25 @@ def neighbours(database: Database, space_id: str, feature_id: int) -> list[tuple
 def all_neighbours(database: Database, space_id: str) -> pa.Table:
     """Nearest features by decoder cosine of every feature: (feature_id, other_id), nearest first."""
     return database.arrow(
-        "SELECT feature_id, other_id FROM feature_neighbour WHERE space_id = ? ORDER BY feature_id, rank", [space_id]
+        "SELECT feature_id, other_id FROM feature_neighbour WHERE space_id = ? AND rank >= 0 ORDER BY feature_id, rank",
+        [space_id],
     )
+
+
+def opposites(database: Database, space_id: str, feature_id: int) -> list[tuple[int, float]]:
+    """Features whose decoder direction points the other way most: (feature_id, cosine), most opposite first."""
+    found = database.rows(
+        "SELECT other_id, cosine FROM feature_neighbour WHERE space_id = ? AND feature_id = ? AND rank < 0 "
+        "ORDER BY rank DESC",
+        [space_id, feature_id],
+    )
+    return [(int(other), float(cosine)) for other, cosine in found]
+
+
+def has_opposites(database: Database, space_id: str) -> bool:
+    """Whether opposite features are known for a space; those computed before they were kept are not."""
+    row = database.one("SELECT 1 FROM feature_neighbour WHERE space_id = ? AND rank < 0 LIMIT 1", [space_id])
+    return row is not None
 
 
 def close_pairs(database: Database, space_id: str, at_least: float) -> pa.Table:

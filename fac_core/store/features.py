@@ -26,7 +26,6 @@ _NAMES = f"""
             arg_max(text, event_id) FILTER (method = '{KEYWORDS}') AS keywords
           FROM explanation WHERE space_id = ? GROUP BY feature_id)
     WHERE coalesce(nullif(human, ''), nullif(keywords, '')) IS NOT NULL"""
-_CONTENT_OF_SAMPLES = "SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL"
 
 
 class NameEvent(NamedTuple):
@@ -68,6 +67,12 @@ def drop_description(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
 def names(database: Database, space_id: str) -> pa.Table:
     """Features that have a name: (feature_id, name, named_by)."""
     return database.arrow(_NAMES, [space_id])
+
+
+def newest_explanation(database: Database, space_id: str) -> int:
+    """The last event that gave or took a name; as long as it stands, names do."""
+    row = database.one("SELECT max(event_id) FROM explanation WHERE space_id = ?", [space_id])
+    return int((row and row[0]) or 0)
 
 
 def names_of(database: Database, space_id: str, feature_ids: Sequence[int]) -> dict[int, str]:
@@ -173,8 +178,3 @@ def firing_values(database: Database, space_id: str, feature_id: int, delta: flo
         "SELECT content_id, value FROM activation_by_feature WHERE space_id = ? AND feature_id = ? AND value > ?",
         [space_id, feature_id, delta],
     )
-
-
-def sample_contents(database: Database) -> pa.Table:
-    """Contents of samples: (content_id)."""
-    return database.arrow(f"SELECT DISTINCT content_id FROM ({_CONTENT_OF_SAMPLES})")

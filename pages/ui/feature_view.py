@@ -5,28 +5,20 @@ Names, tokens and texts are data of others: they are drawn as literal text or ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
 
 from fac_core.coverage import worklist
-from fac_core.errors import FacError
 from fac_core.feature_space.spaces import DELTA_STEP
 from fac_core.features.detail import FeatureDetail, feature_detail
-from fac_core.features.examples import BANDS, MIDDLE, THRESHOLD, TOP, Example, examples
 from fac_core.features.naming import MAX_CHARS, rename
 from fac_core.features.probe import Probe, probe
-from fac_core.features.probe import heat as read_heat
 from fac_core.features.relevance import overrule
-from fac_core.samples.datasets import counts_only
-from pages.ui import chrome, heat, provenance, services, theme
+from pages.ui import feature_examples, feature_list, feature_marks, feature_related, heat, provenance, services, theme
 from pages.ui.services import Here
 
-N_SHOWN = {TOP: 4, MIDDLE: 3, THRESHOLD: 3}
-BAND_WORDS = {TOP: "Strongest", MIDDLE: "In the middle", THRESHOLD: "Just above δ"}
 BY_TEST, YES, NO = "by the test", "yes", "no"
-N_NEIGHBOURS = 8
 
 
 def show(here: Here, feature_id: int) -> None:
@@ -35,13 +27,14 @@ def show(here: Here, feature_id: int) -> None:
     title(here, detail)
     facts(here, detail)
     actions(here, detail)
+    feature_marks.show(here, feature_id)
     texts = st.container()
     own = try_text(here, detail)
     histogram(here, detail, own)
-    near(detail)
+    feature_related.show(here, detail)
     # last, since reading texts token by token takes a moment; the peaks stand there until then
     with texts:
-        show_examples(here, detail)
+        feature_examples.show(here, detail)
 
 
 def title(here: Here, detail: FeatureDetail) -> None:
@@ -206,64 +199,7 @@ def keep_relevance(feature_id: int) -> None:
     overrule(here.ws, here.space_id, feature_id, {YES: True, NO: False}.get(said), here.reviewer)
 
 
-# --- texts ---
-
-
-def show_examples(here: Here, detail: FeatureDetail) -> None:
-    """Texts by strength: first with their peaks, then with the heat of every token."""
-    row = detail.row
-    found = examples(here.ws, here.space_id, row.feature_id, here.delta, n=max(N_SHOWN.values()))
-    shown = [(band, example) for band in BANDS for example in found[band][: N_SHOWN[band]]]
-    if not shown:
-        st.caption(f"No text read so far activates this feature above {theme.threshold(here.delta)}.")
-        return
-    if sentence := counts_only(here.ws):
-        told = f"{sentence} Middling and weak examples are looked for among the texts that are kept."
-        heat.words(heat.Piece(told, kind="quiet small"), key="examples_counts")
-    slot = st.empty()
-
-    def draw(pieces: Callable[[Example], Sequence[heat.Piece]], key: str) -> None:
-        cards, last = [], ""
-        for band, example in shown:
-            heading = BAND_WORDS[band] if band != last else ""
-            cards.append(heat.Shown(pieces(example), head=about(example), heading=heading))
-            last = band
-        with slot:
-            heat.samples(cards, veiled=here.veiled, top=row.max_value, key=f"{key}_{row.feature_id}")
-
-    draw(
-        lambda example: heat.text_pieces(example.text, [(example.char_start, example.char_end, example.value)]), "peaks"
-    )
-    try:
-        marks = {
-            e.content_id: services.cached(token_marks, here, here.space_id, row.feature_id, e.content_id, e.text)
-            for _, e in shown
-        }
-    except FacError as error:
-        chrome.notice(f"Only the peaks are marked. {error}", "note")
-        return
-    draw(lambda example: heat.heat_pieces(marks[example.content_id]), "heat")
-
-
-def token_marks(ws: Any, space_id: str, feature_id: int, what: int | str, text: str) -> list[tuple[str, float]]:
-    """Tokens of a content (its id) or of one's own text with the feature's activation; what lies between stays."""
-    pieces, at = [], 0
-    for mark in read_heat(ws, space_id, feature_id, what):
-        if mark.start > at:
-            pieces.append((text[at : mark.start], 0.0))
-        pieces.append((mark.text, mark.value))
-        at = mark.end
-    return [*pieces, (text[at:], 0.0)] if at < len(text) else pieces
-
-
-def about(example: Example) -> list[heat.Piece]:
-    """Where a text comes from."""
-    parts = [
-        example.role,
-        *([example.label] if example.label else []),
-        *[str(value) for value in list(example.meta.values())[:3]],
-    ]
-    return [heat.Piece(f"{example.value:.2f}", kind="strong"), *[heat.Piece(part) for part in parts]]
+# --- a text of one's own ---
 
 
 def try_text(here: Here, detail: FeatureDetail) -> Probe | None:
@@ -284,7 +220,7 @@ def try_text(here: Here, detail: FeatureDetail) -> Probe | None:
         return None
     with services.page(), st.spinner("Reading your text …", show_time=True):
         read = services.cached(probe, here, here.space_id, str(text))
-        marks = services.cached(token_marks, here, here.space_id, feature_id, read.text, read.text)
+        marks = services.cached(feature_examples.token_marks, here, here.space_id, feature_id, read.text, read.text)
         mine = next((active for active in read.features if active.feature_id == feature_id), None)
         heat.samples(
             [heat.Shown(heat.heat_pieces(marks), head=verdict(here, mine))],
@@ -298,7 +234,9 @@ def try_text(here: Here, detail: FeatureDetail) -> Probe | None:
         with st.expander(
             f"What else it activates ({sum(a.value > here.delta for a in read.features)} features above δ)"
         ):
-            feature_list([(a.feature_id, a.name, a.value) for a in read.features[:30]], "activation", "own_features")
+            feature_list.draw(
+                [(a.feature_id, a.name, a.value) for a in read.features[:30]], "activation", "own_features", tallest=320
+            )
         return read
     return None
 
@@ -316,7 +254,7 @@ def verdict(here: Here, mine: Any) -> list[heat.Piece]:
     ]
 
 
-# --- how often, and what is near ---
+# --- how often ---
 
 
 def histogram(here: Here, detail: FeatureDetail, own: Probe | None) -> None:
@@ -355,57 +293,4 @@ def histogram(here: Here, detail: FeatureDetail, own: Probe | None) -> None:
         )
     theme.chart(
         figure, key=f"histogram_{detail.row.feature_id}", alt="Histogram of the feature's activations for each role"
-    )
-
-
-def near(detail: FeatureDetail) -> None:
-    """Boosted tokens, neighbours, family."""
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("Nearest features", anchor=False, help="By the cosine of their decoder directions.")
-        if detail.neighbours:
-            feature_list([(i, n, c) for i, n, c in detail.neighbours[:N_NEIGHBOURS]], "cosine", "near")
-        else:
-            st.caption("Not computed for this space.")
-    with right:
-        st.subheader(
-            "Tokens it raises",
-            anchor=False,
-            help="Output tokens whose logits the feature's decoder direction raises most.",
-        )
-        if detail.tokens:
-            runs = [
-                heat.Piece(f"{token.replace(' ', '␣').replace(chr(10), '⏎')}   ", kind="mono", title=f"+{logit:.2f}")
-                for token, logit in detail.tokens
-            ]
-            heat.words(*runs, key=f"tokens_{detail.row.feature_id}")
-        else:
-            st.caption("Not computed for this space.")
-        if detail.family:
-            st.subheader("Its family", anchor=False, help=theme.TERMS["family"])
-            feature_list([(i, n, None) for i, n in detail.family[:20]], "", "family")
-
-
-def feature_list(rows: Sequence[tuple[int, str, float | None]], measure: str, key: str) -> None:
-    """Features by name; a click opens one."""
-    ids = [feature_id for feature_id, _, _ in rows]
-
-    def opened() -> None:
-        chosen = st.session_state[f"list_{key}"]["selection"]["cells"]
-        if chosen and chosen[0][0] < len(ids):
-            services.go("feature", str(ids[chosen[0][0]]))
-
-    st.dataframe(
-        [{"feature": f"{name or 'feature'} · {feature_id}", measure or "x": value} for feature_id, name, value in rows],
-        key=f"list_{key}",
-        hide_index=True,
-        column_order=["feature", *([measure] if measure else [])],
-        column_config={
-            "feature": st.column_config.TextColumn("feature", width=190 if measure else None),
-            measure: st.column_config.NumberColumn(measure, format="%.2f", width=60),
-        },
-        on_select=opened,
-        selection_mode="single-cell",
-        row_height=30,
-        alt="Features; choose one to open it",
     )

@@ -8,7 +8,7 @@ hover text, so colour never speaks alone. A veiled text keeps the shapes of its 
 from __future__ import annotations
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,8 @@ class Shown:
     foot: Sequence[Piece] = field(default_factory=tuple)
     heading: str = ""
     """Starts a group of texts."""
+    link: tuple[str, str] | None = None
+    """What stands at the end of the head, and what `on_link` is told when it is pressed."""
 
 
 _CSS = """
@@ -60,6 +62,8 @@ _CSS = """
 .text { white-space: pre-wrap; overflow-wrap: anywhere; unicode-bidi: plaintext; }
 .side { display: flex; flex-wrap: wrap; gap: .1rem .7rem; font-size: .78rem; line-height: 1.5; opacity: .72;
         font-variant-numeric: tabular-nums; }
+.link { font: inherit; color: var(--st-link-color); background: none; border: 0; padding: 0; cursor: pointer; }
+.link:hover, .link:focus-visible { text-decoration: underline; }
 .head { margin-bottom: .15rem; } .foot { margin-top: .2rem; }
 .t { border-radius: .18em; }
 .hot { color: #1D2129; }
@@ -96,7 +100,15 @@ function line(pieces, name) {
   for (const piece of pieces) row.append(run(piece, 0));
   return row;
 }
-export default function ({ data, parentElement }) {
+function link(item, setTriggerValue) {
+  const press = document.createElement("button");
+  press.className = "link";
+  press.type = "button";
+  press.textContent = item.link[0];
+  press.onclick = () => setTriggerValue("link", item.link[1]);
+  return press;
+}
+export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector("#root");
   root.className = data.look;
   const nodes = [];
@@ -109,7 +121,11 @@ export default function ({ data, parentElement }) {
     }
     const card = document.createElement("div");
     card.className = "card";
-    if (item.head.length) card.append(line(item.head, "head"));
+    if (item.head.length || item.link) {
+      const head = line(item.head, "head");
+      if (item.link) head.append(link(item, setTriggerValue));
+      card.append(head);
+    }
     const text = document.createElement("div");
     text.className = "text";
     text.dir = "auto";
@@ -139,7 +155,13 @@ _widget = st.components.v2.component("fac_text", html="<div id='root'></div>", c
 
 
 def samples(
-    items: Sequence[Shown], *, veiled: bool = False, top: float = 0.0, look: str = "", key: str | None = None
+    items: Sequence[Shown],
+    *,
+    veiled: bool = False,
+    top: float = 0.0,
+    look: str = "",
+    key: str | None = None,
+    on_link: Callable[[str], object] | None = None,
 ) -> None:
     """Draw texts as cards, all in one widget.
 
@@ -148,10 +170,20 @@ def samples(
         veiled: blur each until it is clicked.
         top: activation drawn in full orange; default the strongest one shown.
         look: '' for a list of cards, 'big' for one text that is the page's hero, 'plain' for text without a card.
+        on_link: called with what the pressed card's link says; a key is then needed.
     """
     strongest = max((piece.value for item in items for piece in item.pieces), default=0.0)
     data = {"items": [_item(item) for item in items], "veiled": veiled, "top": top or strongest, "look": look}
-    _widget(data=data, key=key)
+    if on_link is None:
+        _widget(data=data, key=key)
+        return
+
+    def pressed() -> None:
+        said = (st.session_state.get(key) or {}).get("link")
+        if isinstance(said, str):
+            on_link(said)
+
+    _widget(data=data, key=key, on_link_change=pressed)
 
 
 def token_heat(
@@ -254,6 +286,7 @@ def _window(pieces: list[Piece], limit: int) -> list[Piece]:
 def _item(item: Shown) -> dict[str, Any]:
     return {
         "g": item.heading,
+        "link": item.link,
         "head": [_piece(piece) for piece in item.head],
         "body": [_piece(piece) for piece in item.pieces],
         "foot": [_piece(piece) for piece in item.foot],

@@ -11,7 +11,7 @@ from fac_core.features.examples import examples
 from fac_core.features.map import feature_map
 from fac_core.features.naming import rename
 from fac_core.features.relevance import choose_mode, judgements, overrule
-from fac_core.features.table import SORTS, feature_page
+from fac_core.features.table import SORTS, feature_ids, feature_page
 from fac_core.store.feature_weights import set_layout
 from fac_core.workspace import Workspace
 from tests.planted import Planted, family, keywords, plant, relevant_by_label
@@ -53,6 +53,28 @@ def test_filters_combine_and_search_finds_all_words_or_a_number(project: tuple[W
     assert found(search="hack", states=["missing"]) == [3]
     assert found(in_list=True) == [3] and found(family=1) == [1, 3]
     assert found(search="%' OR 1=1 --") == []
+
+
+def test_families_density_and_lists_narrow_the_table_and_all_of_it_can_be_taken(project: tuple[Workspace, str]) -> None:
+    ws, space = project
+    with ws.database.transaction() as cursor:
+        cursor.execute("INSERT INTO family VALUES (?, 8, 8, 'decoder'), (?, 9, 8, 'decoder')", [space, space])
+
+    def found(**filters: object) -> list[int]:
+        ids = feature_ids(ws, space, 1.0, **filters)  # type: ignore[arg-type]
+        assert sorted(row.feature_id for row in feature_page(ws, space, 1.0, page_size=100, **filters).rows) == sorted(
+            ids
+        )  # type: ignore[arg-type]
+        return ids
+
+    assert found(joined=["firing"]) == [1, 3] and found(joined=["firing", "decoder"]) == [1, 3, 8, 9]
+    assert len(found(joined=["alone"])) == 28 and found(joined=["both"]) == []
+    row = feature_page(ws, space, 1.0, search="3").rows[0]
+    assert (row.family_size, row.joined_by) == (2, "firing")
+    assert 2 not in found(max_density=0.5) and len(found(max_density=1.0)) == 32
+    assert found(among=[9, 3, 99, -1]) == [9, 3] and found(among=[9, 3], search="hack") == [3] and found(among=[]) == []
+    given = feature_page(ws, space, 1.0, among=[9, 3, 20], sort="given").rows
+    assert [row.feature_id for row in given] == [9, 3, 20]
 
 
 def test_pages_cut_the_sorted_list_without_overlap(project: tuple[Workspace, str]) -> None:
@@ -105,7 +127,9 @@ def test_a_feature_page_shows_what_the_table_shows_and_more(project: tuple[Works
     ws, space = project
     detail = feature_detail(ws, space, 3, 1.0)
     assert detail.row == feature_page(ws, space, 1.0, search="3").rows[0]
-    assert detail.neighbours == [(6, "", pytest.approx(0.7))] and detail.family == [(1, "hack into · break into")]
+    assert detail.neighbours == [(6, "", pytest.approx(0.7))] and detail.family == [
+        (1, "hack into · break into", "firing")
+    ]
     assert sum(detail.histogram["anchor"]) == 5 and detail.histogram["pool"][63] == 1
     assert [event.text for event in detail.history] == ["hack tools"]
     with pytest.raises(InputError, match="no feature 32"):
@@ -129,7 +153,9 @@ def test_examples_come_in_three_bands_without_a_text_twice(project: tuple[Worksp
     assert all(3.2 < value < 4.1 for value in values["middle"]) and len(values["middle"]) == 4
     texts = [example.text for found in bands.values() for example in found]
     assert len(texts) == len(set(texts))
-    assert all(example.value > 1.0 for found in bands.values() for example in found)
+    strong = ("top", "middle", "threshold")
+    assert all((example.value > 1.0) == (band in strong) for band, found in bands.items() for example in found)
+    assert values["miss"] == [1.0, 0.9, 0.8, 0.7] and values["zero"] == [0.0] * 4
 
 
 def test_few_examples_are_shown_once_and_copies_of_a_text_are_one(ws: Workspace) -> None:
@@ -149,7 +175,8 @@ def test_few_examples_are_shown_once_and_copies_of_a_text_are_one(ws: Workspace)
 
 
 def test_a_feature_nothing_activates_has_no_examples(project: tuple[Workspace, str]) -> None:
-    assert examples(*project, 20, 0.0) == {"top": [], "middle": [], "threshold": []}
+    found = examples(*project, 20, 0.0)
+    assert {band for band, listed in found.items() if listed} == {"zero"}
 
 
 def test_the_map_stands_on_principal_axes_until_it_was_laid_out(project: tuple[Workspace, str]) -> None:

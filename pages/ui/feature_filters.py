@@ -1,0 +1,192 @@
+"""The rail of filters: each of them lives in the address, so every view of the table can be sent to someone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from fac_core.features import semantic_search
+from fac_core.features.criteria import ALONE, Criteria
+from fac_core.features.marks import LIST, TAG, members, names
+from fac_core.features.states import OTHER_STATES, STATES
+from fac_core.features.table import GIVEN
+from fac_core.jobs import owner
+from pages.ui import services, theme
+from pages.ui.services import Here
+
+SORTS = {
+    "effect": "AUROC",
+    "anchor": "anchor count",
+    "seed": "seed count",
+    "synthetic": "new count",
+    "max": "top activation",
+    "lift": "lift",
+    "q": "surest (q)",
+    "name": "name",
+    "id": "number",
+}
+ASCENDING = {"q", "name", "id"}
+RELEVANT = {"relevant": True, "other": False, "all": None}
+WORK_LIST = "the work list"
+WORDS, MEANING = "words", "meaning"
+DENSITIES = {"20 %": 0.2, "10 %": 0.1, "5 %": 0.05, "1 %": 0.01}
+JOINED = {"firing": "firing", "decoder": "decoder", "both": "both", ALONE: "no family"}
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the rail says."""
+
+    criteria: Criteria
+    sort: str
+    n_set: int
+    """How many filters narrow the table."""
+
+
+def rail(here: Here) -> Filters:
+    """Draw the filters and read them."""
+    search, by_meaning = _search(here)
+    relevant = st.selectbox("Task", list(RELEVANT), key="f_task", bind="query-params", help=theme.TERMS["relevant"])
+    states = st.pills(
+        "State",
+        [*STATES, *OTHER_STATES],
+        selection_mode="multi",
+        format_func=lambda name: theme.state(name).label,
+        key="f_state",
+        bind="query-params",
+        wrap=True,
+        help="At the δ in use. Nothing chosen shows all.",
+    )
+    lists = [WORK_LIST, *names(here.ws, here.space_id, LIST)]
+    listed = st.selectbox("On a list", lists, index=None, key="f_list", bind="query-params", placeholder="any")
+    tags = list(names(here.ws, here.space_id, TAG))
+    tag = None
+    if tags:
+        tag = st.selectbox("Tag", tags, index=None, key="f_tag", bind="query-params", placeholder="any")
+    dense = st.selectbox(
+        "Fires on at most",
+        list(DENSITIES),
+        index=None,
+        key="f_dense",
+        bind="query-params",
+        placeholder="any share of the anchor",
+        help=theme.TERMS["density"],
+    )
+    joined = st.pills(
+        "Joined to a family by",
+        list(JOINED),
+        selection_mode="multi",
+        format_func=JOINED.__getitem__,
+        key="f_joined",
+        bind="query-params",
+        wrap=True,
+        help=theme.TERMS["family"],
+    )
+    family = _family()
+    sort = st.selectbox(
+        "Sort by",
+        list(SORTS),
+        format_func=SORTS.__getitem__,
+        key="f_sort",
+        bind="query-params",
+        disabled=by_meaning,
+        help="A search by meaning shows the likest first." if by_meaning else None,
+    )
+    criteria = Criteria(
+        search="" if by_meaning else search,
+        states=tuple(name for name in states or () if name in theme.STATES),
+        relevant=RELEVANT.get(str(relevant)),
+        family=family,
+        joined=tuple(name for name in joined or () if name in JOINED),
+        in_list=True if listed == WORK_LIST else None,
+        max_density=DENSITIES.get(dense or ""),
+        among=_among(here, search if by_meaning else "", listed if listed != WORK_LIST else None, tag),
+    )
+    chosen = (search, criteria["states"], relevant != "all", listed, tag, dense, criteria["joined"], family is not None)
+    order = GIVEN if by_meaning else sort if sort in SORTS else "effect"
+    return Filters(criteria, order, sum(map(bool, chosen)))
+
+
+def _search(here: Here) -> tuple[str, bool]:
+    """What is searched for, and whether by meaning."""
+    search = st.text_input(
+        "Search", key="f_search", bind="query-params", live=True, placeholder="word or number", icon=":material/search:"
+    )
+    how = st.segmented_control(
+        "Search by",
+        [WORDS, MEANING],
+        default=WORDS,
+        required=True,
+        key="f_mode",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if how != MEANING or not can_mean(here, "features"):
+        return (search or "").strip(), False
+    text = (search or "").strip()
+    return text, bool(text)
+
+
+def can_mean(here: Here, key: str) -> bool:
+    """Whether meaning can be searched; where it cannot, or not of all texts yet, say so and offer what helps."""
+    if not semantic_search.is_here():
+        st.caption(semantic_search.NOT_HERE)
+        return False
+    waiting = services.cached(_n_unindexed, here, here.space_id, beside=(_n_jobs_done(here),))
+    if waiting > semantic_search.AT_ONCE:
+        making = any(job.kind == semantic_search.KIND and job.active for job in owner.jobs(here.ws))
+        st.caption(f"{theme.plural(waiting, 'text')} not indexed yet; a search does not see them.")
+        st.button(
+            "Indexing …" if making else "Index them",
+            key=f"index_{key}",
+            icon=":material/hub:",
+            disabled=making,
+            on_click=start_index,
+            help="A job of a few minutes for some thousand texts; it can be cancelled and resumed.",
+        )
+    return True
+
+
+def _n_unindexed(ws: object, space_id: str) -> int:
+    return semantic_search.n_unindexed(ws, space_id)  # type: ignore[arg-type]
+
+
+def _n_jobs_done(here: Here) -> int:
+    return sum(job.kind == semantic_search.KIND and not job.active for job in owner.jobs(here.ws))
+
+
+@services.guarded
+def start_index() -> None:
+    """Have the texts indexed."""
+    here = services.here()
+    semantic_search.start_index(here.ws, here.space_id)
+
+
+def _family() -> int | None:
+    """The one family that is looked at, with a way back to all."""
+    said = services.follow("f_family")
+    if not said or not (said.isascii() and said.isdecimal() and len(said) < 9):
+        return None
+    st.button(
+        f"Family of {said}",
+        icon=":material/close:",
+        key="f_family_off",
+        on_click=services.go,
+        args=("f_family", None),
+        help="Only this family is shown; press to show all.",
+    )
+    return int(said)
+
+
+def _among(here: Here, meaning: str, listed: str | None, tag: str | None) -> tuple[int, ...] | None:
+    """Features found by meaning, likest first, and on the list and with the tag; None where none of these is asked."""
+    found: list[int] | None = None
+    if meaning:
+        hits = semantic_search.features_by_meaning(here.ws, here.space_id, meaning[: semantic_search.MAX_QUERY])
+        found = [hit.id for hit in hits]
+    for kind, value in ((LIST, listed), (TAG, tag)):
+        if value is not None:
+            held = members(here.ws, here.space_id, kind, value)
+            found = held if found is None else [each for each in found if each in set(held)]
+    return None if found is None else tuple(found)

@@ -1,0 +1,116 @@
+"""What lies near a feature in three senses, each a way on: like direction, firing together, opposite direction; and the
+family that counts as one with it.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fac_core.features.coactive import Coactive, coactive
+from fac_core.features.detail import FeatureDetail
+from fac_core.features.map_job import start_map
+from fac_core.jobs import owner
+from fac_core.workspace import Workspace
+from pages.ui import feature_list, heat, services, theme
+from pages.ui.services import Here
+
+N_SHOWN = 8
+JOINED = {
+    "firing": "they fire on nearly the same samples",
+    "decoder": "their directions nearly coincide",
+    "both": "both",
+}
+
+
+def show(here: Here, detail: FeatureDetail) -> None:
+    """Related features of three kinds, family and tokens."""
+    st.subheader("Related features", anchor=False)
+    by_direction, together, opposite = st.columns(3, gap="medium")
+    with by_direction:
+        st.caption("Like direction", help="By the cosine of their decoder directions.")
+        _directions(here, detail.neighbours, "near")
+    with together:
+        st.caption(
+            "Fires together",
+            help="By normalised pointwise mutual information over samples above δ: 1 if both always fire together, 0 "
+            "if they are independent. At least three samples with both.",
+        )
+        found = services.cached(_coactive, here, here.space_id, detail.row.feature_id, here.delta)
+        if found:
+            feature_list.draw([(each.feature_id, each.name, each.npmi) for each in found], "NPMI", "coactive")
+        else:
+            st.caption("No other feature fires in three of its samples.")
+    with opposite:
+        st.caption("Opposite direction", help="By the most negative cosine of their decoder directions.")
+        _directions(here, detail.opposites, "opposite")
+    left, right = st.columns(2, gap="large")
+    with left:
+        family(detail)
+    with right:
+        tokens(detail)
+
+
+def _coactive(ws: Workspace, space_id: str, feature_id: int, delta: float) -> list[Coactive]:
+    return coactive(ws, space_id, feature_id, delta, N_SHOWN)
+
+
+def _directions(here: Here, rows: list[tuple[int, str, float]], key: str) -> None:
+    if rows:
+        feature_list.draw(rows[:N_SHOWN], "cosine", key)
+        return
+    making = any(job.kind == "map" and job.active for job in owner.jobs(here.ws))
+    st.caption("Not computed for this space.")
+    st.button(
+        "Computing …" if making else "Compute",
+        key=f"{key}_compute",
+        type="tertiary",
+        icon=":material/hub:",
+        disabled=making,
+        on_click=compute,
+        help="A job that compares all directions and lays out the map.",
+    )
+
+
+@services.guarded
+def compute() -> None:
+    """Compare the directions."""
+    here = services.here()
+    start_map(here.ws, here.space_id)
+
+
+def family(detail: FeatureDetail) -> None:
+    """Near-copies, and what joined each of them."""
+    st.subheader("Its family", anchor=False, help=theme.TERMS["family"])
+    if not detail.family:
+        st.caption("It has no near-copy.")
+        return
+    by = detail.row.joined_by
+    st.caption(
+        f"It was joined by {by}: {JOINED[by]}." if by in JOINED and by != "both" else "Joined by firing and decoder."
+    )
+    feature_list.draw(
+        [(each.feature_id, each.name, each.joined_by) for each in detail.family], "joined by", "family", tallest=260
+    )
+    st.button(
+        "Show the family in the table",
+        type="tertiary",
+        icon=":material/table_rows:",
+        key="family_rows",
+        on_click=services.go,
+        args=("f_family", str(detail.row.family_id)),
+    )
+
+
+def tokens(detail: FeatureDetail) -> None:
+    """Output tokens the feature raises."""
+    st.subheader(
+        "Tokens it raises", anchor=False, help="Output tokens whose logits the feature's decoder direction raises most."
+    )
+    if not detail.tokens:
+        st.caption("Not computed for this space.")
+        return
+    runs = [
+        heat.Piece(f"{token.replace(' ', '␣').replace(chr(10), '⏎')}   ", kind="mono", title=f"+{logit:.2f}")
+        for token, logit in detail.tokens
+    ]
+    heat.words(*runs, key=f"tokens_{detail.row.feature_id}")
