@@ -13,9 +13,9 @@ from typing import Any
 
 from fac_core.content import USER
 from fac_core.errors import InputError
-from fac_core.tasks.task import Field, Generation, Labels, Problem, Task
+from fac_core.tasks.task import Conversation, Field, Generation, Labels, Problem, Task
 
-__all__ = ["Field", "Generation", "Labels", "Problem", "Task", "load_task", "task_ids"]
+__all__ = ["Conversation", "Field", "Generation", "Labels", "Problem", "Task", "load_task", "task_ids"]
 
 _FOLDER = Path(__file__).parent
 _SHARED = "_shared.toml"
@@ -51,7 +51,7 @@ def load_task(task_id: str) -> Task:
         for name, field in said["fields"].items()
     ]
     labels = said.get("labels")
-    generation = said["generation"]
+    generation, conversation = said["generation"], said.get("conversation")
     return Task(
         id=task_id,
         title=said["title"],
@@ -70,6 +70,9 @@ def load_task(task_id: str) -> Task:
         generation=Generation(**{key: _tuple(value) for key, value in generation.items()}),
         refusal_markers=tuple(shared["refusal_markers"]),
         id_aliases=tuple(shared["id_aliases"]),
+        conversation=Conversation(**{key: _tuple(value) for key, value in conversation.items()})
+        if conversation
+        else None,
     )
 
 
