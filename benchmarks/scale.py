@@ -192,7 +192,7 @@ def ray(folder: Path) -> None:
     folder.mkdir()
     for n_tasks in (2, 202):
         job = JobFolder.create(folder / f"job-{n_tasks}", "extract", {}, {})
-        tasks = [Task(f"t-{i:04d}", given, 256) for i in range(n_tasks)]
+        tasks = [Task(f"t-{i:04d}", lambda: given, 256) for i in range(n_tasks)]
         begin = time.perf_counter()
         done = list(Engine(RAY).read(Work(job, job, Nothing(), tasks, 256 * n_tasks)))
         seconds = time.perf_counter() - begin

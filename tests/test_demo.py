@@ -19,7 +19,7 @@ from fac_core.features import refresh as refresh_module
 from fac_core.jobs import owner
 from fac_core.samples.datasets import delete_dataset, list_datasets
 from fac_core.samples.preview import preview
-from fac_core.store.activations import count_unread
+from fac_core.store.contents import count_unread
 from fac_core.tasks import load_task, task_ids
 from fac_core.workspace import Workspace
 from tests.tiny import labelled_rows

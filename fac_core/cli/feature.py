@@ -43,7 +43,7 @@ def show_one(
     named: Project = None,
     as_json: Json = False,
 ) -> None:
-    """Show one feature: name, counts, tests, explanations with scores, examples, related ones, boosted tokens, marks."""
+    """Show one feature: name, counts, tests, explanations with scores, examples, related ones, tokens, marks."""
     from fac_core.cli.scores import lines as said_of
     from fac_core.features.coactive import coactive
     from fac_core.features.detail import feature_detail

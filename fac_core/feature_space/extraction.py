@@ -18,6 +18,7 @@ from fac_core.feature_space.extractor import default_device
 from fac_core.feature_space.spaces import Space, space
 from fac_core.jobs import owner
 from fac_core.store import activations as store
+from fac_core.store import contents
 from fac_core.store.jobs import active_jobs
 from fac_core.workspace import Workspace
 
@@ -54,13 +55,14 @@ def start_extraction(
     for row in active_jobs(ws.database):
         if row.kind == KIND and row.spec["space_id"] == space_id and row.state != "cancelling" and row.job_id != after:
             return row.job_id
-    texts = store.unread_contents(ws.database, space_id)
-    if texts.num_rows == 0:
+    ids = contents.unread_ids(ws.database, space_id)
+    if not len(ids):
         refresh_profiles(ws, space_id)
         return None
     spec = job_spec(chosen, shard_size) | {"after": after} | engine.in_spec
-    noun = "text" if texts.num_rows == 1 else "texts"
-    return owner.start(ws, KIND, f"Read {texts.num_rows:,} {noun}", spec, {"input": texts})
+    noun = "text" if len(ids) == 1 else "texts"
+    inputs = {"input": contents.contents(ws.database, ids)}
+    return owner.start(ws, KIND, f"Read {len(ids):,} {noun}", spec, inputs)
 
 
 def job_spec(space: Space, shard_size: int | None) -> dict[str, Any]:
@@ -76,7 +78,7 @@ def job_spec(space: Space, shard_size: int | None) -> dict[str, Any]:
 
 def n_unread(ws: Workspace, space_id: str) -> int:
     """Texts that `start_extraction` would read."""
-    return store.count_unread(ws.database, space_id)
+    return contents.count_unread(ws.database, space_id)
 
 
 def refresh_profiles(ws: Workspace, space_id: str) -> None:

@@ -7,6 +7,7 @@ place of what is stored of them, and is compared with it as it was when the job 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +20,12 @@ from fac_core.feature_space.shards import TextReader, text_shard
 from fac_core.jobs.folder import JobFolder
 from fac_core.jobs.kinds import follow_up
 from fac_core.store.activations import (
-    count_unread,
     insert_activations,
     rebuild_by_feature,
     replace_activations,
     update_profiles,
 )
+from fac_core.store.contents import count_unread
 from fac_core.store.database import bump_data_version, set_meta
 from fac_core.workspace import Workspace
 
@@ -36,22 +37,26 @@ if TYPE_CHECKING:
 def run(job: JobFolder) -> dict[str, Any]:
     """Read the job's texts shard by shard; returns {"health": {fvu, l0, n_tokens, truncated_texts, suspects}}
     and, after reading again, {"again": {n_texts, n_changed, largest}}."""
-    texts, size = job.input(), int(job.spec["shard_size"])
-    shards = {text_shard(begin): texts.slice(begin, size) for begin in range(0, texts.num_rows, size)}
-    committed = job.shards()
-    waiting = [Task(name, shard, shard.num_rows) for name, shard in shards.items() if name not in committed]
+    texts, size = job.input_rows(), int(job.spec["shard_size"])
+    begins = {text_shard(begin): begin for begin in range(0, len(texts), size)}
+    committed = job.committed()
+    waiting = [
+        Task(name, partial(texts.slice, begin, size), min(size, len(texts) - begin))
+        for name, begin in begins.items()
+        if name not in committed
+    ]
     if waiting:
-        stored = Before(job.input("before")) if job.spec.get("again") else None
+        stored = Before(job.input_rows("before")) if job.spec.get("again") else None
         # a job of an earlier version is not told what the card declares
         reader = TextReader(job.spec["space"], job.spec.get("declared"))
-        for done in Engine.of(job.spec).read(Work(job, job, reader, waiting, texts.num_rows)):
+        for done in Engine.of(job.spec).read(Work(job, job, reader, waiting, len(texts))):
             if stored is not None:
-                ids = shards[done.name]["content_id"].to_pylist()
+                ids = texts.slice(begins[done.name], size)["content_id"].to_pylist()
                 done.extra["again"] = stored.difference(ids, job.shard_table(done.name, "activation"))._asdict()
             job.note_shard(done.name, done.rows, done.extra)
         if job.observed_cancel:
             return {}
-    job.progress(texts.num_rows, texts.num_rows, "Storing")
+    job.progress(len(texts), len(texts), "Storing")
     return {"health": health_of(job)} | ({"again": _difference(job)._asdict()} if job.spec.get("again") else {})
 
 
@@ -81,7 +86,7 @@ def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str,
 
 def _difference(job: JobFolder) -> Difference:
     total = Difference()
-    for shard in job.shards().values():
+    for shard in job.each_shard():
         total = total.plus(Difference(**shard["extra"]["again"]))
     return total
 
@@ -90,7 +95,7 @@ def health_of(job: JobFolder) -> dict[str, Any]:
     """What the sums of all shards of a folder come to."""
     merged, truncated, found = Health(), 0, []
     calibration: dict[str, Any] | None = None
-    for shard in job.shards().values():
+    for shard in job.each_shard():
         extra = shard["extra"]
         merged.merge(Health(**{**extra["health"], "sum_x": np.asarray(extra["health"]["sum_x"])}))
         truncated += extra["truncated_texts"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,8 +41,8 @@ SHARD_TEXTS = 512
 def run(job: JobFolder) -> dict[str, Any]:
     """Read the pool; returns {n_samples, n_bad, bad, health}."""
     parts = job.input("parts")
-    tasks = [Task(_name(i), parts.slice(i, 1), parts["n_texts"][i].as_py()) for i in range(parts.num_rows)]
-    tasks = [task._replace(given=task.given.drop_columns(["n_texts"])) for task in tasks]
+    sizes, parts = parts["n_texts"].to_pylist(), parts.drop_columns(["n_texts"])
+    tasks = [Task(_name(i), partial(parts.slice, i, 1), size) for i, size in enumerate(sizes)]
     total = sum(task.n_texts for task in tasks)
     folder = JobFolder(job.work / "parts")
     folder.root.mkdir(exist_ok=True)

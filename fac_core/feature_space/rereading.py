@@ -16,7 +16,8 @@ from fac_core.feature_space.engines import Engine
 from fac_core.feature_space.extraction import KIND, job_spec
 from fac_core.feature_space.spaces import space
 from fac_core.jobs import owner
-from fac_core.store import activations as store
+from fac_core.jobs.stored import StoredRows
+from fac_core.store import contents as store
 from fac_core.store.jobs import active_jobs, completed_results
 from fac_core.workspace import Workspace
 
@@ -79,13 +80,16 @@ def start_rereading(
             if row.spec.get("again"):
                 return row.job_id
             raise InputError("Texts are being read in this space; read them again when that has ended.")
-    texts = store.read_contents(ws.database, space_id)
-    if texts.num_rows == 0:
+    ids = store.read_ids(ws.database, space_id)
+    if not len(ids):
         return None
     spec = job_spec(chosen, shard_size) | {"after": None, "again": True} | engine.in_spec
-    noun = "text" if texts.num_rows == 1 else "texts"
-    inputs = {"input": texts, "before": store.read_values(ws.database, space_id)}
-    return owner.start(ws, KIND, f"Read {texts.num_rows:,} {noun} again", spec, inputs)
+    noun = "text" if len(ids) == 1 else "texts"
+    inputs = {
+        "input": store.contents(ws.database, ids),
+        "before": store.values(ws.database, space_id, ids),
+    }
+    return owner.start(ws, KIND, f"Read {len(ids):,} {noun} again", spec, inputs)
 
 
 def n_read(ws: Workspace, space_id: str) -> int:
@@ -104,18 +108,15 @@ def last_rereading(ws: Workspace, space_id: str) -> Difference | None:
 class Before:
     """What was stored when the job began: (content_id, feature_id, value), by content and feature."""
 
-    def __init__(self, values: pa.Table) -> None:
-        self._content = values["content_id"].to_numpy()
-        self._key = _keys(values)
-        self._value = values["value"].to_numpy()
+    def __init__(self, values: StoredRows) -> None:
+        self._values = values
 
     def difference(self, content_ids: list[int], activation: pa.Table) -> Difference:
         """What reading some texts again changed; `content_ids` ascend, and `activation` holds what was read in them."""
-        lo = np.searchsorted(self._content, content_ids[0], side="left")
-        hi = np.searchsorted(self._content, content_ids[-1], side="right")
-        old, new = self._key[lo:hi], _keys(activation)
+        stored = self._values.between("content_id", content_ids[0], content_ids[-1])
+        old, new = _keys(stored), _keys(activation)
         _, at_old, at_new = np.intersect1d(old, new, assume_unique=True, return_indices=True)
-        apart = np.abs(self._value[lo:hi][at_old] - activation["value"].to_numpy()[at_new])
+        apart = np.abs(stored["value"].to_numpy()[at_old] - activation["value"].to_numpy()[at_new])
         changed = np.unique(np.setxor1d(old, new, assume_unique=True) >> 32)
         return Difference(len(content_ids), len(changed), float(apart.max(initial=0.0)))
 

@@ -18,7 +18,7 @@ from fac_core.features.relevance import check_feature
 from fac_core.store import coverage as coverage_store
 from fac_core.store import feature_samples as samples
 from fac_core.store import features as store
-from fac_core.store.activations import content_of
+from fac_core.store.contents import content_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

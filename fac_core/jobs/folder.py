@@ -14,17 +14,20 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fac_core.errors import StoreError
-from fac_core.jobs.journal import Event, append_event, fsync_folder, read_journal, write_whole
+from fac_core.jobs.journal import Event, append_event, each_event, fsync_folder, read_journal, write_whole
 from fac_core.jobs.shards import checked, shard_file, write_shard
+from fac_core.jobs.stored import StoredRows, write_pieces
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Inputs: TypeAlias = "Mapping[str, pa.Table | Iterable[pa.Table]]"
 ENDINGS = {"completed", "failed", "cancelled"}
 PROGRESS_EVERY_S = 0.2
 
@@ -41,18 +44,20 @@ class JobFolder:
         self._last_progress = 0.0
 
     @classmethod
-    def create(cls, root: Path, kind: str, spec: dict[str, Any], inputs: dict[str, pa.Table]) -> JobFolder:
+    def create(cls, root: Path, kind: str, spec: dict[str, Any], inputs: Inputs) -> JobFolder:
         """Write a new job folder; it appears under its name only when it is whole.
+
+        An input that comes as tables one after the other is never in memory whole.
 
         Raises:
             OSError: the disk is full or not writable.
         """
-        from pyarrow import parquet
+        import pyarrow as pa
 
         half = root.with_name(f".{root.name}")
         (half / "input").mkdir(parents=True)
-        for name, table in inputs.items():
-            parquet.write_table(table, half / "input" / f"{checked(name)}.parquet", compression="zstd")
+        for name, given in inputs.items():
+            write_pieces(half / "input" / f"{checked(name)}.parquet", [given] if isinstance(given, pa.Table) else given)
         (half / "shards").mkdir()
         (half / "spec.json").write_text(json.dumps({"kind": kind, "spec": spec}, sort_keys=True), encoding="utf-8")
         half.replace(root)
@@ -110,6 +115,10 @@ class JobFolder:
         """
         return _read_parquet(self.root / "input" / f"{checked(name)}.parquet")
 
+    def input_rows(self, name: str = "input") -> StoredRows:
+        """The same some rows at a time; a missing or damaged file shows at the first."""
+        return StoredRows(self.root / "input" / f"{checked(name)}.parquet")
+
     # --- worker side ---------------------------------------------------------------------------------------------
 
     def cancelled(self) -> bool:
@@ -143,9 +152,13 @@ class JobFolder:
         self.append({"event": "shard", "name": name, "rows": rows, "extra": extra or {}})
         self._names().add(name)
 
+    def committed(self) -> frozenset[str]:
+        """Names of committed shards."""
+        return frozenset(self._names())
+
     def _names(self) -> set[str]:
         if self._committed is None:
-            self._committed = set(self.shards())
+            self._committed = {shard["name"] for shard in self.each_shard()}
         return self._committed
 
     def append(self, event: Event) -> None:
@@ -158,9 +171,24 @@ class JobFolder:
         """All whole events of the journal."""
         return read_journal(self.root / "journal.jsonl")
 
+    def outline(self) -> list[Event]:
+        """The same without what kinds have added to shards, which can be much."""
+        return [
+            {key: said for key, said in event.items() if key != "extra"}
+            for event in each_event(self.root / "journal.jsonl")
+        ]
+
     def shards(self) -> dict[str, Event]:
         """Committed shards by name, in the order of commitment; `extra` of each is what the kind added."""
-        return shards_in(self.events())
+        return {shard["name"]: shard for shard in self.each_shard()}
+
+    def each_shard(self) -> Iterator[Event]:
+        """The same one by one, where what was added to all would be much."""
+        seen = set()
+        for event in each_event(self.root / "journal.jsonl"):
+            if event.get("event") == "shard" and event["name"] not in seen:
+                seen.add(event["name"])
+                yield event
 
     def shard_table(self, name: str, table: str) -> pa.Table:
         """One table of a shard.

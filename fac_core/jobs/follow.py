@@ -43,7 +43,7 @@ def refresh(ws: Workspace, row: store.JobRow) -> None:
     try:
         # the process first: one that ends between the two looks has left its ending in the journal
         worker = process.worker_of(folder.root)
-        events = folder.events()
+        events = folder.outline()
         complete = _ingest(ws, row, folder, events)
         ending = ending_in(events)
         if ending is None and worker is not None:
@@ -78,7 +78,7 @@ def refresh(ws: Workspace, row: store.JobRow) -> None:
 def at_work(folder: JobFolder) -> psutil.Process | None:
     """The living worker of a job that has not told its end."""
     try:
-        ended = ending_in(folder.events()) is not None
+        ended = ending_in(folder.outline()) is not None
     except StoreError:
         ended = False
     return None if ended else process.worker_of(folder.root)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,23 +23,32 @@ def read_journal(path: Path) -> list[Event]:
     Raises:
         StoreError: a line other than the last is damaged.
     """
+    return list(each_event(path))
+
+
+def each_event(path: Path) -> Iterator[Event]:
+    """The same, one line in memory at a time."""
     try:
-        content = path.read_bytes()
+        handle = path.open("rb")
     except FileNotFoundError:
-        return []
-    events: list[Event] = []
-    whole, _, _torn = content.rpartition(b"\n")
-    for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
-        try:
-            event = json.loads(line)
-        except ValueError as error:
-            raise StoreError(
-                f"Line {number} of the journal {path} is damaged; delete the folder {path.parent} and start again."
-            ) from error
-        if not isinstance(event, dict):
-            raise StoreError(f"Line {number} of the journal {path} is not an event; start the job again.")
-        events.append(event)
-    return events
+        return
+    with handle:
+        for number, line in enumerate(handle, start=1):
+            if not line.endswith(b"\n"):
+                return
+            yield _event(path, number, line)
+
+
+def _event(path: Path, number: int, line: bytes) -> Event:
+    try:
+        event = json.loads(line)
+    except ValueError as error:
+        raise StoreError(
+            f"Line {number} of the journal {path} is damaged; delete the folder {path.parent} and start again."
+        ) from error
+    if not isinstance(event, dict):
+        raise StoreError(f"Line {number} of the journal {path} is not an event; start the job again.")
+    return event
 
 
 def append_event(path: Path, event: Event) -> int:

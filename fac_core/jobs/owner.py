@@ -21,7 +21,7 @@ from weakref import WeakSet
 
 from fac_core.errors import InputError, StoreError
 from fac_core.jobs import process
-from fac_core.jobs.folder import JobFolder
+from fac_core.jobs.folder import Inputs, JobFolder
 from fac_core.jobs.follow import at_work, end, refresh, write_error
 from fac_core.jobs.kinds import KINDS
 from fac_core.store import jobs as store
@@ -29,7 +29,6 @@ from fac_core.workspace import Workspace, now
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
     from fac_core.store.database import Database
 
@@ -84,13 +83,14 @@ def start(
     kind: str,
     title: str,
     spec: dict[str, Any],
-    inputs: dict[str, pa.Table] | None = None,
+    inputs: Inputs | None = None,
     beside: Callable[[duckdb.DuckDBPyConnection], None] = lambda _: None,
 ) -> str:
     """Start a job in a process of its own; returns its id, which sorts by time.
 
     A job of the same kind and spec that is queued or running is not started again: its id is returned. `beside` writes
-    rows that belong to a new job, in the transaction that notes it.
+    rows that belong to a new job, in the transaction that notes it. Of an input that comes as one table after the other
+    only one is in memory.
 
     Raises:
         InputError: unknown kind.

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     job = JobFolder(Path(arguments[0]))
     with FileLock(job.root / "worker.lock"):
         write_pid(job.root, os.getpid())
-        if ending_in(job.events()) is not None:
+        if ending_in(job.outline()) is not None:
             return 0
         return _work(job)
 

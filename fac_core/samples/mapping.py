@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fac_core.errors import InputError
 from fac_core.samples.rows import Row
 from fac_core.tasks import Task
+from fac_core.tasks.transcript import is_conversation
 
 MAX_META = 50
 _LONG = 200
@@ -23,7 +24,7 @@ class Mapping:
     """Which columns of a file are brought, and as what."""
 
     fields: dict[str, str] = field(default_factory=dict)
-    """Field of the task → column."""
+    """Field of the task → column; a column of conversations stands under both fields it is divided into."""
     label: str | None = None
     id: str | None = None
     meta: list[str] = field(default_factory=list)
@@ -31,7 +32,10 @@ class Mapping:
 
 
 def guess(task: Task, columns: Sequence[str], head: Sequence[Row]) -> Mapping:
-    """The likeliest mapping by the columns' names; with one text field and no name that fits, the longest column."""
+    """The likeliest mapping by the columns' names; with one text field and no name that fits, the longest column.
+
+    Where no column answers, conversations are divided, however their column is called.
+    """
     found = Mapping()
     open_columns = list(columns)
 
@@ -47,6 +51,16 @@ def guess(task: Task, columns: Sequence[str], head: Sequence[Row]) -> Mapping:
     for known in task.fields:
         if column := take([known.name, *known.aliases]):
             found.fields[known.name] = column
+    talk = task.conversation
+    if talk is not None and talk.answered not in found.fields:
+        talks = [column for column in open_columns if _are_conversations(column, head)]
+        names = {_plain(alias): place for place, alias in enumerate(talk.aliases)}
+        if talks:
+            chosen = min(talks, key=lambda column: names.get(_plain(column), len(names)))
+            open_columns.remove(chosen)
+            if talk.asked in found.fields:
+                open_columns.append(found.fields[talk.asked])  # the conversation begins with it
+            found.fields |= {talk.asked: chosen, talk.answered: chosen}
     if task.labels is not None:
         found.label = take(task.labels.aliases)
     found.id = take(task.id_aliases)
@@ -58,6 +72,14 @@ def guess(task: Task, columns: Sequence[str], head: Sequence[Row]) -> Mapping:
             open_columns.remove(found.fields[required[0]])
     found.meta = [c for c in open_columns if lengths[c] <= _LONG][:MAX_META]
     return found
+
+
+def conversations(task: Task, mapping: Mapping) -> str | None:
+    """The column that is divided into what was asked and the last answer; None if there is none."""
+    if (talk := task.conversation) is None:
+        return None
+    column = mapping.fields.get(talk.asked)
+    return column if column == mapping.fields.get(talk.answered) else None
 
 
 def missing_fields(task: Task, mapping: Mapping) -> list[str]:
@@ -89,6 +111,12 @@ def check(task: Task, mapping: Mapping, columns: Sequence[str], name: str) -> No
 
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", name).casefold()
+
+
+def _are_conversations(column: str, head: Sequence[Row]) -> bool:
+    """Whether most values of a column are conversations; a bad row is no reason to look away."""
+    values = [value for row in head if (value := row.values.get(column)) is not None]
+    return 2 * sum(map(is_conversation, values)) > len(values)
 
 
 def _mean_length(column: str, head: Sequence[Row]) -> float:

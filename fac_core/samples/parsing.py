@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fac_core.content import Content
-from fac_core.samples.mapping import Mapping
+from fac_core.samples.mapping import Mapping, conversations
 from fac_core.samples.reading_json import kind_of
 from fac_core.samples.rows import BadCell, Row, storable
 from fac_core.tasks import Task
-from fac_core.tasks.transcript import is_messages, write
+from fac_core.tasks.transcript import divide, is_messages, write
 
 MAX_TEXT = 1_000_000
 """Characters of one value."""
@@ -59,6 +59,7 @@ class RowParser:
 
     def __init__(self, task: Task, mapping: Mapping) -> None:
         self._task, self._mapping = task, mapping
+        self._talk, self._talks = task.conversation, conversations(task, mapping)
         self._ids: dict[str, int] = {}
 
     def parse(self, row: Row) -> ParsedSample | QuarantinedRow:
@@ -69,7 +70,7 @@ class RowParser:
         column: str | None = None
         try:
             for name, column in self._mapping.fields.items():
-                values[name] = text_of(row.values.get(column))
+                values[name] = self._value(name, row.values.get(column))
             column = self._mapping.label
             label = word_of(row.values.get(column)) if column else None
             column = self._mapping.id
@@ -86,6 +87,18 @@ class RowParser:
         content, contrast = self._task.content(fields), self._task.contrast(fields)
         meta = {column: text for column in self._mapping.meta if (text := group_of(row.values.get(column)))}
         return ParsedSample(row.number, external_id, fields, label, meta, content, contrast)
+
+    def _value(self, field: str, value: Any) -> str:
+        """A field's value; a conversation is divided between its two fields."""
+        talk = self._talk
+        if talk is None or self._talks is None or field not in (talk.asked, talk.answered):
+            return text_of(value)
+        if value is None or isinstance(value, BadCell | float):
+            return text_of(value)
+        try:
+            return text_of(divide(value)[field == talk.answered])
+        except ValueError as error:
+            raise _Unusable(str(error)) from error
 
 
 def quarantined(row: Row, field: str | None, reason: str) -> QuarantinedRow:

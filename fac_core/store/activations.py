@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from fac_core.content import Content
 from fac_core.store.database import bump_data_version, get_meta, set_meta
 
 if TYPE_CHECKING:
@@ -39,66 +38,6 @@ BIN = (
 """Bin of the row `a`; the least and the greatest of two FLOATs would take ten times as long."""
 SAMPLED = "dataset_id NOT IN (FROM profile_only)"
 """Of datasets whose rows are their samples, and not only their top examples (see `store.held`)."""
-# the texts of samples that count: their own and, for relevance, the one that answers the other way
-_WANTED = f"""
-    SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL AND d.{SAMPLED}
-    UNION SELECT s.contrast_id FROM sample s JOIN dataset d USING (dataset_id)
-    WHERE d.deleted_at IS NULL AND s.contrast_id IS NOT NULL"""
-
-_READ_HERE = f"""(r.content_id NOT IN (SELECT s.content_id FROM sample s JOIN profile_only USING (dataset_id))
-    OR r.content_id IN (SELECT s.content_id FROM sample s WHERE s.{SAMPLED}))"""
-
-
-def unread_contents(database: Database, space_id: str) -> pa.Table:
-    """Contents of samples in datasets that are not deleted and not yet read: table (content_id, text, turns)."""
-    return database.arrow(
-        f"SELECT c.content_id, c.text, c.turns FROM content c JOIN ({_WANTED}) w USING (content_id) "
-        "WHERE NOT EXISTS (SELECT 1 FROM content_read r WHERE r.space_id = ? AND r.content_id = c.content_id) "
-        "ORDER BY c.content_id",
-        [space_id],
-    )
-
-
-def count_unread(database: Database, space_id: str) -> int:
-    """Number of contents `unread_contents` would return."""
-    row = database.one(
-        f"SELECT count(*) FROM ({_WANTED}) w "
-        "WHERE NOT EXISTS (SELECT 1 FROM content_read r WHERE r.space_id = ? AND r.content_id = w.content_id)",
-        [space_id],
-    )
-    return int(row[0]) if row else 0
-
-
-def read_contents(database: Database, space_id: str) -> pa.Table:
-    """Contents that were read here: table (content_id, text, turns), by id.
-
-    Those of which only a pool's reading told are left out.
-    """
-    return database.arrow(
-        "SELECT c.content_id, c.text, c.turns FROM content c JOIN content_read r USING (content_id) "
-        f"WHERE r.space_id = ? AND {_READ_HERE} ORDER BY c.content_id",
-        [space_id],
-    )
-
-
-def content_of(database: Database, content_id: int) -> Content | None:
-    """One content, or None."""
-    row = database.one("SELECT text, turns FROM content WHERE content_id = ?", [content_id])
-    return None if row is None else Content.stored(*row)
-
-
-def read_values(database: Database, space_id: str) -> pa.Table:
-    """What was read in them: table (content_id, feature_id, value), by id and feature."""
-    return database.arrow(
-        "SELECT content_id, feature_id, value FROM activation WHERE space_id = ? ORDER BY content_id, feature_id",
-        [space_id],
-    )
-
-
-def count_read(database: Database, space_id: str) -> int:
-    """Number of contents `read_contents` would return."""
-    row = database.one(f"SELECT count(*) FROM content_read r WHERE r.space_id = ? AND {_READ_HERE}", [space_id])
-    return int(row[0]) if row else 0
 
 
 def insert_activations(

@@ -13,9 +13,20 @@ from typing import Any
 from fac_core.errors import InputError
 from fac_core.home import home
 from fac_core.tasks.reading import parse, read_toml
-from fac_core.tasks.task import Field, Generation, Labels, Problem, Task
+from fac_core.tasks.task import Conversation, Field, Generation, Labels, Problem, Task
 
-__all__ = ["Field", "Generation", "Labels", "Problem", "Task", "faults", "is_custom", "load_task", "task_ids"]
+__all__ = [
+    "Conversation",
+    "Field",
+    "Generation",
+    "Labels",
+    "Problem",
+    "Task",
+    "faults",
+    "is_custom",
+    "load_task",
+    "task_ids",
+]
 
 _FOLDER = Path(__file__).parent
 _SHARED = "_shared.toml"

@@ -8,7 +8,7 @@ from typing import Any
 
 from fac_core.content import USER
 from fac_core.errors import InputError
-from fac_core.tasks.task import OPTION_SUFFIX, Field, Generation, Labels, Task
+from fac_core.tasks.task import OPTION_SUFFIX, Conversation, Field, Generation, Labels, Task
 from fac_core.tasks.template import names
 
 METHODS = ("label", "contrast")
@@ -38,6 +38,7 @@ def parse(task_id: str, said: dict[str, Any], shared: dict[str, Any], where: str
     asked = _Asked(said, where)
     fields = tuple(_field(name, _Asked(field, f"{where}, field {name},")) for name, field in asked.tables("fields"))
     generation = _Asked(asked.table("generation"), f"{where}, [generation],")
+    talk = None if "conversation" not in said else _Asked(asked.table("conversation"), f"{where}, [conversation],")
     labels = None if "labels" not in said else _Asked(asked.table("labels"), f"{where}, [labels],")
     task = Task(
         id=task_id,
@@ -68,6 +69,9 @@ def parse(task_id: str, said: dict[str, Any], shared: dict[str, Any], where: str
         ),
         refusal_markers=tuple(shared["refusal_markers"]),
         id_aliases=tuple(shared["id_aliases"]),
+        conversation=None
+        if talk is None
+        else Conversation(talk.text("asked"), talk.text("answered"), talk.texts("aliases")),
     )
     _check(task, where)
     return task
@@ -93,6 +97,7 @@ def _check(task: Task, where: str) -> None:
         ("a contrast", [part.removesuffix(OPTION_SUFFIX) for part in task.contrast_parts], known),
         ("a choice", [field.choice_of for field in task.fields if field.choice_of], known),
         ("generated fields", task.generation.fields, known),
+        ("a conversation", (task.conversation.asked, task.conversation.answered) if task.conversation else (), known),
         ("an item", names(task.generation.item), known),
     ):
         for name in given:

@@ -50,6 +50,18 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Conversation:
+    """The two fields that a column of whole conversations fills."""
+
+    asked: str
+    """Field of what comes before the last answer."""
+    answered: str
+    """Field of the last answer."""
+    aliases: tuple[str, ...]
+    """Names of such a column, most likely first."""
+
+
+@dataclass(frozen=True)
 class Generation:
     """The task's words for generators. Placeholders: ``{feature}``, ``{examples}``, ``{good}``, ``{bad}``, ``{n}``."""
 
@@ -108,6 +120,8 @@ class Task:
     refusal_markers: tuple[str, ...]
     """Lower-case openings by which a refusal is known."""
     id_aliases: tuple[str, ...]
+    conversation: Conversation | None = None
+    """None where no field can be told from the rest of a conversation."""
 
     @property
     def field_names(self) -> frozenset[str]:

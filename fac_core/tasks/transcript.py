@@ -1,7 +1,8 @@
 """A transcript is cut where a paragraph begins with a speaker's name, and nowhere else.
 
 ``Human: ... (blank line) Assistant: ...`` is how published preference sets write a conversation. Lists of messages are
-brought into the same form, and refused where a message would be cut by it.
+brought into the same form, and refused where a message would be cut by it. A conversation can also be divided into its
+last answer and what that answers; one question with its answer then reads as if each had come in a column of its own.
 """
 
 from __future__ import annotations
@@ -78,6 +79,34 @@ def write(messages: Sequence[Mapping[str, Any]]) -> str:
             raise ValueError(f"holds a line in message {number} that reads as the start of another turn")
         parts.append(f"{_WRITTEN[role]}: {text.strip()}")
     return SEPARATOR.join(parts)
+
+
+def is_conversation(value: Any) -> bool:
+    """Whether `divide` can be asked for a value's parts: a list of messages, or a transcript of two turns or more."""
+    return is_messages(value) or (isinstance(value, str) and len(cut(value) or ()) > 1)
+
+
+def divide(value: Any) -> tuple[str, str]:
+    """(what comes before the last answer, the last answer) of a list of messages or a transcript.
+
+    What comes before is plain text where it is a single message of the user, and a transcript otherwise.
+
+    Raises:
+        ValueError: why it has no such parts, worded to follow a field's name.
+    """
+    text = value.strip() if isinstance(value, str) else write(value) if is_messages(value) else ""
+    said = cut(text)
+    if not said:
+        raise ValueError("is no list of messages, such as [{role, content}, …], nor a transcript")
+    *before, last = said
+    if last.role != ASSISTANT:
+        raise ValueError(f"ends with what the {last.role} says, not with an answer of the assistant")
+    if not any(turn.role == USER for turn in before):
+        raise ValueError("holds nothing that the user says before the last answer")
+    parts = [(turn.role, text[turn.start : turn.end]) for turn in before]
+    alone = len(parts) == 1
+    asked = parts[0][1] if alone else SEPARATOR.join(f"{_WRITTEN[role]}: {words}" for role, words in parts)
+    return asked, text[last.start : last.end]
 
 
 def _first(message: Mapping[str, Any], keys: Sequence[str]) -> Any:

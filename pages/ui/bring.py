@@ -14,7 +14,7 @@ import streamlit as st
 from fac_core.features.refresh import follow_datasets
 from fac_core.samples.datasets import ROLES
 from fac_core.samples.importing import ImportReport, import_source, pasted, quarantine_jsonl
-from fac_core.samples.mapping import Mapping
+from fac_core.samples.mapping import Mapping, conversations
 from fac_core.samples.preview import Preview, preview_source
 from fac_core.samples.source import Source
 from pages.ui import chrome, heat, services, theme
@@ -164,6 +164,12 @@ def show_rows(here: Here, shown: Preview, key: str) -> None:
         for row in shown.rows
     ]
     st.dataframe(rows, hide_index=True, row_height=34, alt="The first five rows as they would be imported")
+    talk = here.task.conversation
+    if talk is not None and conversations(here.task, shown.mapping) is not None:
+        st.caption(
+            f"A column of conversations: the assistant's last answer is the {talk.answered}, and all that comes before "
+            f"it is the {talk.asked}."
+        )
     st.caption(f"{shown.format} · {theme.plural(shown.n_rows, 'row')}, the first {len(rows)} shown")
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fac_core import workspace
 from fac_core.coverage import worklist
 from fac_core.feature_space import spaces
+from fac_core.feature_space.space import SpaceSpec
 from fac_core.features.naming import history
 from fac_core.jobs import owner
 from fac_core.samples.datasets import list_datasets
 from fac_core.store.jobs import end_job
 from fac_core.workspace import Workspace, now
-from tests.app.conftest import App, address
+from tests.app.conftest import App, address, opener
 from tests.app.reading import said
 
 CSV = b"prompt,label,topic\nhow do i get in,harmful,locks\nwhere is the key,benign,locks\n,benign,none\n"
@@ -49,6 +52,21 @@ def test_a_file_is_mapped_shown_imported_and_read_and_then_another(
     at.button(key="bring_go_1").click().run()
     assert not at.exception
     assert [d.role for d in list_datasets(filled_ws) if d.name == "more"] == ["pool"]
+
+
+def test_a_column_of_conversations_is_shown_divided(
+    tmp_path: Path, tiny_spec: SpaceSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws = workspace.create("Instructions", "instruction", root=tmp_path / "projects")
+    spaces.register_space(ws, tiny_spec, {}, 1.0)
+    said_by = [{"role": role, "content": text} for role, text in (("user", "Why?"), ("assistant", "Because."))]
+    at = opener(ws, monkeypatch)("seed_set")
+    at.file_uploader(key="bring_file_0").upload("talks.jsonl", json.dumps({"messages": said_by}).encode()).run()
+    assert not at.exception
+    shown = next(frame.value for frame in at.dataframe if "output" in frame.value.columns)
+    assert shown.to_dict("list") == {"instruction": ["Why?"], "output": ["Because."]}
+    assert "the assistant's last answer is the output" in said(at)
+    ws.close()
 
 
 def test_a_wrong_guess_of_the_mapping_can_be_mended(app: App) -> None:

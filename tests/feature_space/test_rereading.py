@@ -17,7 +17,9 @@ from fac_core.feature_space.space import SpaceSpec
 from fac_core.features.description import is_current
 from fac_core.features.refresh import refresh
 from fac_core.jobs import kinds, owner
+from fac_core.jobs import stored as stored_rows
 from fac_core.jobs.owner import Job
+from fac_core.store import contents
 from fac_core.workspace import Workspace
 from tests.tiny import LABELLED_TEXTS, add_dataset
 
@@ -27,6 +29,9 @@ N = len(LABELLED_TEXTS)
 @pytest.fixture(autouse=True)
 def _quietly(monkeypatch: pytest.MonkeyPatch, jobs_in_process: None) -> None:
     monkeypatch.setattr(kinds, "FOLLOW_UPS", {})
+    # shards of seven texts begin and end in the middle of what is fetched, written and read at a time
+    monkeypatch.setattr(contents, "AT_ONCE", 9)
+    monkeypatch.setattr(stored_rows, "GROUP", 4)
 
 
 def read_again(ws: Workspace, space_id: str) -> Job:

@@ -38,8 +38,8 @@ class Task(NamedTuple):
     """One shard's worth of work."""
 
     name: str
-    given: pa.Table
-    """What the reader is given."""
+    given: Callable[[], pa.Table]
+    """What the reader is given; made when it is wanted, so that a job's tasks are not all in memory."""
     n_texts: int
     """For progress."""
 

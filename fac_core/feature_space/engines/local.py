@@ -21,7 +21,7 @@ def read(engine: Engine, work: Work) -> Iterator[Done]:
 
         try:
             tick(0, "Loading the model")
-            shard = work.reader.read(task.name, task.given, exchange, tick)
+            shard = work.reader.read(task.name, task.given(), exchange, tick)
         except Cancelled:
             return
         yield Done(task.name, write_shard(work.into.shard_folder, task.name, shard.tables), shard.extra)

@@ -164,7 +164,7 @@ def _results(ray: Any, engine: Engine, work: Work, exchange: Exchange) -> queue.
 
 def _put(exchange: Exchange, tasks: list[Task]) -> None:
     for task in tasks:
-        exchange.put(f"input/{task.name}.parquet", task.given)
+        exchange.put(f"input/{task.name}.parquet", task.given())
 
 
 def _room(nodes: list[dict[str, Any]], engine: Engine) -> tuple[float, int]:
