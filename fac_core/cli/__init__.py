@@ -19,6 +19,7 @@ from fac_core.cli import (
     extraction,
     features,
     jobs,
+    llm,
     projects,
     review,
     space,
@@ -69,6 +70,7 @@ _ROOMS = (
     jobs,
     training,
     comparing,
+    llm,
 )
 for room in _ROOMS:
     room.register(app)
