@@ -20,6 +20,7 @@ from fac_core.cli import (
     extraction,
     features,
     jobs,
+    llm,
     projects,
     relevance,
     review,
@@ -77,6 +78,7 @@ _ROOMS = (
     jobs,
     training,
     comparing,
+    llm,
 )
 for room in _ROOMS:
     room.register(app)
