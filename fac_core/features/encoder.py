@@ -100,7 +100,9 @@ class Sentences:
     def __init__(self, folder: Path) -> None:
         import torch
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # a job reports its own progress
         self._lock = threading.Lock()
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)

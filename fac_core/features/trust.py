@@ -9,15 +9,14 @@ encoder's. 0.5 is chance for each of them.
 | middle | the value is at least 0.6 and the lower bound above 0.5 |
 | low | anything else that was scored |
 | unscored | no score of this name, fewer than 5 documents that fire, or fewer than 20 in all |
+
+0.7 is the pass mark others use for balanced accuracy; here the whole interval must lie above it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from fac_core.errors import InputError
 from fac_core.store import explanations as store
@@ -89,14 +88,6 @@ def badges(ws: Workspace, space_id: str) -> dict[int, str]:
             if score[0] not in mine or mine[score[0]][0] < explanation:
                 mine[score[0]] = (explanation, Evidence(*score))
     return {feature: badge_of(score for _, score in mine.values()) for feature, mine in found.items()}
-
-
-def badge_column(ws: Workspace, space_id: str, d_sae: int) -> NDArray[np.object_]:
-    """Badge of each feature, [d_sae]."""
-    column = np.full(d_sae, UNSCORED, object)
-    for feature, badge in badges(ws, space_id).items():
-        column[feature] = badge
-    return column
 
 
 def least_trust(ws: Workspace) -> str:

@@ -14,7 +14,7 @@ from fac_core.jobs.owner import Job
 from fac_core.llm.endpoint import endpoint_of
 from fac_core.samples.datasets import counts_only, list_datasets
 from fac_core.synthesis.find import find_in_pool
-from fac_core.synthesis.runs import RunSettings, estimate, start_run
+from fac_core.synthesis.runs import RunSettings, estimate, left_out, start_run
 from pages.ui import chrome, heat, services, theme
 from pages.ui.services import Here
 
@@ -171,6 +171,8 @@ def make(here: Here, items: Sequence[WorkItem], busy: Job | None, *, next_step: 
         st.text("Nothing on the work list is open at this δ.")
     else:
         st.caption(estimate(here.ws, len(targets), settings))
+        if sentence := left_out(here.ws, here.space_id, targets):
+            st.caption(sentence)
     if st.button(
         f"Write samples for {theme.plural(len(targets), 'feature')}",
         icon=":material/play_arrow:",

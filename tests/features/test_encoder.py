@@ -19,7 +19,7 @@ with_wheel = pytest.mark.skipif(not module.is_installed(), reason="the sentence 
 def test_words_tell_like_texts_from_others(corpus: list[str] | None) -> None:
     rows = Words(corpus).encode(TEXTS)
     likeness = rows @ rows.T
-    assert rows.dtype == np.float32 and likeness[0, 1] > 0.5 > abs(likeness[0, 2])
+    assert rows.dtype == np.float32 and likeness[0, 1] > 0.3 > abs(likeness[0, 2])
     assert np.allclose(np.diag(likeness), [1, 1, 1, 0])
 
 
@@ -45,6 +45,7 @@ def test_other_weights_are_refused_before_they_are_opened(monkeypatch: pytest.Mo
     sentences.cache_clear()
 
 
+@pytest.mark.slow
 @with_wheel
 def test_the_sentence_encoder_knows_what_texts_mean_and_a_batch_changes_no_vector() -> None:
     rows = encoder().encode([*TEXTS, "breaking into somebody's online account"])

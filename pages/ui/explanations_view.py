@@ -1,0 +1,219 @@
+"""What is said of a feature stands beside how it did on documents nobody explained it from, never without n.
+
+Explanations and documents are words of others: they are drawn as literal text only.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from fac_core.features import trust
+from fac_core.features.explained import (
+    WORDS,
+    Explained,
+    JudgedText,
+    Overview,
+    Score,
+    badge,
+    judged_texts,
+    overview,
+    too_few,
+)
+from fac_core.features.score_job import score_text, start_scoring
+from pages.ui import heat, provenance, services, theme
+from pages.ui.services import Here
+
+BADGE_WORDS = {
+    trust.HIGH: ("● high trust", "#009E73", "The lower bound of its score is at least 0.7; 0.5 is chance."),
+    trust.MIDDLE: ("◐ middling trust", "#B07D00", "Its score is at least 0.6 and surely better than chance."),
+    trust.LOW: ("○ low trust", "#D55E00", "It tells held-out documents apart hardly better than chance."),
+    trust.UNSCORED: (
+        "· not scored",
+        "#6B7280",
+        f"No score yet, or of fewer than {trust.MIN_FIRING} documents in which the feature fires.",
+    ),
+}
+REQUIRED_WORDS = {trust.ANY: "any", trust.LOW: "scored", trust.MIDDLE: "middling", trust.HIGH: "high"}
+N_SHOWN = 8
+
+
+def show(here: Here, feature_id: int) -> None:
+    """Draw every explanation of a feature with its findings, scores and misjudged documents."""
+    found = overview(here.ws, here.space_id, feature_id)
+    facts(found, feature_id)
+    for place, each in enumerate(found.explained):
+        with st.container(border=True, gap="xsmall"):
+            explanation(here, feature_id, each, key=f"said_{feature_id}_{place}")
+    if not found.explained:
+        st.caption("Nothing is said of this feature yet: no text that names are made from activates it.")
+    provenance.how(
+        here,
+        "Explanations are made from two thirds of the documents and scored on the others. AUROC: how well likeness to "
+        "the explanation tells pieces of documents in which the feature fires (above δ, or its ten strongest) from "
+        "pieces of as many in which it is silent, half of them chosen to be hard. 0.5 is chance. Intervals are 95 %: "
+        "Newcombe's for AUROC, Wilson's for shares.",
+        key=f"explanations_{feature_id}",
+        cli=f"score {feature_id}",
+        python=f"from fac_core.features.explained import overview\noverview(ws, space_id, {feature_id})",
+    )
+
+
+def facts(found: Overview, feature_id: int) -> None:
+    """Badge, cohesion and purity in one line."""
+    word, colour, meaning = BADGE_WORDS[found.badge]
+    runs = [heat.Piece(word, kind="strong", colour=colour, title=meaning)]
+    if found.cohesion is not None:
+        title = (
+            "Of groups of four documents it fires in and one it does not: how often the odd one is found. Chance: 20 %."
+        )
+        runs.append(heat.Piece(f"   intruder {_value(found.cohesion)}", kind=_dim(found.cohesion), title=title))
+    if (peaks := found.purity) is not None:
+        if peaks.is_single_token:
+            title = f"{theme.percent(peaks.share)} of its peaks are this one token (n = {peaks.n})."
+            runs.append(heat.Piece("   single-token feature", kind="strong", colour="#0072B2", title=title))
+        runs += [
+            heat.Piece(
+                f"   peak {theme.percent(peaks.share)} ", title=f"entropy {peaks.entropy:.1f} bits, n = {peaks.n}"
+            ),
+            heat.Piece(peaks.token or "blank", kind="mono"),
+            heat.Piece(f"   before it {theme.percent(peaks.before_share)} "),
+            heat.Piece(peaks.before or "beginning of the text", kind="mono" if peaks.before else "quiet"),
+        ]
+    heat.words(*runs, key=f"explained_{feature_id}")
+
+
+def explanation(here: Here, feature_id: int, each: Explained, key: str) -> None:
+    """One explanation: what, by whom, how good, what is wrong with it."""
+    said = each.explanation
+    word, colour, meaning = BADGE_WORDS[badge(each.scores)]
+    by = [said.method, said.author, *([said.model] if said.model else []), f"{said.created_at:%d %b %Y %H:%M}"]
+    heat.words(
+        heat.Piece(f"{said.text or 'Could not tell'}\n", kind="strong" if each.in_force else ""),
+        heat.Piece(" · ".join(by), kind="quiet small"),
+        heat.Piece(f"   verdict {said.verdict}" if said.verdict else "", kind="small"),
+        heat.Piece("   in force" if each.in_force else "", kind="small"),
+        heat.Piece(f"   {word}", kind="small", colour=colour, title=meaning),
+        key=key,
+    )
+    for finding in each.findings:
+        heat.words(heat.Piece(f"⚠ {finding.sentence}", kind="small"), key=f"{key}_{finding.code}")
+    for score in each.scores:
+        heat.words(*_told(score), key=f"{key}_score_{score.score_id}")
+    if not said.text:
+        return
+    with st.container(horizontal=True, gap="small"):
+        if not each.scores:
+            st.button(
+                "Score it",
+                icon=":material/speed:",
+                key=f"{key}_now",
+                on_click=score_now,
+                args=(feature_id, said.explanation_id),
+                help="On documents that no explanation is made from; a few seconds.",
+            )
+        for score in each.scores:
+            if score.value is not None and st.toggle(
+                f"Documents of {WORDS[score.protocol].split(',')[0]}", key=f"{key}_open_{score.score_id}"
+            ):
+                documents(here, feature_id, score, key=f"{key}_items_{score.score_id}")
+
+
+@services.guarded
+def score_now(feature_id: int, explanation_id: int) -> None:
+    """Score one explanation, with its documents."""
+    here = services.here()
+    score_text(here.ws, here.space_id, feature_id, explanation_id)
+
+
+def documents(here: Here, feature_id: int, score: Score, key: str) -> None:
+    """The documents of a score, misjudged ones first."""
+    found = judged_texts(here.ws, here.space_id, score)
+    if not found:
+        st.button(
+            "Score again and keep the documents",
+            key=f"{key}_again",
+            on_click=score_now,
+            args=(feature_id, score.explanation_id),
+            help="Of scores made for all features at once only the figures are kept.",
+        )
+        return
+    wrong = [item for item in found if not item.right]
+    shown = wrong[:N_SHOWN]
+    st.caption(f"{theme.plural(len(wrong), 'document')} of {len(found)} misjudged or not answered.")
+    cards = []
+    last = ""
+    for item in sorted(shown, key=lambda item: not item.fires):
+        heading = "Fires, and was not recognised" if item.fires else "Silent, and was taken to fire"
+        cards.append(heat.Shown(_marked(item), head=_about(item), heading=heading if heading != last else ""))
+        last = heading
+    heat.samples(cards, veiled=here.veiled, key=key)
+
+
+def score_all(here: Here) -> None:
+    """A button that scores what has no score, in a job."""
+    st.button(
+        "Score the explanations",
+        icon=":material/speed:",
+        key="score_all",
+        on_click=start_all,
+        help="Every explanation that was not scored on the data as they are; no language model is asked.",
+    )
+
+
+@services.guarded
+def start_all() -> None:
+    """Start the job."""
+    here = services.here()
+    if start_scoring(here.ws, here.space_id) is None:
+        services.say("Every explanation is scored already, or no held-out document was read.", "note")
+
+
+def least(here: Here) -> None:
+    """How far a name must be trusted before texts are written for its feature."""
+    st.segmented_control(
+        "Least trust in a feature's name before synthesis",
+        list(trust.REQUIRABLE),
+        default=trust.least_trust(here.ws),
+        format_func=REQUIRED_WORDS.__getitem__,
+        key="least_trust",
+        required=True,
+        on_change=keep_least,
+        help="Features whose name is trusted less are left out of a run, and the run says which.",
+    )
+
+
+@services.guarded
+def keep_least() -> None:
+    """Take over the choice."""
+    trust.require_trust(services.here().ws, st.session_state["least_trust"])
+
+
+def _told(score: Score) -> list[heat.Piece]:
+    n = f"n = {score.n_firing} + {score.n_silent}" if score.n_silent else f"n = {score.n_firing}"
+    if score.value is None:
+        return [heat.Piece(f"{WORDS[score.protocol]}: no held-out document to judge by", kind="quiet small")]
+    open_ = f", {theme.plural(score.n_unanswered, 'question')} unanswered" if score.n_unanswered else ""
+    return [
+        heat.Piece(f"{WORDS[score.protocol]} {_value(score)}", kind=f"small {_dim(score)}"),
+        heat.Piece(f"   {n}{open_}{', too few to say much' if too_few(score) else ''}", kind="quiet small"),
+        heat.Piece(f"   by {score.judge}, {score.created_at:%d %b %Y %H:%M}", kind="quiet small", title=score.version),
+    ]
+
+
+def _value(score: Score) -> str:
+    bounds = "" if score.low is None or score.high is None else f" ({theme.interval(score.low, score.high)})"
+    return f"{score.value:.2f}{bounds}" if score.value is not None else "–"
+
+
+def _dim(score: Score) -> str:
+    return "quiet" if too_few(score) else ""
+
+
+def _marked(item: JudgedText) -> list[heat.Piece]:
+    return heat.text_pieces(item.text, [(item.char_start, item.char_end, item.value)] if item.value else [])
+
+
+def _about(item: JudgedText) -> list[heat.Piece]:
+    said = "not answered" if item.said is None else "said to fire" if item.said else "said to be silent"
+    runs = [heat.Piece(f"fires, {item.value:.1f}" if item.fires else "silent"), heat.Piece(said)]
+    return [*runs, heat.Piece(f"likeness {item.likeness:.2f}")] if item.likeness is not None else runs

@@ -1,0 +1,71 @@
+"""A feature's explanations stand with their scores, findings and misjudged documents, and what others wrote is text."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fac_core.features import encoder
+from fac_core.features.naming import rename
+from fac_core.features.refresh import refresh
+from fac_core.features.trust import least_trust
+from fac_core.workspace import Workspace
+from pages.ui import router
+from tests.app.reading import drawn, said
+from tests.features.test_scoring import ABOUT_FRUIT, corpus
+from tests.planted import plant
+
+
+def script() -> None:
+    """The view alone, as a feature's page holds it."""
+    import streamlit as st
+
+    from pages.ui import explanations_view, services
+
+    with services.page():
+        at = services.here()
+        for _, text in services.said():
+            st.text(text)
+        explanations_view.show(at, int(st.query_params["feature"]))
+        explanations_view.least(at)
+        explanations_view.score_all(at)
+
+
+@pytest.fixture
+def view(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The view of the feature that was built on fruit, under a hostile and wrong name."""
+    monkeypatch.setattr(encoder, "WHEEL", "no-such-package-at-all")
+    monkeypatch.setattr(router, "need_frame", lambda: None)
+    monkeypatch.setattr("fac_core.jobs.process.launch", lambda folder: None)
+    monkeypatch.setenv("FAC_HOME", str(ws.root.parent))
+    space = plant(ws, corpus())
+    refresh(ws, space, wait=True)
+    rename(ws, space, ABOUT_FRUIT, "<b>hammer</b> **chisel** <<pliers>>", "ana")
+    at = AppTest.from_function(script, default_timeout=60)
+    at.query_params["project"] = ws.root.name
+    at.query_params["feature"] = str(ABOUT_FRUIT)
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def test_explanations_are_scored_from_the_page_and_their_mistakes_can_be_read(view: AppTest) -> None:
+    at = view
+    assert "not scored" in drawn(at) and "<b>hammer</b> **chisel**" in drawn(at)
+    assert "<b>" not in said(at) and "mark of the examples" in drawn(at)
+    for place in range(2):
+        at.button(key=f"said_{ABOUT_FRUIT}_{place}_now").click().run()
+        assert not at.exception, at.exception
+    assert "low trust" in drawn(at) and "high trust" in drawn(at) and "by tf-idf" in drawn(at)
+    at.toggle[0].set_value(True).run()
+    assert not at.exception, at.exception
+    assert "misjudged" in said(at) and "Silent, and was taken to fire" in drawn(at)
+
+
+def test_a_least_trust_is_chosen_and_everything_is_scored_in_a_job(view: AppTest, ws: Workspace) -> None:
+    at = view
+    at.segmented_control(key="least_trust").set_value("high").run()
+    assert not at.exception and least_trust(ws) == "high"
+    at.button(key="score_all").click().run()
+    assert not at.exception, at.exception
+    assert ws.database.rows("SELECT kind, state FROM job WHERE kind = 'score'")

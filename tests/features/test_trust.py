@@ -1,0 +1,123 @@
+"""What is wrong with an explanation is said, and a feature is trusted by one rule that synthesis keeps to."""
+
+from __future__ import annotations
+
+import pytest
+
+from fac_core.errors import InputError
+from fac_core.features.lint import lint
+from fac_core.features.purity import Purity, purity
+from fac_core.features.refresh import refresh
+from fac_core.features.trust import Evidence, badge_of, badges, mistrusted, require_trust
+from fac_core.store import explanations as store
+from fac_core.store.explanations import DETECTION, EMBEDDING, FUZZING, Score
+from fac_core.synthesis.runs import RunSettings, left_out, runs, start_run
+from fac_core.workspace import Workspace, now
+from tests.planted import Planted, keywords, peak, plant
+
+SINGLE = Purity(40, "poison", 0.95, 0.3, "with", 0.4, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("asks how to poison somebody", []),
+        ("poison · poisoned · toxin", []),
+        ("the neuron activates on poison", ["prompt"]),
+        ("poison, as in example 3", ["example"]),
+        ("words like <<poison>>", ["marks"]),
+        ("poison, cats, tax law, snow, violins, bread, oil", ["list"]),
+        ("I cannot tell what poison texts share", ["cannot tell"]),
+        ("poison " * 41, ["long"]),
+        ("ways to poison food", ["duplicate"]),
+        ("asks about medicine", ["token"]),
+    ],
+    ids=["good", "keywords", "prompt", "example", "marks", "list", "cannot-tell", "long", "duplicate", "token"],
+)
+def test_lint_says_what_is_wrong(text: str, codes: list[str]) -> None:
+    found = lint(text, others={7: "way to poison the food", 8: ""}, purity=SINGLE)
+    assert [finding.code for finding in found] == codes
+    assert all(finding.sentence.endswith(".") for finding in found)
+
+
+def test_a_feature_of_one_token_is_called_so_and_one_of_many_is_not(ws: Workspace) -> None:
+    words = ["salt", "pepper", "sugar", "flour"]
+    rows = []
+    for number in range(60):
+        text = f"note {number}: add some {words[number % 4]} and Water to it"
+        rows.append(
+            Planted("anchor", text, {0: 3.0, 1: 3.0}, {0: peak(text, " Water"), 1: peak(text, words[number % 4])})
+        )
+    space = plant(ws, rows)
+    refresh(ws, space, wait=True)
+    one, many = purity(ws, space, 0), purity(ws, space, 1)
+    assert one is not None and many is not None and purity(ws, space, 5) is None
+    assert (one.token, one.share, one.entropy, one.before) == ("water", 1.0, 0.0, "and") and one.is_single_token
+    assert many.share < 0.5 and 1.5 < many.entropy <= 2.0 and not many.is_single_token
+    assert (many.before, many.before_share) == ("some", 1.0)
+
+
+def evidence(protocol: str, value: float, low: float, n: int = 25) -> Evidence:
+    return Evidence(protocol, n, 25, 0, value, low)
+
+
+@pytest.mark.parametrize(
+    ("scores", "badge"),
+    [
+        ([], "unscored"),
+        ([evidence(EMBEDDING, 0.9, 0.7)], "high"),
+        ([evidence(EMBEDDING, 0.9, 0.69)], "middle"),
+        ([evidence(EMBEDDING, 0.59, 0.51)], "low"),
+        ([evidence(EMBEDDING, 0.7, 0.5)], "low"),
+        ([evidence(EMBEDDING, 1.0, 0.8, n=4)], "unscored"),
+        ([evidence(EMBEDDING, 0.9, 0.8), evidence(DETECTION, 0.55, 0.4)], "low"),
+        ([evidence(DETECTION, 0.9, 0.8), evidence(FUZZING, 0.7, 0.55)], "middle"),
+        ([Evidence(EMBEDDING, 25, 25, 0, None, None)], "unscored"),
+    ],
+    ids=["none", "high", "middle", "low-value", "chance", "few", "a-model-outranks", "the-weaker", "empty"],
+)
+def test_the_badge_follows_the_rule(scores: list[Evidence], badge: str) -> None:
+    assert badge_of(scores) == badge
+
+
+def give_score(ws: Workspace, space: str, feature: int, value: float, low: float) -> None:
+    said = store.explanations_of(ws.database, space, [feature])[0].explanation_id
+    score = Score(0, said, feature, EMBEDDING, "tf-idf", "1", 25, 25, 20, 20, 0, value, low, 1.0, now())
+    with ws.database.transaction() as cursor:
+        store.add_score(cursor, space, score)
+
+
+@pytest.fixture
+def named(ws: Workspace) -> tuple[Workspace, str]:
+    texts = [f"say something about topic {number}" for number in range(8)]
+    space = plant(ws, [Planted("anchor", text, {1: 2.0, 2: 3.0, 3: 4.0}) for text in texts])
+    keywords(ws, space, {1: "one", 2: "two", 3: "three"})
+    give_score(ws, space, 1, 0.9, 0.8)
+    give_score(ws, space, 2, 0.55, 0.4)
+    return ws, space
+
+
+def test_a_new_name_has_no_score_until_it_is_given_one(named: tuple[Workspace, str]) -> None:
+    ws, space = named
+    assert badges(ws, space) == {1: "high", 2: "low"}
+    keywords(ws, space, {1: "another"})
+    assert badges(ws, space) == {2: "low"}
+
+
+def test_synthesis_leaves_out_what_is_trusted_less_than_asked_and_says_so(
+    named: tuple[Workspace, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws, space = named
+    monkeypatch.setattr("fac_core.jobs.process.launch", lambda folder: None)
+    assert left_out(ws, space, [1, 2, 3]) == "" and not mistrusted(ws, space, [2, 3])
+    require_trust(ws, "middle")
+    sentence = left_out(ws, space, [1, 2, 3])
+    assert "features 2 (low), 3 (unscored)" in sentence and "at least middle trust" in sentence
+    start_run(ws, space, 1.0, RunSettings(), [1, 2, 3])
+    assert runs(ws)[0].n_targets == 1
+    with pytest.raises(InputError, match=r"feature 2 \(low\)"):
+        start_run(ws, space, 1.0, RunSettings(), [2])
+    with pytest.raises(InputError, match="no least trust 'utter'"):
+        require_trust(ws, "utter")
+    require_trust(ws, "any")
+    assert left_out(ws, space, [2]) == ""
