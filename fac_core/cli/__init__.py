@@ -20,6 +20,7 @@ from fac_core.cli import (
     extraction,
     features,
     jobs,
+    llm,
     projects,
     review,
     space,
@@ -71,6 +72,7 @@ _ROOMS = (
     jobs,
     training,
     comparing,
+    llm,
 )
 for room in _ROOMS:
     room.register(app)

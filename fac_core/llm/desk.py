@@ -111,7 +111,9 @@ class Desk:
     def read(self, question: Question, reply: Reply) -> Answer:
         """What a reply says; what it turns out to be is noted."""
         name = self.name_of(question)
-        value = fitting(reply.text, question.schema) if reply.finish in {"stop", "length"} else None
+        # a whole object before a cut is an answer, half a sentence is none
+        whole = reply.finish == "stop"
+        value = fitting(reply.text, question.schema, plain=whole) if whole or reply.finish == "length" else None
         outcome = OUTCOMES[reply.finish]
         if value is not None:
             outcome = "answered"

@@ -35,10 +35,10 @@ def objects_in(reply: str, key: str, *, bare: bool = False) -> list[dict[str, An
 
 def values_in(reply: str) -> Iterator[Any]:
     """Whole JSON values of a reply, outermost first, in order, after the thoughts that come before them."""
-    yield from _values(_without_thoughts(reply[:MAX_CHARS]))
+    yield from _values(without_thoughts(reply[:MAX_CHARS]))
 
 
-def _without_thoughts(text: str) -> str:
+def without_thoughts(text: str) -> str:
     """A reply from the end of the thoughts before its first value; a later one may be part of a sample."""
     at = 0
     while (thought := _THOUGHTS.search(text, at)) is not None:

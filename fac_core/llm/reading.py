@@ -1,8 +1,8 @@
 """An answer counts only if it fits the schema that was asked for, checked here whatever the server promised.
 
 What is mended is how it is written down, never what it says: a remark around it, the case of a name or of a word that
-must be one of several, a number in quotes, a key that nobody asked for, a list without its object. Nothing is completed
-and no value is chosen.
+must be one of several, a number in quotes, a key that nobody asked for, a list without its object, or one plain
+sentence where one text is all that was asked for. Nothing is completed and no value is chosen.
 """
 
 from __future__ import annotations
@@ -12,29 +12,41 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from fac_core.llm.json_reply import values_in
+from fac_core.llm.json_reply import values_in, without_thoughts
 
 MAX_NESTED = 50
 """Values inside a value that are tried, so that a hostile reply costs no time."""
+MOST_PLAIN = 400
+"""Characters of a reply that is one plain sentence."""
 _REFUSED = re.compile(
     r"(?:i'?m |i am )?(?:really |very |so )?sorry\b|i (?:can ?no|can'|won'|will no|do no|don')t\b"
     r"|i(?:'m| am) (?:not able|unable)\b|as an? (?:ai|language model)\b"
 )
 
 
-def fitting(reply: str, schema: dict[str, Any]) -> dict[str, Any] | None:
-    """The first object in a reply that fits the schema of an object; None if there is none."""
+def fitting(reply: str, schema: dict[str, Any], *, plain: bool = True) -> dict[str, Any] | None:
+    """The first object in a reply that fits the schema of an object, else its plain sentence if `plain`, else None."""
     for value in values_in(reply):
         for candidate in _inside(value, schema):
             fitted = _fitted(candidate, schema)
             if isinstance(fitted, dict) and _validator(json.dumps(schema, sort_keys=True)).is_valid(fitted):
                 return fitted
-    return None
+    return _plain(reply, schema) if plain else None
 
 
 def refuses(reply: str) -> bool:
     """Whether a reply that fits no schema opens as a refusal."""
     return _REFUSED.match(" ".join(reply.replace("’", "'").casefold().split())) is not None
+
+
+def _plain(reply: str, schema: dict[str, Any]) -> dict[str, Any] | None:
+    """A whole reply without any JSON as the one value that is required; small models answer no other way."""
+    said = without_thoughts(reply).strip().strip('"').strip()
+    required = schema.get("required", [])
+    if len(required) != 1 or not said or len(said) > MOST_PLAIN or re.search(r"[{}\[\]\n]", said) or refuses(said):
+        return None
+    fitted = {required[0]: _fitted(said, schema.get("properties", {}).get(required[0], {}))}
+    return fitted if _validator(json.dumps(schema, sort_keys=True)).is_valid(fitted) else None
 
 
 def _inside(value: Any, schema: dict[str, Any]) -> list[Any]:
