@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from fac_core.features.relevance import effect_name
 from fac_core.features.states import OTHER_STATES, STATES
 from fac_core.features.table import FeaturePage, FeatureRow, feature_page
 from pages.ui import chrome, feature_view, services, theme
@@ -14,7 +15,7 @@ from pages.ui.services import Here
 
 PAGE_SIZE = 50
 SORTS = {
-    "effect": "AUROC",
+    "effect": "effect",
     "anchor": "anchor count",
     "seed": "seed count",
     "synthetic": "new count",
@@ -45,8 +46,8 @@ class Filters:
         return bool(self.search) + bool(self.states) + (self.relevant is not None) + bool(self.in_list)
 
 
-def rail() -> Filters:
-    """The filters; each lives in the URL."""
+def rail(effect: str) -> Filters:
+    """The filters; each lives in the URL. `effect` is what the test's effect is called."""
     search = st.text_input(
         "Search", key="f_search", bind="query-params", live=True, placeholder="word or number", icon=":material/search:"
     )
@@ -62,7 +63,8 @@ def rail() -> Filters:
         help="At the δ in use. Nothing chosen shows all.",
     )
     listed = st.toggle("On the work list", key="f_list", bind="query-params")
-    sort = st.selectbox("Sort by", list(SORTS), format_func=SORTS.__getitem__, key="f_sort", bind="query-params")
+    words = {**SORTS, "effect": effect}
+    sort = st.selectbox("Sort by", list(SORTS), format_func=words.__getitem__, key="f_sort", bind="query-params")
     known = tuple(name for name in states or () if name in theme.STATES)
     return Filters(
         search or "", known, RELEVANT.get(str(relevant)), True if listed else None, sort if sort in SORTS else "effect"
@@ -104,7 +106,7 @@ def open_selected() -> None:
         services.go("feature", str(shown[cells[0][0]]))
 
 
-def table(found: FeaturePage, opened: int, *, narrow: bool) -> None:
+def table(found: FeaturePage, opened: int, effect: str, *, narrow: bool) -> None:
     """One page of rows; a click opens the feature."""
     ids = [row.feature_id for row in found.rows]
     st.session_state["_feature_ids"] = ids
@@ -125,7 +127,7 @@ def table(found: FeaturePage, opened: int, *, narrow: bool) -> None:
         ),
         "seed": column.NumberColumn("seed", width=48, help="Seed samples that activate it above δ."),
         "new": column.NumberColumn("new", width=44, help="Approved new samples that activate it above δ."),
-        "effect": column.NumberColumn("AUROC", width=62, format="%.2f", help=theme.TERMS["effect"]),
+        "effect": column.NumberColumn(effect, width=62, format="%.2f", help=theme.TERMS[effect]),
         "lift": column.NumberColumn("lift", width=48, format="%.1f", help=theme.TERMS["lift"]),
         "activations": column.BarChartColumn(
             "activations", width=84, color="gray", help="Anchor samples by activation, 16 bars of width 1."
@@ -208,35 +210,36 @@ def show(here: Here) -> None:
     """The page."""
     chrome.need_space(here)
     opened = opened_feature(here)
+    effect = effect_name(here.ws, here.space_id)
     head = st.container()
     if opened == NO_FEATURE:
         left, right = st.columns([1, 4.8], gap="medium")
         with left:
-            filters = rail()
+            filters = rail(effect)
         found, number = find(here, filters)
         with right:
-            listing(found, number, opened, narrow=False)
+            listing(found, number, opened, effect, narrow=False)
     else:
         left, right = st.columns([1, 2], gap="large")
         with left:
             with st.popover("Filters", icon=":material/filter_list:", width="stretch"):
-                filters = rail()
+                filters = rail(effect)
             found, number = find(here, filters)
-            listing(found, number, opened, narrow=True)
+            listing(found, number, opened, effect, narrow=True)
         with right:
             feature_view.show(here, opened)
     with head:
         chrome.page_head("Features", headline(here, found.total, filters))
 
 
-def listing(found: FeaturePage, number: int, opened: int, *, narrow: bool) -> None:
+def listing(found: FeaturePage, number: int, opened: int, effect: str, *, narrow: bool) -> None:
     """Table and its pages, or why there is none."""
     if not found.total:
         st.caption(
             "No feature passes these filters. Names come from the texts that were read; take a filter off to see more."
         )
         return
-    table(found, opened, narrow=narrow)
+    table(found, opened, effect, narrow=narrow)
     pages(found, number, narrow=narrow)
 
 
