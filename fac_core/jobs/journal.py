@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -43,11 +44,17 @@ def read_journal(path: Path) -> list[Event]:
 
 def append_event(path: Path, event: Event) -> int:
     """Add one line and wait until it is on disk; a torn line before it is cut off first. Returns where it begins."""
-    line = json.dumps(event, sort_keys=True, allow_nan=False).encode() + b"\n"
+    return append_events(path, [event])
+
+
+def append_events(path: Path, events: Iterable[Event]) -> int:
+    """Add lines, together on disk when this returns; a kill meanwhile leaves the first of them. Returns where they
+    begin."""
+    lines = [json.dumps(event, sort_keys=True, allow_nan=False).encode() + b"\n" for event in events]
     with path.open("a+b") as handle:
         _cut_torn_line(handle)
         start = handle.seek(0, os.SEEK_END)
-        handle.write(line)
+        handle.write(b"".join(lines))
         handle.flush()
         os.fsync(handle.fileno())
     return start

@@ -26,7 +26,7 @@ class Budget:
         self.cap = cap
         self.money = self.tokens = self.calls = 0.0
         """Spent or set aside."""
-        self._open = 0
+        self._open = 0  # begun in this process; what an earlier one left open settles without having been counted
         self._changed = threading.Condition()
         for attempt in spent:
             self._add(attempt, 1)
@@ -39,7 +39,7 @@ class Budget:
         """
         with self._changed:
             while not self._fits(attempt):
-                if not wait or self._open == 0 or given_up():
+                if not wait or self._open <= 0 or given_up():
                     raise OverBudget
                 self._changed.wait(LOOK_EVERY_S)
             self._add(attempt, 1)

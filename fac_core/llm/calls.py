@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fac_core.errors import StoreError
-from fac_core.jobs.journal import append_event
+from fac_core.jobs.journal import append_event, append_events
 from fac_core.llm.client import Ending, Reply
 from fac_core.llm.endpoint import Endpoint
 from fac_core.llm.prices import Price
@@ -96,6 +96,8 @@ class Calls:
         self._ids: dict[str, str] = {}
         self.attempts: dict[str, Attempt] = {}
         """Of this job, by id."""
+        self.notes: list[dict[str, Any]] = []
+        """Of this job, other than attempts."""
         for other in earlier:
             for start, _, line in journal_lines(other, strict=False):
                 self._find(other, start, line)
@@ -106,6 +108,8 @@ class Calls:
                 self.attempts[attempt.attempt_id] = attempt
             elif "read" in line:
                 self._read_as[line["read"]] = line["outcome"]
+            elif "note" in line:
+                self.notes.append(line["note"])
 
     def _find(self, path: Path, start: int, line: dict[str, Any]) -> None:
         if "reply" in line:
@@ -148,11 +152,11 @@ class Calls:
             at=time.time(),
         )
 
-    def begin(self, attempt: Attempt) -> None:
-        """Note that an attempt begins; it is on disk when this returns."""
+    def begin(self, *attempts: Attempt) -> None:
+        """Note that attempts begin; they are on disk when this returns."""
         with self._lock:
-            append_event(self._path, {"attempt": asdict(attempt)})
-            self.attempts[attempt.attempt_id] = attempt
+            append_events(self._path, [{"attempt": asdict(attempt)} for attempt in attempts])
+            self.attempts |= {attempt.attempt_id: attempt for attempt in attempts}
 
     def end(self, attempt: Attempt, ending: Ending) -> Attempt:
         """Note how an attempt ended, with its reply; both are on disk when this returns."""
@@ -188,10 +192,11 @@ class Calls:
                 append_event(self._path, {"read": attempt_id, "outcome": outcome})
                 self._read_as[attempt_id] = outcome
 
-    def note(self, event: dict[str, Any]) -> None:
-        """Keep something else that has to survive a restart; `journal_lines` gives it back."""
+    def note(self, note: dict[str, Any]) -> None:
+        """Keep something else that has to survive a restart, in `notes`; it is on disk when this returns."""
         with self._lock:
-            append_event(self._path, event)
+            append_event(self._path, {"note": note})
+            self.notes.append(note)
 
 
 def journal_lines(path: Path, start: int = 0, *, strict: bool = True) -> Iterator[tuple[int, int, dict[str, Any]]]:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 from fac_core.errors import EndpointError
 from fac_core.llm.asking import Outcome
@@ -34,6 +34,7 @@ from fac_core.llm.pace import Pace
 if TYPE_CHECKING:
     from openai import OpenAI
 
+T = TypeVar("T")
 ATTEMPTS = 5
 """That fail before a question is given up."""
 LIMITED = 30
@@ -130,7 +131,7 @@ class ChatClient:
         calls = failures = limits = 0
         while True:
             calls += 1
-            settings = self._settings(wanted)  # of this call: others may drop a setting while it is under way
+            settings = self.sent_of(wanted)  # of this call: others may drop a setting while it is under way
             with self._pace.turn() as began_in:
                 if meter is not None:
                     meter.begin()
@@ -149,7 +150,7 @@ class ChatClient:
                         meter.end(Ending(OUTCOMES[reply.finish], True, reply))
                     return reply
             if (setting := dropped_setting(failed, set(settings))) is not None:
-                self._dropped.add(setting)
+                self.drop(setting)
                 continue
             limited = is_limit(failed)
             limits, failures = limits + limited, failures + (not limited)
@@ -162,10 +163,31 @@ class ChatClient:
             else:
                 self._sleep(wait + random.uniform(0, 0.25))
 
-    def _call(self, messages: Any, settings: dict[str, Any]) -> Any:
-        return self._openai().chat.completions.create(model=self.endpoint.model, messages=messages, **settings)
+    def tried(self, call: Callable[[OpenAI], T], attempts: int | None = None) -> T:
+        """What a call of the library's client gives that costs nothing and may be repeated, by the same rules.
 
-    def _settings(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        Raises:
+            EndpointError: it fails in all attempts, or cannot succeed.
+        """
+        failures = 0
+        while True:
+            try:
+                return call(self.library())
+            except _errors() as error:
+                failures += 1
+                wait = retry_wait(error, failures)
+                if wait is None or failures >= (attempts or self._attempts):
+                    raise EndpointError(verdict(error, self.endpoint, failures)) from None
+                self._sleep(wait + random.uniform(0, 0.25))
+
+    def _call(self, messages: Any, settings: dict[str, Any]) -> Any:
+        return self.library().chat.completions.create(model=self.endpoint.model, messages=messages, **settings)
+
+    def drop(self, setting: str) -> None:
+        """Note that the server does not take an optional setting."""
+        self._dropped.add(setting)
+
+    def sent_of(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """What is sent of what is wanted, as far as is known of this server."""
         dropped = frozenset(self._dropped)
         settings = {name: value for name, value in wanted.items() if value is not None and name not in dropped}
@@ -173,7 +195,8 @@ class ChatClient:
             settings["max_completion_tokens"] = wanted["max_tokens"]
         return settings
 
-    def _openai(self) -> OpenAI:
+    def library(self) -> OpenAI:
+        """The library's client."""
         with self._lock:
             if self._client is None:
                 self._client = open_client(self.endpoint, self._timeout_s)

@@ -55,8 +55,8 @@ class Desk:
         self.halted = threading.Event()
         """Set when nothing more is to be asked."""
         self._cancelled = cancelled
-        pace = Pace(terms.at_once, sleep=self._sleep)
-        self._client = ChatClient(endpoint, attempts=attempts, timeout_s=timeout_s, sleep=self._sleep, pace=pace)
+        pace = Pace(terms.at_once, sleep=self.sleep)
+        self.client = ChatClient(endpoint, attempts=attempts, timeout_s=timeout_s, sleep=self.sleep, pace=pace)
         self._guard = threading.Lock()
         self._asked: WeakValueDictionary[str, Any] = WeakValueDictionary()
 
@@ -90,7 +90,7 @@ class Desk:
             lock = self._asked.setdefault(name, threading.Lock())
         with lock:  # who asks the same at the same time waits for the one reply
             kept = self.calls.reply(name)
-            return kept or self._client.ask(**asked_of(question), meter=_Meter(self, question, again))
+            return kept or self.client.ask(**asked_of(question), meter=_Meter(self, question, again))
 
     def answer(self, question: Question) -> Answer:
         """What a question is answered with; one whose reply cannot be read is put once more, with its schema in words.
@@ -120,10 +120,11 @@ class Desk:
         self.calls.read_as(name, outcome)
         return Answer(question.key, outcome, value or {}, reply.text, name)
 
-    def _sleep(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self.stopped():
-            time.sleep(min(left, SLICE_S))
+    def sleep(self, seconds: float) -> None:
+        """Wait, but not on after the job was cancelled."""
+        while seconds > 0 and not self.stopped():
+            time.sleep(min(seconds, SLICE_S))
+            seconds -= SLICE_S
 
 
 class _Meter:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Container
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -25,20 +26,24 @@ class NoCompletion(Exception):
 _RETRIED = {408, 409, 425, 429}
 _NEVER_SENT = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 """Of the transport below the client library, which is one of several: nothing has left this machine."""
-_OPTIONAL = ("response_format", "max_tokens", "temperature", "seed")
+OPTIONAL = ("response_format", "max_tokens", "temperature", "seed")
 
 
 def dropped_setting(error: Exception, sent: set[str]) -> str | None:
     """The optional setting that a rejection is about, if it was sent; unnamed, structured output is suspected."""
-    if getattr(error, "status_code", None) not in {400, 404, 422}:
+    return setting_in(getattr(error, "status_code", None), _message(error), sent)
+
+
+def setting_in(status: int | None, said: str, sent: Container[str]) -> str | None:
+    """The same of the status and the words of a rejection, in lower case."""
+    if status not in {400, 404, 422}:
         return None
-    said = _message(error)
-    for name in _OPTIONAL:
+    for name in OPTIONAL:
         if name in sent and re.search(rf"\b{name}\b", said):
             return name
     if re.search(r"json_schema|structured output|guided|grammar", said) and "response_format" in sent:
         return "response_format"
-    unnamed = getattr(error, "status_code", None) == 422 or not said
+    unnamed = status == 422 or not said
     return "response_format" if unnamed and "response_format" in sent else None
 
 
@@ -127,10 +132,12 @@ def verdict(error: Exception, endpoint: Endpoint, failures: int) -> str:
 
 def is_content_filter(error: Exception) -> bool:
     """Whether a rejection is about what the prompt says: a refusal, not a fault of the call."""
-    return (
-        getattr(error, "status_code", None) == 400
-        and re.search(r"content_filter|content management policy|content_policy_violation", _message(error)) is not None
-    )
+    return getattr(error, "status_code", None) == 400 and names_content_filter(_message(error))
+
+
+def names_content_filter(said: str) -> bool:
+    """Whether the words of a rejection, in lower case, are about what the prompt says."""
+    return re.search(r"content_filter|content management policy|content_policy_violation", said) is not None
 
 
 def _is_transient(error: Exception) -> bool:

@@ -1,4 +1,4 @@
-"""Tokens are counted with the model's own tokenizer where it lies on this machine, else by experience, and that is said.
+"""Tokens are counted with the model's own tokenizer where it lies on this machine, else by experience, which is said.
 
 Experience is what earlier calls of the same model took for each byte that was said; before there is any, a usual figure
 stands in, and is called a guess.

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fac_core.errors import EndpointError
-from fac_core.feature_space.extractor import Extractor
+from fac_core.feature_space.extractor import Extractor, load_extractor
 from fac_core.jobs.folder import JobFolder
 from fac_core.llm.calls import CALLS, Calls
 from fac_core.llm.desk import Desk
 from fac_core.llm.endpoint import Endpoint, confirm
+from fac_core.llm.prices import Cap
 from fac_core.llm.spending import spend
 from fac_core.llm.terms import Terms
 from fac_core.synthesis import synthesis_job
 from fac_core.synthesis.generator import Prompt, Request
 from fac_core.synthesis.hosted import HostedGenerator
+from fac_core.synthesis.plan import Plan
 from fac_core.synthesis.results import run_summary
 from fac_core.workspace import Workspace
 from tests.llm.fake_endpoint import Answer, closed_url, completion, fails, raw, says, serving, slow
@@ -117,6 +121,7 @@ def test_no_reply_is_paid_for_twice_and_each_is_counted_once(
     assert (result["calls"], result["tokens_in"], result["tokens_out"]) == (7, 77, 49)
     asked = [str(body) for body in fake.bodies]
     assert len(set(asked)) == 7
+    shutil.copytree(job.root, filled_ws.jobs / job.job_id)
     synthesis_job.stopped(filled_ws, job.job_id, job.spec)
     (row,) = spend(filled_ws)
     assert (row.purpose, row.outcomes, row.tokens_in) == ("synthesise", {"answered": 7, "rejected": 1}, 77)

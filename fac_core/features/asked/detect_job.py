@@ -19,6 +19,8 @@ from fac_core.features.asked.fuzzing import Tokens
 from fac_core.features.asked.judging import Trial, judged, n_calls, questions, version
 from fac_core.features.asked.report import score_of
 from fac_core.features.asked.trials import Asked, detection, from_tables, scores_from_tables, scores_to_tables
+from fac_core.llm.spending import take_in
+from fac_core.llm.terms import Terms, make_asker
 from fac_core.store import explanations as store
 from fac_core.store.explanations import FUZZING
 from fac_core.workspace import Workspace, now
@@ -42,8 +44,6 @@ def run(job: JobFolder) -> dict[str, Any]:
         EndpointError: the endpoint cannot be used; what was answered is kept.
         ModelError: fuzzing was asked for, and model or SAE are not there.
     """
-    from fac_core.llm.terms import Terms, make_asker
-
     return work(job, make_asker(job, Terms.from_spec(job.spec["terms"])), _reader(job) if job.spec["fuzz"] else None)
 
 
@@ -92,7 +92,13 @@ def ingest(
 
 
 def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
-    """Owner side, after the last shard: nothing is derived from scores."""
+    """Owner side, after the last shard: what the calls cost goes into the ledger."""
+    take_in(ws, job_id)
+
+
+def stopped(ws: Workspace, job_id: str, spec: dict[str, Any]) -> None:
+    """Owner side, when the job goes no further, for now or for good: the same."""
+    take_in(ws, job_id)
 
 
 def _calls(asked: Asked, items: dict[int, Any], firing: dict[int, Any], *, fuzz: bool) -> int:

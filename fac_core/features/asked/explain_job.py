@@ -23,6 +23,8 @@ from fac_core.features.asked.explaining import (
     read_verdict,
     verify_question,
 )
+from fac_core.llm.spending import take_in
+from fac_core.llm.terms import Terms, make_asker
 from fac_core.store import explanations as store
 from fac_core.workspace import Workspace, now
 
@@ -43,8 +45,6 @@ def run(job: JobFolder) -> dict[str, Any]:
         InputError: the address or the key cannot be used.
         EndpointError: the endpoint cannot be used; what was answered is kept.
     """
-    from fac_core.llm.terms import Terms, make_asker
-
     return work(job, make_asker(job, Terms.from_spec(job.spec["terms"])))
 
 
@@ -93,7 +93,13 @@ def ingest(
 
 
 def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
-    """Owner side, after the last shard: nothing is derived from explanations."""
+    """Owner side, after the last shard: what the calls cost goes into the ledger."""
+    take_in(ws, job_id)
+
+
+def stopped(ws: Workspace, job_id: str, spec: dict[str, Any]) -> None:
+    """Owner side, when the job goes no further, for now or for good: the same."""
+    take_in(ws, job_id)
 
 
 def to_table(shown: Sequence[Shown]) -> pa.Table:

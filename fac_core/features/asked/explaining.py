@@ -1,6 +1,7 @@
 """What a feature means is asked on spans that hold its peak, and checked in a separate call that sees the same spans.
 
-"Cannot tell" is an answer, kept as such; a call that came to nothing is none, and leaves no explanation.
+"Cannot tell" is an answer, kept as such; a call that came to nothing is none, and leaves no explanation. A small model
+answers in prose however it is asked: its first whole sentence is then the explanation. The prompt's example is none.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fac_core.features.asked.prompts import EXPLAIN, VERIFY, an_object, one_of
+from fac_core.features.asked.prompts import EXAMPLE, EXPLAIN, VERIFY, an_object, one_of
 from fac_core.llm.asking import Answer, Question
 from fac_core.llm.quoting import quoted, quoted_string
 
@@ -19,7 +20,10 @@ MAX_CHARS = 400
 """Of an explanation that is kept."""
 VERSION = f"{EXPLAIN.version}, {VERIFY.version}"
 """Of an explanation: a change of either prompt makes a new one."""
-_CANNOT = re.compile(r"\W*(?:i )?can(?:not|'t|’t| not) tell\b", re.IGNORECASE)
+_READ_AS_PROSE = ("unreadable", "cut off")
+_SENTENCE = re.compile(r"[^\n]+?[.!?](?=\s|$)")
+_VERDICT_FIRST = re.compile(r"\W*(yes|probably|maybe|no)\b", re.IGNORECASE)
+_CANNOT = re.compile(r"\W*(?:i )?(?:the explanation is (?:exactly)?\W*)?can(?:not|'t|’t| not) tell\b", re.IGNORECASE)
 _EXPLANATION = an_object({"explanation": {"type": "string"}})
 _VERDICT = an_object({"reason": {"type": "string"}, "verdict": one_of(*VERDICTS)})
 
@@ -54,10 +58,9 @@ def explain_question(shown: Shown) -> Question:
 
 def read_explanation(answer: Answer) -> str | None:
     """The explanation on one line, CANNOT_TELL, or None where there is none."""
-    if answer.outcome != "answered":
-        return None
-    text = " ".join(str(answer.value["explanation"]).split())
-    if not text:
+    said = str(answer.value["explanation"]) if answer.outcome == "answered" else _in_prose(answer)
+    text = " ".join(said.split())
+    if not text or text.casefold().rstrip(".") == EXAMPLE:
         return None
     return CANNOT_TELL if _CANNOT.match(text) else text[:MAX_CHARS]
 
@@ -69,12 +72,21 @@ def verify_question(shown: Shown, text: str) -> Question:
 
 def read_verdict(answer: Answer) -> tuple[str | None, str]:
     """(verdict, reason); no verdict where there was no answer."""
-    if answer.outcome != "answered":
-        return None, ""
-    return str(answer.value["verdict"]), " ".join(str(answer.value["reason"]).split())[:MAX_CHARS]
+    if answer.outcome == "answered":
+        return str(answer.value["verdict"]), " ".join(str(answer.value["reason"]).split())[:MAX_CHARS]
+    found = _VERDICT_FIRST.match(answer.text) if answer.outcome in _READ_AS_PROSE else None
+    return (None, "") if found is None else (found[1].lower(), "")
 
 
 def questions_for(shown: Sequence[Shown]) -> list[Question]:
     """Every call of a job, for a look before it starts; the verifier's with a text as long as explanations are."""
     likely = "a phrase that asks another person how to do something"
     return [question for each in shown for question in (explain_question(each), verify_question(each, likely))]
+
+
+def _in_prose(answer: Answer) -> str:
+    """The first whole sentence of a reply that holds no object; empty where there is none."""
+    if answer.outcome not in _READ_AS_PROSE or "{" in answer.text:
+        return ""
+    found = _SENTENCE.match(answer.text.strip())
+    return found[0] if found else ""

@@ -39,13 +39,15 @@ class Prompt(NamedTuple):
         return Question(
             key=key,
             purpose=self.purpose,
-            system=f"{self.system}\n\n{RULE}",
+            system=f"{RULE}\n\n{self.system}",
             user=fill(self.user, {"data": data, "about": about}),
             max_tokens=max_tokens or self.max_tokens,
             schema=schema,
         )
 
 
+EXAMPLE = "public transport that runs to a timetable"
+"""The one that the explainer is shown; a model that repeats it has explained nothing."""
 EXPLAIN = Prompt(
     "explain",
     1,
@@ -56,9 +58,12 @@ EXPLAIN = Prompt(
     "one specific sentence: what is present in the passages, without judging them. Do not list examples, do not quote "
     "the passages, and do not mention the marks, the passages or the feature themselves. If no single description fits "
     "most passages, the explanation is exactly: cannot tell\n"
+    f'For example, passages such as "when does the {OPEN}train{CLOSE} to Oslo leave", "is there a {OPEN}bus{CLOSE} on '
+    f'Sundays" and "I missed the last {OPEN}ferry{CLOSE}" get {{"explanation": "{EXAMPLE}"}}.\n'
     'Reply with one JSON object: {"explanation": "..."}',
-    'Passages:\n{data}\n\nReply with {"explanation": "..."}, and nothing else.',
-    160,
+    "Passages:\n{data}\n\nWhat do these passages have in common at their marked tokens? Reply with "
+    '{"explanation": "..."}, and nothing else.',
+    120,
 )
 VERIFY = Prompt(
     "verify",

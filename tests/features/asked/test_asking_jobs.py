@@ -10,11 +10,11 @@ import pytest
 from fac_core.content import Content
 from fac_core.errors import InputError
 from fac_core.features.asked import asking_job, detect_job, explain_job
-from fac_core.features.asked.explaining import CANNOT_TELL, VERSION
+from fac_core.features.asked.explaining import CANNOT_TELL, VERSION, read_explanation, read_verdict
 from fac_core.features.asked.fuzzing import Tokens
 from fac_core.features.asked.starting import Planned, plan_detecting, plan_explaining
 from fac_core.jobs.folder import JobFolder
-from fac_core.llm.asking import Question
+from fac_core.llm.asking import Answer, Outcome, Question
 from fac_core.store import explanations as store
 from fac_core.store.features import names_of
 from fac_core.workspace import Workspace, now
@@ -195,3 +195,27 @@ def test_what_was_said_or_judged_already_is_not_asked_again(ws: Workspace, space
 def test_a_feature_that_is_not_there_is_refused(ws: Workspace, space_id: str) -> None:
     with pytest.raises(InputError, match="no feature 99"):
         plan_explaining(ws, space_id, [1, 99], Terms())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reply", "text"),
+    [
+        ("unreadable", "They ask about trains. They also", "They ask about trains."),
+        ("cut off", "They ask about 2.5 trains! They ask about", "They ask about 2.5 trains!"),
+        ("cut off", "They ask and ask and", None),
+        ("unreadable", "The explanation is exactly: cannot tell.", CANNOT_TELL),
+        ("unreadable", "Public transport that runs to a timetable.", None),
+        ("unreadable", '{"explanation": ["a"]}. So.', None),
+        ("refused", "I cannot help with that.", None),
+        ("over budget", "", None),
+    ],
+    ids=range(8),
+)
+def test_of_prose_the_first_whole_sentence_is_the_explanation(outcome: Outcome, reply: str, text: str | None) -> None:
+    assert read_explanation(Answer("explain/1", outcome, {}, reply, "hash")) == text
+
+
+def test_a_verdict_in_prose_counts_where_it_comes_first() -> None:
+    said = {"Probably. They do.": "probably", "**No**": "no", "Yesterday": None, "I would say yes": None, "": None}
+    for reply, verdict in said.items():
+        assert read_verdict(Answer("verify/1", "unreadable", {}, reply, "hash"))[0] == verdict
