@@ -92,9 +92,11 @@ def feature(
     named: Project = None,
     as_json: Json = False,
 ) -> None:
-    """Show one feature: name, counts, tests, examples, neighbours, boosted tokens."""
+    """Show one feature: name, counts, tests, explanations and scores, examples, neighbours, boosted tokens."""
+    from fac_core.cli.scores import lines as said_of
     from fac_core.features.detail import feature_detail
     from fac_core.features.examples import examples
+    from fac_core.features.explained import overview
 
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
@@ -113,12 +115,15 @@ def feature(
             f"{test.direction}"
             for test in found.relevance
         ]
+        explained = overview(ws, space_id, feature_id)
+        lines += said_of(explained)
         for band, shown in bands.items():
             lines += [f"{band}:", *(f"  {each.value:6.2f}  {short(each.text, 100)}" for each in shown)]
         near = [f"{other} {safe(named)} ({cosine:.2f})" for other, named, cosine in found.neighbours[:5]]
         lines += [f"near: {', '.join(near)}"] if near else []
         lines += [f"boosts: {', '.join(repr(token) for token, _ in found.tokens)}"] if found.tokens else []
-        show({**context.where(ws, space_id, at), "feature": found, "examples": bands}, lines, as_json)
+        value = {"feature": found, "explained": explained._asdict(), "examples": bands}
+        show({**context.where(ws, space_id, at), **value}, lines, as_json)
 
 
 def name(

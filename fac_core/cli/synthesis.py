@@ -70,7 +70,7 @@ def synthesise(
     """Write samples for the work list's gaps and check each with the same extractor, for all features."""
     from fac_core.cli.waiting import settle
     from fac_core.coverage.worklist import in_worklist
-    from fac_core.synthesis.runs import RunSettings, estimate, start_run
+    from fac_core.synthesis.runs import RunSettings, estimate, left_out, start_run
 
     settings = RunSettings(
         generator=generator,  # type: ignore[arg-type]  # checked when the run starts
@@ -89,6 +89,8 @@ def synthesise(
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
         at = context.delta_of(ws, space_id, delta)
+        if warning := left_out(ws, space_id, feature):
+            say(warning)
         say(estimate(ws, len(feature or in_worklist(ws, space_id)), settings))
         run_id = start_run(ws, space_id, at, settings, feature)
         if wait:

@@ -1,4 +1,4 @@
-"""Job kind *describe*: relevance with its check, names, families and themes, each a shard that replaces what was there.
+"""Job kind *describe*: relevance and its check, names, families and themes, then purity; each shard replaces what was.
 
 Inputs are the tables of `describe.Inputs`; spec: space_id, delta, method, fingerprint (of what it describes). Only the
 end notes what the description was made from, so one that was left half-made counts as none.
@@ -19,17 +19,19 @@ from fac_core.features.describe import (
     describe_relevance,
     describe_themes,
 )
+from fac_core.features.purity import purities
 from fac_core.jobs.folder import JobFolder
 from fac_core.store import features as store
 from fac_core.store import relevance as relevance_store
 from fac_core.store.activations import carry_profiles
+from fac_core.store.explanations import replace_purity
 from fac_core.workspace import Workspace, now
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-RELEVANCE, CHECK = "relevance", "check"
+RELEVANCE, CHECK, PURITY = "relevance", "check", "purity"
 NAMES, FAMILIES, THEME_NAMES = "names", "families", "theme_names"
 AUTHOR = "contrastive keywords"
 NAMES_A_SHARD = 4096
@@ -38,7 +40,7 @@ NAMES_A_SHARD = 4096
 def run(job: JobFolder) -> dict[str, Any]:
     """Describe the features; returns {"n_features"}: how many were named."""
     inputs = Inputs(**{name: job.input(name) for name in Inputs._fields})
-    total = len(set(inputs.activation.column("feature_id").to_pylist())) + 2
+    total = len(set(inputs.activation.column("feature_id").to_pylist())) + 3
     done = 0
     job.progress(0, total, "Testing against the task")
     for name, tables in shards(inputs, job.spec, set(job.shards())):
@@ -47,7 +49,7 @@ def run(job: JobFolder) -> dict[str, Any]:
         job.progress(min(done, total), total, "Naming features")
         if job.cancelled():
             return {}
-    return {"n_features": total - 2}
+    return {"n_features": total - 3}
 
 
 def shards(inputs: Inputs, spec: dict[str, Any], have: set[str]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
@@ -73,6 +75,8 @@ def shards(inputs: Inputs, spec: dict[str, Any], have: set[str]) -> Iterator[tup
         themes, theme_names = describe_themes(inputs, delta, names)
         families = pa.concat_tables([describe_families(inputs, delta, names), themes])
         yield FAMILIES, {FAMILIES: families, THEME_NAMES: theme_names}
+    if PURITY not in have:
+        yield PURITY, {PURITY: purities(inputs.contents, inputs.activation)}
 
 
 def _names(number: int, parts: list[pa.Table], have: set[str]) -> Iterator[tuple[str, dict[str, pa.Table]]]:
@@ -96,6 +100,8 @@ def ingest(
         relevance_store.replace_relevance(cursor, space_id, tables[RELEVANCE])
         checked = tables[CHECK].column("found").to_pylist()
         relevance_store.replace_check(cursor, space_id, json.loads(checked[0]) if checked else None)
+    if PURITY in tables:
+        replace_purity(cursor, space_id, tables[PURITY])
     if NAMES in tables:
         store.add_method_names(cursor, space_id, store.KEYWORDS, tables[NAMES], AUTHOR, now())
 

@@ -1,8 +1,9 @@
 """A description (names, relevance, families, themes) is of what it was made from, and is made anew when that changed.
 
-The fingerprint covers all of it: the texts that names come from and which side of the split those are of, the anchor's
-samples with labels and contrasts, δ, the last reading again that changed a value, what is known of the weights, and the
-way of describing. What is not in it (decisions, names people gave, which of the other sets holds a text) changes no description.
+The fingerprint covers all of it: the texts that names come from and their side of the split, the anchor's samples with
+labels and contrasts, δ, the last reading again that changed a value, what is known of the weights, and the way of
+describing. What is not in it (decisions, names people gave, which of the other sets holds a text) changes no
+description.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ KINDS: dict[str, str] = {
     "judge": "fac_core.features.asked.rubric_job",
     "synthesise": "fac_core.synthesis.synthesis_job",
     "map": "fac_core.features.map_job",
+    "score": "fac_core.features.score_job",
     "train_sae": "fac_core.feature_space.training.job",
     "compare_saes": "fac_core.feature_space.comparing_job",
 }

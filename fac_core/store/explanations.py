@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
     from fac_core.store.database import Database
 
@@ -20,6 +21,14 @@ LLM = "llm"
 """Value of `explanation.method` of what a model wrote."""
 EMBEDDING, INTRUDER, DETECTION, FUZZING = "embedding", "intruder", "detection", "fuzzing"
 PROTOCOLS = (EMBEDDING, INTRUDER, DETECTION, FUZZING)
+OF_FEATURE = 0
+"""Explanation of a score that asks none."""
+CANNOT_TELL = "cannot tell"
+"""Verdict of an explainer that gave no explanation."""
+_SCORE = (
+    "explanation_id, feature_id, protocol, judge, version, n_firing, n_silent, right_firing, right_silent, "
+    "n_unanswered, value, low, high, created_at"
+)
 
 
 class Explanation(NamedTuple):
@@ -45,6 +54,7 @@ class Score(NamedTuple):
 
     score_id: int
     explanation_id: int
+    """OF_FEATURE where the score asks no explanation."""
     feature_id: int
     protocol: str
     judge: str
@@ -134,8 +144,7 @@ def add_score(cursor: duckdb.DuckDBPyConnection, space_id: str, score: Score, it
 def scores_of(database: Database, space_id: str, feature_ids: Sequence[int]) -> list[Score]:
     """Every score of some features' explanations, newest first."""
     rows = database.rows(
-        "SELECT score_id, explanation_id, feature_id, protocol, judge, version, n_firing, n_silent, right_firing, "
-        "right_silent, n_unanswered, value, low, high, created_at FROM explanation_score WHERE space_id = ? AND "
+        f"SELECT score_id, {_SCORE} FROM explanation_score WHERE space_id = ? AND "
         "feature_id IN (SELECT unnest(?::INTEGER[])) ORDER BY score_id DESC",
         [space_id, list(feature_ids)],
     )
@@ -146,3 +155,99 @@ def score_items(database: Database, score_id: int) -> list[ScoreItem]:
     """The documents of a score."""
     rows = database.rows("SELECT content_id, fires, said, likeness FROM score_item WHERE score_id = ?", [score_id])
     return [ScoreItem(*row) for row in rows]
+
+
+def add_scores(cursor: duckdb.DuckDBPyConnection, space_id: str, scores: pa.Table, items: pa.Table) -> None:
+    """Write many scores: columns of `Score` without its id, and `place`; items with the `place` of their score."""
+    import pyarrow as pa
+
+    ids = pa.array(next_ids(cursor, scores.num_rows), pa.int64())
+    cursor.register("incoming_score", scores.append_column("score_id", ids))
+    cursor.register("incoming_item", items)
+    cursor.execute(
+        f"INSERT INTO explanation_score (score_id, space_id, {_SCORE}) SELECT score_id, ?, {_SCORE} "
+        "FROM incoming_score",
+        [space_id],
+    )
+    cursor.execute(
+        "INSERT INTO score_item SELECT s.score_id, i.content_id, i.fires, i.said, i.likeness "
+        "FROM incoming_item i JOIN incoming_score s USING (place)"
+    )
+    cursor.unregister("incoming_score")
+    cursor.unregister("incoming_item")
+
+
+def current_explanations(
+    database: Database, space_id: str, unscored_by: tuple[str, str, str] | None = None
+) -> pa.Table:
+    """Newest explanation of each feature and method: (explanation_id, feature_id, text, listed), by feature.
+
+    `listed`: on the work list. With (protocol, judge, version) only those without a score by that.
+    """
+    scored = (
+        "AND explanation_id NOT IN (SELECT explanation_id FROM explanation_score WHERE space_id = ? AND protocol = ? "
+        "AND judge = ? AND version = ?)"
+    )
+    return database.arrow(
+        "SELECT explanation_id, feature_id, text, feature_id IN (SELECT feature_id FROM worklist WHERE space_id = ?) "
+        "AS listed FROM (SELECT feature_id, max(event_id) AS explanation_id, arg_max(text, event_id) AS text, "
+        "arg_max(coalesce(verdict, ''), event_id) AS verdict FROM explanation "
+        "WHERE space_id = ? AND method <> 'theme' GROUP BY feature_id, method) "
+        f"WHERE text <> '' AND verdict <> ? {scored if unscored_by else ''} ORDER BY feature_id, explanation_id",
+        [space_id, space_id, CANNOT_TELL, *((space_id, *unscored_by) if unscored_by else ())],
+    )
+
+
+def explanation_row(database: Database, space_id: str, explanation_id: int) -> Explanation | None:
+    """One explanation, or None."""
+    row = database.one(
+        "SELECT event_id, feature_id, method, author, text, model, version, verdict, detail, created_at "
+        "FROM explanation WHERE space_id = ? AND method <> 'theme' AND event_id = ?",
+        [space_id, explanation_id],
+    )
+    return Explanation(*row)._replace(detail=json.loads(row[8]) if row[8] else {}) if row else None
+
+
+def newest_scores(database: Database, space_id: str, protocols: Sequence[str]) -> pa.Table:
+    """The last score of each explanation by each protocol, with the explanation's text: (feature_id, explanation_id,
+    text, protocol, n_firing, n_silent, n_unanswered, value, low, high), by feature.
+    """
+    return database.arrow(
+        "SELECT s.feature_id, s.explanation_id, e.text, s.protocol, s.n_firing, s.n_silent, s.n_unanswered, s.value, "
+        "s.low, s.high FROM explanation_score s JOIN explanation e ON e.event_id = s.explanation_id "
+        "WHERE s.space_id = ? AND s.protocol IN (SELECT unnest(?::VARCHAR[])) "
+        "QUALIFY row_number() OVER (PARTITION BY s.explanation_id, s.protocol ORDER BY s.score_id DESC) = 1 "
+        "ORDER BY s.feature_id, s.explanation_id",
+        [space_id, list(protocols)],
+    )
+
+
+def content_texts(database: Database, content_ids: Sequence[int]) -> dict[int, str]:
+    """Texts by content."""
+    found = database.rows(
+        "SELECT content_id, text FROM content WHERE content_id IN (SELECT unnest(?::BIGINT[]))", [list(content_ids)]
+    )
+    return {int(content): str(text) for content, text in found}
+
+
+def replace_purity(cursor: duckdb.DuckDBPyConnection, space_id: str, rows: pa.Table) -> None:
+    """Put purities in the place of the old ones: columns of `feature_token_purity` without the space."""
+    cursor.execute("DELETE FROM feature_token_purity WHERE space_id = ?", [space_id])
+    cursor.register("incoming_purity", rows)
+    cursor.execute(
+        "INSERT INTO feature_token_purity SELECT ?, feature_id, n, token, share, entropy, before, before_share, "
+        "before_entropy FROM incoming_purity",
+        [space_id],
+    )
+    cursor.unregister("incoming_purity")
+
+
+def purity_row(
+    database: Database, space_id: str, feature_id: int
+) -> tuple[int, str, float, float, str, float, float] | None:
+    """(n, token, share, entropy, before, before_share, before_entropy) of a feature, or None."""
+    return database.one(
+        "SELECT n, token, share, entropy, before, before_share, before_entropy FROM feature_token_purity "
+        "WHERE space_id = ? AND feature_id = ?",
+        [space_id, feature_id],
+    )

@@ -47,6 +47,13 @@ def neighbours(database: Database, space_id: str, feature_id: int) -> list[tuple
     return [(int(other), float(cosine)) for other, cosine in found]
 
 
+def all_neighbours(database: Database, space_id: str) -> pa.Table:
+    """Nearest features by decoder cosine of every feature: (feature_id, other_id), nearest first."""
+    return database.arrow(
+        "SELECT feature_id, other_id FROM feature_neighbour WHERE space_id = ? ORDER BY feature_id, rank", [space_id]
+    )
+
+
 def close_pairs(database: Database, space_id: str, at_least: float) -> pa.Table:
     """Pairs of features whose decoder directions nearly coincide: (feature_id, other_id, cosine)."""
     return database.arrow(

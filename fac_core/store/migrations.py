@@ -149,7 +149,8 @@ MIGRATIONS: list[str] = [
     ALTER TABLE explanation ADD COLUMN version VARCHAR;
     ALTER TABLE explanation ADD COLUMN verdict VARCHAR;
     ALTER TABLE explanation ADD COLUMN detail JSON;
-    -- protocol: embedding, intruder, detection, fuzzing; value is an AUROC or a balanced accuracy
+    -- protocol: embedding, intruder, detection, fuzzing; value is an AUROC, an accuracy or a balanced accuracy;
+    -- explanation_id is 0 where the score is the feature's and asks no explanation
     CREATE TABLE explanation_score (
         score_id BIGINT PRIMARY KEY, explanation_id BIGINT NOT NULL, space_id VARCHAR NOT NULL,
         feature_id INTEGER NOT NULL, protocol VARCHAR NOT NULL, judge VARCHAR NOT NULL, version VARCHAR NOT NULL,
@@ -159,10 +160,11 @@ MIGRATIONS: list[str] = [
     -- the documents a score is of; said is NULL where the judge did not answer
     CREATE TABLE score_item (
         score_id BIGINT NOT NULL, content_id BIGINT NOT NULL, fires BOOLEAN NOT NULL, said BOOLEAN, likeness DOUBLE);
-    -- how far the peaks of a feature are one token, by firings: share of the commonest
+    -- how far the peaks of a feature, and what stands before them, are one token: share of the commonest, and entropy
     CREATE TABLE feature_token_purity (
-        space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, token VARCHAR NOT NULL, purity DOUBLE NOT NULL,
-        before VARCHAR NOT NULL, before_purity DOUBLE NOT NULL, n INTEGER NOT NULL);
+        space_id VARCHAR NOT NULL, feature_id INTEGER NOT NULL, n INTEGER NOT NULL, token VARCHAR NOT NULL,
+        share DOUBLE NOT NULL, entropy DOUBLE NOT NULL, before VARCHAR NOT NULL, before_share DOUBLE NOT NULL,
+        before_entropy DOUBLE NOT NULL);
 
     -- what a judge says against the task's rubric: yes, probably, maybe, no; explanation_id NULL: from texts alone
     CREATE TABLE relevance_judgement (

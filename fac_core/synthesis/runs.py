@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from fac_core.coverage.worklist import in_worklist
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import space
+from fac_core.features.trust import left_out_sentence, mistrusted
 from fac_core.jobs import owner
 from fac_core.llm.endpoint import MODEL_SETTING
 from fac_core.llm.prices import Cap, price_of
@@ -30,7 +31,18 @@ from fac_core.workspace import Workspace, now
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["Run", "RunSettings", "RunSummary", "TargetRow", "estimate", "run_summary", "run_table", "runs", "start_run"]
+__all__ = [
+    "Run",
+    "RunSettings",
+    "RunSummary",
+    "TargetRow",
+    "estimate",
+    "left_out",
+    "run_summary",
+    "run_table",
+    "runs",
+    "start_run",
+]
 
 JOB_KIND = "synthesise"
 SECONDS_PER_SAMPLE = {"local": 0.8, "openai": 0.6}
@@ -62,17 +74,22 @@ def start_run(
     """Search the pool, then write candidates for the features that stay open, in a job; returns the run's id.
 
     `feature_ids` defaults to the work list. With the pool, features that a sample found earlier closes, waiting for
-    review or approved, are left out. The run and its job are noted together or not at all.
+    review or approved, are left out, and so are those whose name is trusted less than the project asks (`left_out`
+    names them). The run and its job are noted together or not at all.
 
     Raises:
-        InputError: no features, or none that the pool's samples leave open; unknown space or feature; δ is no step of
-            the profiles; a setting out of range; or an endpoint that is not set up.
+        InputError: no features, none whose name is trusted enough, or none that the pool's samples leave open; unknown
+            space or feature; δ is no step of the profiles; a setting out of range; or an endpoint that is not set up.
         StoreError: the job folder cannot be written.
     """
     settings.check()
     wanted = checked(ws, space_id, delta, in_worklist(ws, space_id) if feature_ids is None else feature_ids)
     if not wanted:
         raise InputError("The work list is empty; add missing features to it on the coverage page first.")
+    untrusted = mistrusted(ws, space_id, wanted)
+    wanted = [feature for feature in wanted if feature not in untrusted]
+    if not wanted:
+        raise InputError(left_out_sentence(ws, untrusted))
     terms = None
     if settings.generator == "openai":
         cap = Cap(settings.cap_money, settings.cap_tokens)
@@ -104,6 +121,15 @@ def start_run(
             with ws.database.transaction() as cursor:
                 note(cursor)
     return row.run_id
+
+
+def left_out(ws: Workspace, space_id: str, feature_ids: Sequence[int] | None = None) -> str:
+    """Which features a run would leave out for want of trust in their names, in one sentence; empty if none.
+
+    `feature_ids` defaults to the work list.
+    """
+    wanted = in_worklist(ws, space_id) if feature_ids is None else feature_ids
+    return left_out_sentence(ws, mistrusted(ws, space_id, wanted))
 
 
 def make_targets(

@@ -200,7 +200,7 @@ def test_the_job_gives_the_same_tables_as_describing_at_once(
     folder = JobFolder(ws.jobs / job_id)
     result = describe_job.run(folder)
     shards = folder.shards()
-    assert list(shards) == ["relevance", "names-000", "families"] and result == {"n_features": 8}
+    assert list(shards) == ["relevance", "names-000", "families", "purity"] and result == {"n_features": 8}
     names = folder.shard_tables(shards["names-000"])["names"].to_pylist()
     assert {row["feature_id"]: row["text"] for row in names} == names_of(ws.database, space, range(8))
     assert refresh(ws, space, force=True) == job_id, "the same data are not described twice at a time"
@@ -217,7 +217,7 @@ def test_a_job_that_was_stopped_goes_on_after_its_last_shard(
     assert describe_job.run(folder) == {} and list(folder.shards()) == ["relevance"]
     (folder.root / "cancel").unlink()
     assert describe_job.run(folder) == {"n_features": 8}
-    assert list(folder.shards()) == ["relevance", "names-000", "families"]
+    assert list(folder.shards()) == ["relevance", "names-000", "families", "purity"]
 
 
 def test_nothing_read_is_nothing_to_describe(ws: Workspace) -> None:

@@ -1,0 +1,159 @@
+"""Everything said of a feature stands side by side, with who said it, how it did and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from fac_core.errors import InputError
+from fac_core.features import trust
+from fac_core.features.lint import Finding, lint
+from fac_core.features.purity import Purity, purity
+from fac_core.features.relevance import check_feature
+from fac_core.features.trust import Evidence
+from fac_core.store import explanations as store
+from fac_core.store import feature_samples as samples
+from fac_core.store import features as feature_store
+from fac_core.store.explanations import DETECTION, EMBEDDING, FUZZING, INTRUDER, OF_FEATURE, Explanation, Score
+
+if TYPE_CHECKING:
+    from fac_core.workspace import Workspace
+
+__all__ = ["DETECTION", "EMBEDDING", "FUZZING", "INTRUDER", "Explained", "JudgedText", "Overview", "Score", "overview"]
+
+WORDS = {
+    EMBEDDING: "AUROC on held-out documents",
+    DETECTION: "detection, balanced accuracy",
+    FUZZING: "fuzzing, balanced accuracy",
+    INTRUDER: "intruder found",
+}
+"""What the value of each protocol is."""
+
+
+class Explained(NamedTuple):
+    """One explanation and how it did."""
+
+    explanation: Explanation
+    in_force: bool
+    """Whether it is what the feature is called."""
+    findings: list[Finding]
+    scores: list[Score]
+    """The last of each protocol and judge, newest first."""
+
+
+class Overview(NamedTuple):
+    """What is said of a feature, and how far to trust that."""
+
+    badge: str
+    """Of the name in force."""
+    explained: list[Explained]
+    """Newest first."""
+    cohesion: Score | None
+    """How often an intruder among its documents is found: asks no explanation."""
+    purity: Purity | None
+
+
+class JudgedText(NamedTuple):
+    """A held-out document of a score."""
+
+    content_id: int
+    text: str
+    fires: bool
+    said: bool | None
+    """None where the judge did not answer."""
+    likeness: float | None
+    value: float
+    """Activation; 0 where the feature is silent."""
+    char_start: int
+    char_end: int
+    """Place of the peak; empty where there is none."""
+
+    @property
+    def right(self) -> bool:
+        """Whether the judge said what the feature does."""
+        return self.said == self.fires
+
+
+def overview(ws: Workspace, space_id: str, feature_id: int) -> Overview:
+    """Explanations of one feature with findings and scores.
+
+    Raises:
+        InputError: unknown space or feature.
+    """
+    check_feature(ws, space_id, feature_id)
+    named = feature_store.names(ws.database, space_id)
+    names = dict(zip(named.column("feature_id").to_pylist(), named.column("name").to_pylist(), strict=True))
+    name = names.pop(feature_id, "")
+    peaks = purity(ws, space_id, feature_id)
+    scores = store.scores_of(ws.database, space_id, [feature_id])
+    found: list[Explained] = []
+    for explanation in store.explanations_of(ws.database, space_id, [feature_id]):
+        if not explanation.text and explanation.verdict != store.CANNOT_TELL:
+            continue  # a name that was taken back
+        in_force = explanation.text == name and not any(each.in_force for each in found)
+        findings = lint(explanation.text, others=names, purity=peaks) if explanation.text else []
+        mine = _last(score for score in scores if score.explanation_id == explanation.explanation_id)
+        found.append(Explained(explanation, in_force, findings, mine))
+    return Overview(
+        badge=next((badge(each.scores) for each in found if each.in_force), trust.UNSCORED),
+        explained=found,
+        cohesion=next((score for score in scores if score.explanation_id == OF_FEATURE), None),
+        purity=peaks,
+    )
+
+
+def badge(scores: Sequence[Score]) -> str:
+    """Badge of an explanation by its scores, newest first."""
+    last: dict[str, Score] = {}
+    for score in scores:
+        last.setdefault(score.protocol, score)
+    return trust.badge_of(Evidence(*(getattr(score, name) for name in Evidence._fields)) for score in last.values())
+
+
+def too_few(score: Score) -> bool:
+    """Whether a score is of too few documents to say anything."""
+    if score.protocol == INTRUDER:
+        return score.n_firing < trust.MIN_DOCUMENTS
+    return trust.too_few(score.n_firing, score.n_silent, score.n_unanswered)
+
+
+def judged_texts(ws: Workspace, space_id: str, score: Score) -> list[JudgedText]:
+    """Documents of a score, those judged wrongly first, the clearest mistakes foremost; none if they were not kept.
+
+    Raises:
+        InputError: unknown space or feature.
+    """
+    items = store.score_items(ws.database, score.score_id)
+    contents = [item.content_id for item in items]
+    texts = store.content_texts(ws.database, contents)
+    peaks = samples.example_rows(ws.database, space_id, score.feature_id, contents)
+    found = []
+    for item in items:
+        row = peaks.get(item.content_id) if item.fires else None
+        place = (row.value, row.char_start, row.char_end) if row else (0.0, 0, 0)
+        found.append(JudgedText(item.content_id, texts.get(item.content_id, ""), *item[1:], *place))
+    return sorted(found, key=_how_wrong)
+
+
+def score_of(ws: Workspace, space_id: str, feature_id: int, score_id: int) -> Score:
+    """One score of a feature.
+
+    Raises:
+        InputError: it has no such score.
+    """
+    for score in store.scores_of(ws.database, space_id, [feature_id]):
+        if score.score_id == score_id:
+            return score
+    raise InputError(f"Feature {feature_id} has no score {score_id}.")
+
+
+def _how_wrong(item: JudgedText) -> tuple[bool, float]:
+    likeness = item.likeness or 0.0
+    return item.right, likeness if item.fires else -likeness
+
+
+def _last(scores: Iterable[Score]) -> list[Score]:
+    kept: dict[tuple[str, str], Score] = {}
+    for score in scores:
+        kept.setdefault((score.protocol, score.judge), score)
+    return list(kept.values())
