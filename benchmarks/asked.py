@@ -29,8 +29,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fac_core.llm.serving import serving
-
 from fac_core.demo import open_demo
 from fac_core.feature_space import spaces
 from fac_core.feature_space.embedded import backbone_folder
@@ -41,6 +39,7 @@ from fac_core.features.asked.starting import SEED, Planned, plan_detecting, plan
 from fac_core.features.held_out import HeldOut, tables
 from fac_core.jobs import owner
 from fac_core.llm.estimate import Estimate, estimate
+from fac_core.llm.serving import serving
 from fac_core.llm.spending import spend
 from fac_core.llm.terms import Terms, make_terms
 from fac_core.store import explanations as store

@@ -9,17 +9,11 @@ from fac_core.feature_space import spaces
 from fac_core.feature_space.calibration import DENSE, SINK
 from fac_core.feature_space.health import SUSPECT, accept, acceptance, calibration, health, n_silent
 from fac_core.feature_space.spaces import DELTA_STEP, MAX_DELTA
-from fac_core.features.judgement import ALIVE, AUTO, LABEL, MODES, chosen_mode
+from fac_core.features.judgement import MODES, chosen_mode
 from fac_core.features.relevance import choose_mode
 from fac_core.llm import endpoint
-from pages.ui import chrome, heat, provenance, services, space_view, theme, training_view
+from pages.ui import chrome, heat, provenance, relevance_view, services, space_view, theme, training_view
 from pages.ui.services import Here
-
-MODE_WORDS = {
-    AUTO: "automatic: by the label where that leaves enough features",
-    LABEL: "by the label: features that go with the task beyond chance",
-    ALIVE: "every alive feature",
-}
 
 
 @services.guarded
@@ -96,7 +90,7 @@ def measuring(here: Here) -> None:
     st.radio(
         "Which features belong to the task",
         MODES,
-        format_func=MODE_WORDS.__getitem__,
+        format_func=relevance_view.MODE_WORDS.__getitem__,
         key="settings_mode",
         on_change=set_mode,
         help=theme.TERMS["relevant"],

@@ -1,4 +1,4 @@
-"""Job kind *describe*: relevance with its check, names, families and themes, purity: a shard each.
+"""Job kind *describe*: relevance and its check, names, families and themes, then purity; each shard replaces what was.
 
 Inputs are the tables of `describe.Inputs`; spec: space_id, delta, method, fingerprint (of what it describes). Only the
 end notes what the description was made from, so one that was left half-made counts as none.

@@ -11,6 +11,7 @@ import streamlit as st
 
 from fac_core.features.asked.choosing import CHOICES, chosen
 from fac_core.features.asked.documents import N_BANDS, PER_BAND, PER_BAND_QUICK
+from fac_core.features.asked.rubric_plan import JUDGE, plan_rating
 from fac_core.features.asked.starting import DETECT, EXPLAIN, Planned, Which, plan_detecting, plan_explaining
 from fac_core.jobs import owner
 from fac_core.jobs.owner import Job
@@ -28,7 +29,7 @@ FEATURE_WORDS = {
     "named": "all that have a name",
     FILTER: "those the filters leave",
 }
-KIND_WORDS = {EXPLAIN: "explain features", DETECT: "judge explanations"}
+KIND_WORDS = {EXPLAIN: "explain features", DETECT: "judge explanations", JUDGE: "rate relevance"}
 WHICH_WORDS: dict[Which, str] = {
     "llm": "the newest a model wrote",
     "name": "the feature's name",
@@ -124,6 +125,8 @@ def planned(here: Here, wanted: Wanted) -> tuple[Planned, Estimate]:
     terms = make_terms(here.ws, cap=Cap(money=wanted.money, tokens=wanted.tokens))
     if wanted.kind == EXPLAIN:
         plan = plan_explaining(here.ws, here.space_id, wanted.features, terms, again=wanted.again)
+    elif wanted.kind == JUDGE:
+        plan = plan_rating(here.ws, here.space_id, wanted.features, terms, again=wanted.again)
     else:
         plan = plan_detecting(
             here.ws,

@@ -14,11 +14,19 @@ from fac_core.feature_space.spaces import DELTA_STEP
 from fac_core.features.detail import FeatureDetail, feature_detail
 from fac_core.features.naming import MAX_CHARS, rename
 from fac_core.features.probe import Probe, probe
-from fac_core.features.relevance import overrule
-from pages.ui import feature_examples, feature_list, feature_marks, feature_related, heat, provenance, services, theme
+from fac_core.features.relevance import effect_name
+from pages.ui import (
+    feature_examples,
+    feature_list,
+    feature_marks,
+    feature_related,
+    heat,
+    provenance,
+    relevance_view,
+    services,
+    theme,
+)
 from pages.ui.services import Here
-
-BY_TEST, YES, NO = "by the test", "yes", "no"
 
 
 def show(here: Here, feature_id: int) -> None:
@@ -77,7 +85,8 @@ def facts(here: Here, detail: FeatureDetail) -> None:
     ]
     if row.effect is not None:
         q = "" if row.q_value is None else f", q {row.q_value:.2g}"
-        runs.append(heat.Piece(f"   AUROC {row.effect:.2f}{q}", title=theme.TERMS["effect"]))
+        name = effect_name(here.ws, here.space_id)
+        runs.append(heat.Piece(f"   {name} {row.effect:.2f}{q}", title=theme.TERMS[name]))
     if row.lift is not None:
         runs.append(heat.Piece(f"   lift {row.lift:.1f}", title=theme.TERMS["lift"]))
     heat.words(*runs, key=f"facts_{row.feature_id}")
@@ -108,11 +117,11 @@ def actions(here: Here, detail: FeatureDetail) -> None:
         with st.popover("Name", icon=":material/edit:", key=f"rename_{row.feature_id}"):
             name_form(detail)
         with st.popover("Relevance", icon=":material/rule:", key=f"relevance_{row.feature_id}"):
-            relevance_form(here, detail)
+            relevance_view.show(here, row.feature_id)
         provenance.how(
             here,
-            "A sample counts for a feature if its highest activation over the content tokens is above δ. AUROC and "
-            "lift compare the anchor's samples with and without the task's label.",
+            "A sample counts for a feature if its highest activation over the content tokens is above δ. Effect and "
+            "lift compare the two sides of the task in the anchor.",
             key=f"feature_{row.feature_id}",
             cli=f"feature {row.feature_id} --delta {here.delta:g}",
             python="from fac_core.features.detail import feature_detail\n"
@@ -160,43 +169,6 @@ def keep_name(feature_id: int) -> None:
     """Give the name that stands in the form."""
     here = services.here()
     rename(here.ws, here.space_id, feature_id, st.session_state[f"new_name_{feature_id}"], here.reviewer)
-
-
-def relevance_form(here: Here, detail: FeatureDetail) -> None:
-    """What the tests say, and a person's word above it."""
-    row = detail.row
-    for test in detail.relevance:
-        side = "more" if test.direction == "positive" else "less"
-        st.caption(
-            f"By {test.method}: {side} active on the task's side, AUROC {test.effect:.2f}, p {test.p_value:.2g}, "
-            f"q {test.q_value:.2g}, in {test.n_active} samples: {'relevant' if test.relevant else 'not beyond chance'}."
-        )
-    if not detail.relevance:
-        st.caption("Not tested: too few anchor samples activate it.")
-    key = f"belongs_{row.feature_id}"
-    st.session_state[key] = (YES if row.relevant else NO) if row.overruled else BY_TEST
-    st.segmented_control(
-        "Belongs to the task",
-        [BY_TEST, YES, NO],
-        key=key,
-        required=True,
-        on_change=keep_relevance,
-        args=(row.feature_id,),
-    )
-    for event in detail.judgements:
-        word = BY_TEST if event.relevant is None else YES if event.relevant else NO
-        heat.words(
-            heat.Piece(word, kind="small"),
-            heat.Piece(f"   {event.author}, {event.created_at:%d %b %Y %H:%M}", kind="quiet small"),
-        )
-
-
-@services.guarded
-def keep_relevance(feature_id: int) -> None:
-    """Take over a person's judgement."""
-    here = services.here()
-    said = st.session_state[f"belongs_{feature_id}"]
-    overrule(here.ws, here.space_id, feature_id, {YES: True, NO: False}.get(said), here.reviewer)
 
 
 # --- a text of one's own ---

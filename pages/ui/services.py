@@ -241,7 +241,7 @@ def cached(function: Callable[..., R], at: Here, *args: Any, beside: tuple[Any, 
 
     `beside` is what the answer depends on that is neither data nor an argument.
     """
-    settings = (at.ws.setting("relevance_mode"), beside)
+    settings = (at.ws.setting("relevance_mode"), at.task.rubric_version, beside)
     key = (*args, *sorted(kwargs.items()), *settings)
     name = f"{function.__module__}.{function.__qualname__}"
     result: R = _cached(name, str(at.ws.root), at.version, key, lambda: function(at.ws, *args, **kwargs))

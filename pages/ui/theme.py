@@ -75,7 +75,8 @@ TERMS: dict[str, str] = {
     "delta": "δ, the activation threshold: a feature counts as active in a text only strictly above it.",
     "anchor": "The anchor is the set of texts that says what should be covered.",
     "seed": "The seed set is the set you want to complete.",
-    "relevant": "Features that go together with the task's label, or with the preferred answer, beyond chance.",
+    "relevant": "Features that belong to the task: by its labels or preferred answers beyond chance, by a judge, or by "
+    "a person's word, as the settings say.",
     "alive": "A feature is alive if at least one text that was read activates it at all.",
     "family": "Features that fire on nearly the same samples or point nearly the same way count as one family.",
     "chance": "Of the gaps with at least this much evidence, the share a set that left nothing out would have too. "
@@ -83,8 +84,10 @@ TERMS: dict[str, str] = {
     "robust": "A gap is robust if the feature is missing at this δ and also at δ = 0.",
     "density": "Share of the anchor's samples that activate the feature above δ.",
     "lift": "How many times more often the feature is active in samples with the task's label than in others.",
-    "effect": "AUROC: how well the feature alone, by its strength or, where it is rare, by firing at all, tells the "
-    "two sides of the task apart; 0.5 is chance.",
+    "AUROC": "How well the feature alone, by its strength or, where it is rare, by firing at all, tells the two sides "
+    "of the task apart; 0.5 is chance.",
+    "pair effect": "By how much the feature is stronger in the task's answers than in the others, pair by pair: the "
+    "matched-pairs rank-biserial correlation over all pairs, moved to 0 … 1; 0.5 is none.",
     "interval": "95 % interval: bootstrap over families of features.",
     "l0": "L0: mean number of active features a token.",
     "fvu": "FVU: share of the residual stream's variance that the SAE does not explain.",
