@@ -47,6 +47,15 @@ class Filters:
 def rail(here: Here) -> Filters:
     """Draw the filters and read them."""
     search, by_meaning = _search(here)
+    sort = st.selectbox(
+        "Sort by",
+        list(SORTS),
+        format_func=SORTS.__getitem__,
+        key="f_sort",
+        bind="query-params",
+        disabled=by_meaning,
+        help="A search by meaning shows the likest first." if by_meaning else None,
+    )
     relevant = st.selectbox("Task", list(RELEVANT), key="f_task", bind="query-params", help=theme.TERMS["relevant"])
     states = st.pills(
         "State",
@@ -84,15 +93,6 @@ def rail(here: Here) -> Filters:
         help=theme.TERMS["family"],
     )
     family = _family()
-    sort = st.selectbox(
-        "Sort by",
-        list(SORTS),
-        format_func=SORTS.__getitem__,
-        key="f_sort",
-        bind="query-params",
-        disabled=by_meaning,
-        help="A search by meaning shows the likest first." if by_meaning else None,
-    )
     criteria = Criteria(
         search="" if by_meaning else search,
         states=tuple(name for name in states or () if name in theme.STATES),

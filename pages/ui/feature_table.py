@@ -52,7 +52,7 @@ def show(here: Here, found: FeaturePage, number: int, opened: int, filters: Filt
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if ticked:
             feature_marks.add_many(here, ticked, theme.plural(len(ticked), "feature"), "add_ticked", "features")
-        elif filters.n_set:
+        elif filters.n_set and here.space and found.total < here.space.d_sae:
             ids = feature_ids(here.ws, here.space_id, here.delta, **filters.criteria)
             feature_marks.add_many(here, ids, f"all {theme.count(len(ids))} found", "add_found", "features")
         st.caption("Tick rows to put them on a list; a click on a name opens the feature.")

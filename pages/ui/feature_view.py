@@ -109,6 +109,7 @@ def actions(here: Here, detail: FeatureDetail) -> None:
             name_form(detail)
         with st.popover("Relevance", icon=":material/rule:", key=f"relevance_{row.feature_id}"):
             relevance_form(here, detail)
+        feature_marks.button(here, row.feature_id)
         provenance.how(
             here,
             "A sample counts for a feature if its highest activation over the content tokens is above δ. AUROC and "
