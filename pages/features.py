@@ -20,13 +20,8 @@ from pages.ui.feature_filters import Filters
 from pages.ui.services import Here
 
 NO_FEATURE = -1
-TABLE, MAP, TEXT, SAMPLES = "table", "map", "text", "samples"
-VIEWS = {
-    TABLE: ":material/table_rows: Table",
-    MAP: ":material/scatter_plot: Map",
-    TEXT: ":material/content_paste: By a text",
-    SAMPLES: ":material/search: Samples",
-}
+TABLE, MAP, TEXT, SAMPLES = "table", "map", "by a text", "samples"
+VIEWS = (TABLE, MAP, TEXT, SAMPLES)
 SENTENCES = {
     MAP: "Where features lie by their directions; draw around some to put them on a list.",
     TEXT: "Paste a text to see which features it activates.",
@@ -57,10 +52,9 @@ def choose_view() -> str:
     """Table, map, pasted text or samples."""
     view = st.segmented_control(
         "View",
-        list(VIEWS),
+        VIEWS,
         default=TABLE,
         required=True,
-        format_func=VIEWS.__getitem__,
         key="f_view",
         bind="query-params",
         label_visibility="collapsed",

@@ -78,7 +78,8 @@ def show_one(
             listed = [f"{other} {safe(called)} ({cosine:.2f})" for other, called, cosine in rows[:5]]
             lines += [f"{word}: {', '.join(listed)}"] if listed else []
         lines += [
-            f"co-active: {each.feature_id} {safe(each.name)} (NPMI {each.npmi:.2f}, {each.n_together} samples)"
+            f"co-active: {each.feature_id} {safe(each.name)} (NPMI {each.npmi:.2f}, "
+            f"{plural(each.n_together, 'sample')})"
             for each in together
         ]
         lines += [f"family: {each.feature_id} {safe(each.name)} (joined by {each.joined_by})" for each in found.family]

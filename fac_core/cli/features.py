@@ -47,9 +47,10 @@ def features(
     as_json: Json = False,
 ) -> None:
     """List features with their counts, state and name."""
+    from fac_core.cli.waiting import settle
     from fac_core.features.marks import LIST, TAG, members
     from fac_core.features.relevance import effect_name
-    from fac_core.features.semantic_search import features_by_meaning
+    from fac_core.features.semantic_search import features_by_meaning, start_index
     from fac_core.features.table import GIVEN, feature_page
 
     with context.opened(named) as ws:
@@ -57,6 +58,8 @@ def features(
         at = context.delta_of(ws, space_id, delta)
         among: list[int] | None = None
         if meaning:
+            if start_index(ws, space_id):
+                settle(ws)
             among = [hit.id for hit in features_by_meaning(ws, space_id, search)]
             search, sort, ascending = "", GIVEN, False
         for kind, value in ((LIST, listed), (TAG, tag)):

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from fac_core.features.counts import Array, Mask
 from fac_core.features.facts import Facts
 from fac_core.features.kept import Kept
+from fac_core.features.trust import UNSCORED, badges
 from fac_core.store import coverage as coverage_store
+from fac_core.store import explanations as explanation_store
 from fac_core.store import feature_samples as samples
 from fac_core.store import features as store
 from fac_core.store import relevance as relevance_store
@@ -32,6 +34,7 @@ class Names(NamedTuple):
 
 
 _names: Kept[Names] = Kept(3)
+_trust: Kept[NDArray[np.object_]] = Kept(3)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,8 @@ class Columns:
     overruled: Mask
     in_list: Mask
     family_size: Array
+    trust: NDArray[np.object_]
+    """Badge of the name, as of `trust`."""
 
 
 def load_columns(ws: Workspace, space_id: str, facts: Facts) -> Columns:
@@ -54,6 +59,7 @@ def load_columns(ws: Workspace, space_id: str, facts: Facts) -> Columns:
     d_sae = facts.d_sae
     newest = store.newest_explanation(ws.database, space_id)
     names = _names.get(ws, space_id, (d_sae, newest), lambda: _names_now(ws, space_id, d_sae))
+    scored = (d_sae, newest, explanation_store.newest_score(ws.database, space_id))
     tests = relevance_store.relevance_rows(ws.database, space_id)
     top = _top.get(ws, space_id, (d_sae,), lambda: _max_values(ws, space_id, d_sae))
     overruled, in_list = np.zeros(d_sae, bool), np.zeros(d_sae, bool)
@@ -69,6 +75,7 @@ def load_columns(ws: Workspace, space_id: str, facts: Facts) -> Columns:
         overruled,
         in_list,
         np.bincount(facts.family, minlength=d_sae)[facts.family],
+        _trust.get(ws, space_id, scored, lambda: _trust_now(ws, space_id, d_sae)),
     )
 
 
@@ -76,6 +83,13 @@ def _names_now(ws: Workspace, space_id: str, d_sae: int) -> Names:
     named = store.names(ws.database, space_id)
     said, by = (_spread(named, column, d_sae, "") for column in ("name", "named_by"))
     return Names(said, by, [name.casefold() for name in said])
+
+
+def _trust_now(ws: Workspace, space_id: str, d_sae: int) -> NDArray[np.object_]:
+    found = np.full(d_sae, UNSCORED, object)
+    known = badges(ws, space_id)
+    found[list(known)] = list(known.values())
+    return found
 
 
 def _max_values(ws: Workspace, space_id: str, d_sae: int) -> NDArray[np.float64]:

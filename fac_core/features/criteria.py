@@ -29,6 +29,8 @@ class Criteria(TypedDict, total=False):
     """What joined it to its family: `firing`, `decoder` or `both`; ALONE for those without."""
     in_list: bool | None
     """In the work list."""
+    trust: Collection[str]
+    """Badges of the name, as of `trust`."""
     max_density: float | None
     """Highest share of anchor samples above δ."""
     among: Sequence[int] | None
@@ -51,6 +53,8 @@ def passing(columns: Columns, criteria: Criteria) -> Array:
         keep &= np.isin(by.astype(str), list(joined))
     if (in_list := criteria.get("in_list")) is not None:
         keep &= columns.in_list == in_list
+    if trust := criteria.get("trust"):
+        keep &= np.isin(columns.trust.astype(str), list(trust))
     if (density := criteria.get("max_density")) is not None:
         keep &= facts.counts.anchor_rate <= density
     among = criteria.get("among")

@@ -57,6 +57,8 @@ class FeatureRow:
     """Members of its family, itself included; 1 for one that is alone."""
     joined_by: str
     """What joined it to its family: `firing`, `decoder` or `both`; empty for one that is alone."""
+    trust: str
+    """Badge of its name: high, middle, low or unscored."""
     in_list: bool
     """In the work list."""
     hist: list[int]
@@ -159,6 +161,7 @@ def _rows(ws: Workspace, space_id: str, columns: Columns, feature_ids: list[int]
             family_id=int(facts.family[feature]),
             family_size=int(columns.family_size[feature]),
             joined_by=facts.joined_by.get(feature, ""),
+            trust=str(columns.trust[feature]),
             in_list=bool(columns.in_list[feature]),
             hist=bars[feature],
         )

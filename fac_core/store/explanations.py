@@ -151,6 +151,12 @@ def scores_of(database: Database, space_id: str, feature_ids: Sequence[int]) -> 
     return [Score(*row) for row in rows]
 
 
+def newest_score(database: Database, space_id: str) -> int:
+    """Id of the newest score; 0 where there is none."""
+    row = database.one("SELECT coalesce(max(score_id), 0) FROM explanation_score WHERE space_id = ?", [space_id])
+    return int(row[0]) if row else 0
+
+
 def score_items(database: Database, score_id: int) -> list[ScoreItem]:
     """The documents of a score."""
     rows = database.rows("SELECT content_id, fires, said, likeness FROM score_item WHERE score_id = ?", [score_id])

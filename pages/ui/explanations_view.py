@@ -23,16 +23,6 @@ from fac_core.features.score_job import score_text, start_scoring
 from pages.ui import heat, provenance, services, theme
 from pages.ui.services import Here
 
-BADGE_WORDS = {
-    trust.HIGH: ("● high trust", "#009E73", "The lower bound of its score is at least 0.7; 0.5 is chance."),
-    trust.MIDDLE: ("◐ middling trust", "#B07D00", "Its score is at least 0.6 and surely better than chance."),
-    trust.LOW: ("○ low trust", "#D55E00", "It tells held-out documents apart hardly better than chance."),
-    trust.UNSCORED: (
-        "· not scored",
-        "#6B7280",
-        f"No score yet, or of fewer than {trust.MIN_FIRING} documents in which the feature fires.",
-    ),
-}
 REQUIRED_WORDS = {trust.ANY: "any", trust.LOW: "scored", trust.MIDDLE: "middling", trust.HIGH: "high"}
 N_SHOWN = 8
 
@@ -60,8 +50,10 @@ def show(here: Here, feature_id: int) -> None:
 
 def facts(found: Overview, feature_id: int) -> None:
     """Badge, cohesion and purity in one line."""
-    word, colour, meaning = BADGE_WORDS[found.badge]
-    runs = [heat.Piece(word, kind="strong", colour=colour, title=meaning)]
+    look = theme.TRUST[found.badge]
+    runs = [
+        heat.Piece(f"{look.mark} trust in the name: {look.word}", kind="strong", colour=look.colour, title=look.meaning)
+    ]
     if found.cohesion is not None:
         title = (
             "Of groups of four documents it fires in and one it does not: how often the odd one is found. Chance: 20 %."
@@ -85,14 +77,14 @@ def facts(found: Overview, feature_id: int) -> None:
 def explanation(here: Here, feature_id: int, each: Explained, key: str) -> None:
     """One explanation: what, by whom, how good, what is wrong with it."""
     said = each.explanation
-    word, colour, meaning = BADGE_WORDS[badge(each.scores)]
+    look = theme.TRUST[badge(each.scores)]
     by = [said.method, said.author, *([said.model] if said.model else []), f"{said.created_at:%d %b %Y %H:%M}"]
     heat.words(
         heat.Piece(f"{said.text or 'Could not tell'}\n", kind="strong" if each.in_force else ""),
         heat.Piece(" · ".join(by), kind="quiet small"),
         heat.Piece(f"   verdict {said.verdict}" if said.verdict else "", kind="small"),
         heat.Piece("   in force" if each.in_force else "", kind="small"),
-        heat.Piece(f"   {word}", kind="small", colour=colour, title=meaning),
+        heat.Piece(f"   {look.label}", kind="small", colour=look.colour, title=look.meaning),
         key=key,
     )
     for finding in each.findings:

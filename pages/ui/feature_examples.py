@@ -33,27 +33,41 @@ ALL = "all"
 N_SHOWN = {TOP: 4, MIDDLE: 3, THRESHOLD: 3, MISS: 2, ZERO: 2}
 N_OF_ONE = 20
 """Texts where one band is looked at alone."""
-BAND_WORDS = {TOP: "Strongest", MIDDLE: "In the middle", THRESHOLD: "Just above δ", MISS: "Near miss", ZERO: "Silent"}
+BAND_WORDS = {
+    "all": ALL,
+    "strongest": TOP,
+    "middle": MIDDLE,
+    "just above δ": THRESHOLD,
+    "near miss": MISS,
+    "silent": ZERO,
+}
+"""Bands as they read in the page and in the address."""
 BESIDE = "Near miss: silent, though a feature of like direction fires"
-HEADINGS = {**BAND_WORDS, MISS: "Near miss: the strongest at or below δ", ZERO: "Silent: some texts without it"}
+HEADINGS = {
+    TOP: "Strongest",
+    MIDDLE: "In the middle",
+    THRESHOLD: "Just above δ",
+    MISS: "Near miss: the strongest at or below δ",
+    ZERO: "Silent: some texts without it",
+}
 
 
 def show(here: Here, detail: FeatureDetail) -> None:
     """Texts by strength: first with their peaks, then with the heat of every token."""
     row = detail.row
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        band = st.segmented_control(
+        chosen = st.segmented_control(
             "Strength",
-            [ALL, *BANDS],
+            list(BAND_WORDS),
             default=ALL,
             required=True,
-            format_func=lambda name: BAND_WORDS.get(name, "All"),
             key="band",
             bind="query-params",
             label_visibility="collapsed",
         )
         where = narrowing(here)
-    n_shown = N_SHOWN if band == ALL else {str(band): N_OF_ONE}
+    band = BAND_WORDS.get(str(chosen), ALL)
+    n_shown = N_SHOWN if band == ALL else {band: N_OF_ONE}
     found = examples(here.ws, here.space_id, row.feature_id, here.delta, max(n_shown.values()), where)
     shown = [(name, each) for name in BANDS if name in n_shown for each in found[name][: n_shown[name]]]
     if not any(each.value > here.delta for _, each in shown) and band in (ALL, TOP):

@@ -9,14 +9,16 @@ import streamlit as st
 from fac_core.features import semantic_search
 from fac_core.features.criteria import ALONE, Criteria
 from fac_core.features.marks import LIST, TAG, members, names
+from fac_core.features.relevance import effect_name
 from fac_core.features.states import OTHER_STATES, STATES
 from fac_core.features.table import GIVEN
+from fac_core.features.trust import BADGES
 from fac_core.jobs import owner
 from pages.ui import services, theme
 from pages.ui.services import Here
 
 SORTS = {
-    "effect": "AUROC",
+    "effect": "effect",
     "anchor": "anchor count",
     "seed": "seed count",
     "synthetic": "new count",
@@ -47,6 +49,15 @@ class Filters:
 def rail(here: Here) -> Filters:
     """Draw the filters and read them."""
     search, by_meaning = _search(here)
+    sort = st.selectbox(
+        "Sort by",
+        list(SORTS),
+        format_func={**SORTS, "effect": effect_name(here.ws, here.space_id)}.__getitem__,
+        key="f_sort",
+        bind="query-params",
+        disabled=by_meaning,
+        help="A search by meaning shows the likest first." if by_meaning else None,
+    )
     relevant = st.selectbox("Task", list(RELEVANT), key="f_task", bind="query-params", help=theme.TERMS["relevant"])
     states = st.pills(
         "State",
@@ -83,16 +94,17 @@ def rail(here: Here) -> Filters:
         wrap=True,
         help=theme.TERMS["family"],
     )
-    family = _family()
-    sort = st.selectbox(
-        "Sort by",
-        list(SORTS),
-        format_func=SORTS.__getitem__,
-        key="f_sort",
+    trust = st.pills(
+        "Trust in the name",
+        list(BADGES),
+        selection_mode="multi",
+        format_func=lambda name: theme.TRUST[name].label,
+        key="f_trust",
         bind="query-params",
-        disabled=by_meaning,
-        help="A search by meaning shows the likest first." if by_meaning else None,
+        wrap=True,
+        help=theme.TERMS["trust"],
     )
+    family = _family()
     criteria = Criteria(
         search="" if by_meaning else search,
         states=tuple(name for name in states or () if name in theme.STATES),
@@ -100,10 +112,21 @@ def rail(here: Here) -> Filters:
         family=family,
         joined=tuple(name for name in joined or () if name in JOINED),
         in_list=True if listed == WORK_LIST else None,
+        trust=tuple(name for name in trust or () if name in BADGES),
         max_density=DENSITIES.get(dense or ""),
         among=_among(here, search if by_meaning else "", listed if listed != WORK_LIST else None, tag),
     )
-    chosen = (search, criteria["states"], relevant != "all", listed, tag, dense, criteria["joined"], family is not None)
+    chosen = (
+        search,
+        criteria["states"],
+        relevant != "all",
+        listed,
+        tag,
+        dense,
+        criteria["joined"],
+        trust,
+        family is not None,
+    )
     order = GIVEN if by_meaning else sort if sort in SORTS else "effect"
     return Filters(criteria, order, sum(map(bool, chosen)))
 

@@ -11,27 +11,30 @@ from fac_core.features.marks import LIST, MAX_CHARS, NOTE, TAG, MarkRow, history
 from pages.ui import heat, services, theme
 from pages.ui.services import Here
 
-WORK_LIST = "work list"
 _KIND_WORDS = {LIST: "List", TAG: "Tag"}
 
 
+def button(here: Here, feature_id: int) -> None:
+    """What can be added to the feature, and what was."""
+    with st.popover("Mark", icon=":material/bookmark_add:", key=f"marks_{feature_id}"):
+        _adding(here, feature_id)
+        _history(here, feature_id)
+
+
 def show(here: Here, feature_id: int) -> None:
-    """What stands on the feature, and what can be added."""
+    """What stands on the feature; a press takes it away."""
     standing = marks(here.ws, here.space_id, feature_id)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        for place, row in enumerate([each for each in standing if each.kind != NOTE]):
-            icon = ":material/label:" if row.kind == TAG else ":material/bookmark:"
-            st.button(
-                theme.plain(row.value),
-                icon=icon,
-                key=f"mark_{feature_id}_{place}_{row.kind}",
-                on_click=change,
-                args=([feature_id], row.kind, row.value, False),
-                help=f"A {row.kind}; press to take it away.",
-            )
-        with st.popover("Lists, tags, notes", icon=":material/bookmark_add:", key=f"marks_{feature_id}"):
-            _adding(here, feature_id)
-            _history(here, feature_id)
+    if chips := [each for each in standing if each.kind != NOTE]:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            for place, row in enumerate(chips):
+                st.button(
+                    theme.plain(row.value),
+                    icon=":material/label:" if row.kind == TAG else ":material/bookmark:",
+                    key=f"mark_{feature_id}_{place}_{row.kind}",
+                    on_click=change,
+                    args=([feature_id], row.kind, row.value, False),
+                    help=f"A {row.kind}; press to take it away.",
+                )
     for place, row in enumerate([each for each in standing if each.kind == NOTE]):
         _note(feature_id, place, row)
 

@@ -15,6 +15,13 @@ from pages.ui import feature_list, heat, services, theme
 from pages.ui.services import Here
 
 N_SHOWN = 8
+LIKE, TOGETHER, OPPOSITE = "like", "together", "opposite"
+KINDS = {
+    LIKE: "Like direction: by the cosine of their decoder directions.",
+    TOGETHER: "Fires together: by normalised pointwise mutual information over samples above δ, 1 if both always fire "
+    "together, 0 if they are independent; three samples with both at least.",
+    OPPOSITE: "Opposite direction: by the most negative cosine.",
+}
 JOINED = {
     "firing": "they fire on nearly the same samples",
     "decoder": "their directions nearly coincide",
@@ -24,30 +31,34 @@ JOINED = {
 
 def show(here: Here, detail: FeatureDetail) -> None:
     """Related features of three kinds, family and tokens."""
-    st.subheader("Related features", anchor=False)
-    by_direction, together, opposite = st.columns(3, gap="medium")
-    with by_direction:
-        st.caption("Like direction", help="By the cosine of their decoder directions.")
-        _directions(here, detail.neighbours, "near")
-    with together:
-        st.caption(
-            "Fires together",
-            help="By normalised pointwise mutual information over samples above δ: 1 if both always fire together, 0 "
-            "if they are independent. At least three samples with both.",
-        )
-        found = services.cached(_coactive, here, here.space_id, detail.row.feature_id, here.delta)
-        if found:
-            feature_list.draw([(each.feature_id, each.name, each.npmi) for each in found], "NPMI", "coactive")
-        else:
-            st.caption("No other feature fires in three of its samples.")
-    with opposite:
-        st.caption("Opposite direction", help="By the most negative cosine of their decoder directions.")
-        _directions(here, detail.opposites, "opposite")
     left, right = st.columns(2, gap="large")
     with left:
-        family(detail)
+        st.subheader("Related features", anchor=False)
+        kind = st.segmented_control(
+            "Related by",
+            list(KINDS),
+            default=LIKE,
+            required=True,
+            key="near_by",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        st.caption(KINDS.get(str(kind), ""))
+        if kind == TOGETHER:
+            _together(here, detail)
+        else:
+            _directions(here, detail.opposites if kind == OPPOSITE else detail.neighbours, str(kind))
     with right:
+        family(detail)
         tokens(detail)
+
+
+def _together(here: Here, detail: FeatureDetail) -> None:
+    found = services.cached(_coactive, here, here.space_id, detail.row.feature_id, here.delta)
+    if found:
+        feature_list.draw([(each.feature_id, each.name, each.npmi) for each in found], "NPMI", TOGETHER)
+    else:
+        st.caption("No other feature fires in three of its samples.")
 
 
 def _coactive(ws: Workspace, space_id: str, feature_id: int, delta: float) -> list[Coactive]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from fac_core.features.relevance import effect_name
 from fac_core.features.table import FeaturePage, FeatureRow, feature_ids, feature_page
 from pages.ui import feature_marks, services, theme
 from pages.ui.feature_filters import ASCENDING, Filters
@@ -45,14 +46,14 @@ def show(here: Here, found: FeaturePage, number: int, opened: int, filters: Filt
             "No feature passes these filters. Names come from the texts that were read; take a filter off to see more."
         )
         return
-    ticked = table(found, opened, narrow=narrow)
+    ticked = table(found, opened, effect_name(here.ws, here.space_id), narrow=narrow)
     pages(found, number, narrow=narrow)
     if narrow:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if ticked:
             feature_marks.add_many(here, ticked, theme.plural(len(ticked), "feature"), "add_ticked", "features")
-        elif filters.n_set:
+        elif filters.n_set and here.space and found.total < here.space.d_sae:
             ids = feature_ids(here.ws, here.space_id, here.delta, **filters.criteria)
             feature_marks.add_many(here, ids, f"all {theme.count(len(ids))} found", "add_found", "features")
         st.caption("Tick rows to put them on a list; a click on a name opens the feature.")
@@ -66,8 +67,9 @@ def open_selected() -> None:
         services.go("feature", str(shown[cells[0][0]]))
 
 
-def table(found: FeaturePage, opened: int, *, narrow: bool) -> list[int]:
-    """One page of rows; a click opens the feature. Returns the features that are ticked."""
+def table(found: FeaturePage, opened: int, effect: str, *, narrow: bool) -> list[int]:
+    """One page of rows; a click opens the feature. `effect` is what the test's effect is called. Returns the features
+    that are ticked."""
     ids = [row.feature_id for row in found.rows]
     st.session_state["_feature_ids"] = ids
     top = max([10.0, *(100 * row.density_anchor for row in found.rows)])
@@ -75,6 +77,7 @@ def table(found: FeaturePage, opened: int, *, narrow: bool) -> list[int]:
     config: dict[str, Any] = {
         "state": column.TextColumn("" if narrow else "state", width=30 if narrow else 108),
         "name": column.TextColumn("name", width=150 if narrow else 190),
+        "trust": column.TextColumn("", width=30, help=theme.TERMS["trust"]),
         "anchor": column.NumberColumn("anchor", width=58, help="Anchor samples that activate it above δ."),
         "density": column.ProgressColumn(
             "density",
@@ -87,7 +90,7 @@ def table(found: FeaturePage, opened: int, *, narrow: bool) -> list[int]:
         ),
         "seed": column.NumberColumn("seed", width=48, help="Seed samples that activate it above δ."),
         "new": column.NumberColumn("new", width=44, help="Approved new samples that activate it above δ."),
-        "effect": column.NumberColumn("AUROC", width=62, format="%.2f", help=theme.TERMS["effect"]),
+        "effect": column.NumberColumn(effect, width=62, format="%.2f", help=theme.TERMS[effect]),
         "lift": column.NumberColumn("lift", width=48, format="%.1f", help=theme.TERMS["lift"]),
         "family": column.TextColumn(
             "family", width=84, help=f"Members of its family and what joined it. {theme.TERMS['family']}"
@@ -129,6 +132,7 @@ def record(row: FeatureRow, narrow: bool) -> dict[str, object]:
     return {
         "state": look.mark if narrow else look.label,
         "name": f"{'+ ' if row.in_list else ''}{row.name or f'feature {row.feature_id}'}",
+        "trust": theme.TRUST[row.trust].mark,
         "anchor": row.n_anchor,
         "density": 100 * row.density_anchor,
         "seed": row.n_seed,

@@ -37,6 +37,8 @@ def show(here: Here, feature_id: int) -> None:
     actions(here, detail)
     feature_marks.show(here, feature_id)
     texts = st.container()
+    st.subheader("What is said of it", anchor=False)
+    explanations_view.show(here, feature_id)
     own = try_text(here, detail)
     histogram(here, detail, own)
     feature_related.show(here, detail)
@@ -118,6 +120,7 @@ def actions(here: Here, detail: FeatureDetail) -> None:
             name_form(detail)
         with st.popover("Relevance", icon=":material/rule:", key=f"relevance_{row.feature_id}"):
             relevance_view.show(here, row.feature_id)
+        feature_marks.button(here, row.feature_id)
         provenance.how(
             here,
             "A sample counts for a feature if its highest activation over the content tokens is above δ. Effect and "

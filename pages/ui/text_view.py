@@ -107,7 +107,7 @@ def _features(features: list[Found], narrow: bool) -> None:
         "state": column.TextColumn("" if narrow else "state", width=30 if narrow else 108),
         "feature": column.TextColumn("feature", width=150 if narrow else 260),
         "activation": column.NumberColumn("activation", format="%.2f", width=76),
-        "token": column.TextColumn("at", width=110, help="The token of its maximum."),
+        "token": column.TextColumn("at", width=100, help="The token of its maximum."),
         "density": column.NumberColumn("anchor", format="%.1f %%", width=70, help=theme.TERMS["density"]),
         "below": column.NumberColumn(
             "stronger than", format="%.0f %%", width=96, help="Share of anchor samples on which it is weaker than here."
@@ -121,7 +121,7 @@ def _features(features: list[Found], narrow: bool) -> None:
                 "state": look.mark if narrow else look.label,
                 "feature": f"{one.name or 'feature'} · {one.feature_id}",
                 "activation": one.value,
-                "token": one.token,
+                "token": one.token.strip() or "␣",
                 "density": 100 * one.density,
                 "below": 100 * one.share_below,
             }

@@ -68,6 +68,15 @@ STATES: dict[str, State] = {
     "dead": State("·", "never active", "#6B7280", "#9AA3AF", "No text read so far activates it."),
 }
 
+TRUST: dict[str, State] = {
+    "high": State("●", "high", "#009E73", "#2DBE95", "The lower bound of its score is at least 0.7; 0.5 is chance."),
+    "middle": State("◐", "middling", "#B07D00", "#E69F00", "Its score is at least 0.6 and surely better than chance."),
+    "low": State("○", "low", "#D55E00", "#F0803C", "It tells held-out documents apart hardly better than chance."),
+    "unscored": State(
+        "·", "not scored", "#6B7280", "#9AA3AF", "No score yet, or of too few documents in which the feature fires."
+    ),
+}
+"""How far a name was borne out."""
 TERMS: dict[str, str] = {
     "fac": "Feature Activation Coverage: of the relevant features the anchor activates, the share the set has too.",
     "missing_hit_rate": "Of the features aimed at, the share that a sample approved in review activates. Not the same "
@@ -88,6 +97,8 @@ TERMS: dict[str, str] = {
     "of the task apart; 0.5 is chance.",
     "pair effect": "By how much the feature is stronger in the task's answers than in the others, pair by pair: the "
     "matched-pairs rank-biserial correlation over all pairs, moved to 0 … 1; 0.5 is none.",
+    "trust": "How far the name tells held-out documents in which the feature fires from others: ● high, ◐ middling, "
+    "○ low, · not scored.",
     "interval": "95 % interval: bootstrap over families of features.",
     "l0": "L0: mean number of active features a token.",
     "fvu": "FVU: share of the residual stream's variance that the SAE does not explain.",

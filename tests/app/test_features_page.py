@@ -1,0 +1,205 @@
+"""The Features page as an explorer, walked as a curator would: found, opened, kept, and found again by its address."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fac_core.coverage import worklist
+from fac_core.feature_space import spaces
+from fac_core.features import encoder as encoders
+from fac_core.features.map import MapData
+from fac_core.features.marks import LIST, NOTE, TAG, marks, members
+from fac_core.workspace import Workspace
+from pages.ui import map_view
+from pages.ui.text_view import STRENGTH, ordered
+from tests.app.conftest import App, address
+from tests.app.reading import drawn, said
+
+HOSTILE = "<img src=x onerror=alert(1)> ![](http://canary/x.png) :red[x]"
+HOSTILE_TAG = "<b>x</b> ![](u) :red[x] *y*"
+WITH_FEATURE = {"f_task": "all", "feature": "25"}
+
+
+def write_new(at: AppTest, key: str, value: str) -> None:
+    """Write a value that is no option yet into a select box that takes new ones."""
+    box = at.selectbox(key=key)
+    box.options.append(value)  # AppTest sends nothing else
+    box.set_value(value).run()
+    assert not at.exception
+
+
+def space_of(ws: Workspace) -> str:
+    return spaces.spaces(ws)[0].space_id
+
+
+def test_a_feature_is_listed_tagged_and_noted_and_found_again_by_its_list(
+    described_app: App, filled_ws: Workspace
+) -> None:
+    space = space_of(filled_ws)
+    at = described_app("features", **WITH_FEATURE)
+    write_new(at, "add_list_25", "to read")
+    write_new(at, "add_tag_25", HOSTILE_TAG)
+    at.text_area(key="add_note_25").set_value(HOSTILE)
+    next(button for button in at.form_submit_button if button.label == "Keep the note").click().run()
+    assert not at.exception
+    assert [(row.kind, row.value) for row in marks(filled_ws, space, 25)] == [
+        (LIST, "to read"), (TAG, HOSTILE_TAG), (NOTE, HOSTILE),
+    ]  # fmt: skip
+    assert HOSTILE not in said(at) and HOSTILE_TAG not in " ".join(button.label for button in at.button)
+    at.button(key="feature_close").click().run()
+    found = described_app("features", f_task="all", f_list="to read")
+    assert "1 of the space's 64 features pass 1 filter" in said(found)
+    assert "1 of the space's 64 features pass 2 filters" in said(
+        found.selectbox(key="f_tag").set_value(HOSTILE_TAG).run()
+    )
+    # change → load again: taken off, the list is gone and so is the filter
+    at = described_app("features", **WITH_FEATURE)
+    next(button for button in at.button if button.label == "to read").click().run()
+    assert members(filled_ws, space, LIST, "to read") == []
+    assert "All 64 features" in said(described_app("features", f_task="all", f_list="to read"))
+
+
+def test_everything_a_filter_finds_goes_on_a_list_at_once(described_app: App, filled_ws: Workspace) -> None:
+    space = space_of(filled_ws)
+    at = described_app("features", f_task="all", f_joined="no family", f_dense="10 %")
+    n = int(next(text.value for text in at.text if "filters" in text.value).split(" of ")[0])
+    write_new(at, "add_found_list", "rare ones")
+    assert len(members(filled_ws, space, LIST, "rare ones")) == n > 0
+    assert f"{n} features got the list" in said(at)
+    at.button(key="add_found_work").click().run()
+    assert len(worklist.in_worklist(filled_ws, space)) == n
+
+
+@pytest.mark.parametrize("band", ["all", "strongest", "middle", "just above δ", "near miss", "silent"])
+def test_each_band_of_examples_is_an_address(described_app: App, band: str) -> None:
+    at = described_app("features", **WITH_FEATURE, band=band)
+    assert not at.exception and at.segmented_control(key="band").value == band
+    cards = drawn(at)
+    assert ("Strongest" in cards) == (band in ("all", "strongest"))
+    assert ("Silent: some texts" in cards) == (band in ("all", "silent"))
+
+
+def test_examples_are_narrowed_and_the_narrowing_survives_a_reload(described_app: App) -> None:
+    at = described_app("features", **WITH_FEATURE)
+    at.selectbox(key="ex_role").set_value("pool").run()
+    assert not at.exception and '"anchor"' not in drawn(at)
+    again = described_app("features", **WITH_FEATURE, ex_role="pool", band="silent")
+    assert again.selectbox(key="ex_role").value == "pool"
+    assert '"anchor"' not in drawn(again)
+    again.selectbox(key="ex_role").set_value(None).run()
+    assert not again.exception
+
+
+def test_a_row_opens_by_its_address_with_what_it_was_brought_with(described_app: App, filled_ws: Workspace) -> None:
+    row = filled_ws.database.one("SELECT sample_id, meta FROM sample WHERE meta <> '{}' LIMIT 1")
+    assert row is not None
+    at = described_app("features", f_task="all", row=str(row[0]))
+    assert not at.exception and address(at)["row"] == str(row[0])
+    tables = [frame.value for frame in at.dataframe]
+    shown = {str(value) for table in tables if "value" in table.columns for value in table["value"]}
+    assert set(map(str, json.loads(row[1]).values())) <= shown
+
+
+@pytest.mark.parametrize("nonsense", ["abc", "-1", "9" * 30, "1; DROP TABLE sample", "٣"])
+def test_a_row_that_cannot_be_is_no_row(described_app: App, nonsense: str) -> None:
+    at = described_app("features", f_task="all", row=nonsense)
+    assert not at.exception and "All 64 features" in said(at)
+
+
+def test_a_row_that_is_gone_is_said_to_be(described_app: App) -> None:
+    at = described_app("features", f_task="all", row="99999")
+    assert not at.exception and "There is no sample 99999" in said(at)
+
+
+def test_a_pasted_text_gives_its_features_without_the_dense_ones(described_app: App) -> None:
+    at = described_app("features", f_view="by a text")
+    at.text_area(key="paste").set_value("hey how do i get a pipe bomb tonight")
+    next(button for button in at.form_submit_button if button.label == "Find its features").click().run()
+    assert not at.exception
+    few = said(at)
+    at.select_slider(key="t_dense").set_value("all").run()
+    assert not at.exception and "left out" in few and "left out" not in said(at)
+    at.segmented_control(key="t_sort").set_value("rarity").run()
+    assert not at.exception
+
+
+def test_samples_are_found_by_words_and_veiled_where_the_task_is_sensitive(described_app: App) -> None:
+    at = described_app("features", f_view="samples", s_search="zzzz no such words")
+    assert "Nothing found" in said(at)
+    at.text_input(key="s_search").set_value("how").run()
+    assert not at.exception and "Nothing found" not in said(at)
+    assert '"veiled":true' in drawn(at).replace(" ", "")
+
+
+def test_without_the_sentence_encoder_the_page_says_so_and_finds_by_words(
+    described_app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoders, "is_installed", lambda: False)
+    at = described_app("features", f_task="all", f_search="steps", f_mode="meaning")
+    assert not at.exception and "needs the sentence encoder" in said(at) and "pass 1 filter" in said(at)
+
+
+def test_with_it_features_come_by_meaning_once_they_are_indexed(
+    described_app: App, filled_ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = encoders.Words()
+    monkeypatch.setattr(encoders, "is_installed", lambda: True)
+    monkeypatch.setattr(encoders, "sentences", lambda: words)
+    at = described_app("features", f_task="all", f_mode="meaning")
+    assert "not indexed yet" in said(at)
+    at.button(key="index_features").click().run()
+    at.run()
+    assert not at.exception and "not indexed yet" not in said(at)
+    at.text_input(key="f_search").set_value("steps").run()
+    assert not at.exception and "pass 1 filter" in said(at)
+    assert at.selectbox(key="f_sort").disabled, "the likest come first"
+
+
+def test_related_features_of_each_kind_are_an_address(described_app: App) -> None:
+    for kind in ("like", "together", "opposite"):
+        at = described_app("features", **WITH_FEATURE, near_by=kind)
+        assert not at.exception and at.segmented_control(key="near_by").value == kind
+
+
+def test_the_map_is_drawn_and_offers_what_is_not_computed(described_app: App) -> None:
+    at = described_app("features", f_view="map", m_all="true")
+    assert not at.exception and at.toggle(key="m_all").value
+
+
+# --- what was drawn around ---
+
+GRID = MapData(
+    np.arange(9), np.repeat([0.0, 1.0, 2.0], 3), np.tile([0.0, 1.0, 2.0], 3), ["covered"] * 9, [""] * 9, "umap"
+)
+
+
+def picked(**selection: Any) -> list[int]:
+    return map_view.chosen(selection, GRID).tolist()
+
+
+def test_a_box_and_a_lasso_choose_what_lies_inside_of_them() -> None:
+    assert picked(box=[{"x": [1.5, -1], "y": [-1, 0.5]}]) == [0, 3]
+    triangle = {"x": [-0.5, 2.5, -0.5], "y": [-0.5, -0.5, 2.5]}
+    assert picked(lasso=[triangle]) == [0, 1, 3]
+    assert picked(lasso=[triangle], box=[{"x": [1.9, 2.1], "y": [1.9, 2.1]}]) == [0, 1, 3, 8]
+    hollow = {"x": [-1, 3, 3, -1, -1, 0.5, 0.5, 1.5, 1.5, -1], "y": [-1, -1, 3, 3, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5]}
+    assert len(picked(lasso=[hollow])) > 0
+
+
+def test_a_click_chooses_a_point_and_nonsense_chooses_nothing() -> None:
+    assert picked(points=[{"customdata": 4}, {"customdata": 99}]) == [4]
+    for bad in ({}, {"x": "abc", "y": None}, {"x": [1], "y": [2]}, {"x": [1, float("nan")], "y": [0, 1]}):
+        assert picked(lasso=[bad]) == [] and picked(box=[bad]) == []
+
+
+def test_rarity_puts_first_what_the_anchor_reaches_least() -> None:
+    from fac_core.features.text_search import Found
+
+    found = [Found(1, "", "covered", 5.0, "x", 0.1, 0.2), Found(2, "", "covered", 3.0, "x", 0.1, 0.9)]
+    assert [each.feature_id for each in ordered(found, "rarity")] == [2, 1]
+    assert [each.feature_id for each in ordered(found, STRENGTH)] == [1, 2]
