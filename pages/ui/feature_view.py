@@ -16,6 +16,7 @@ from fac_core.features.naming import MAX_CHARS, rename
 from fac_core.features.probe import Probe, probe
 from fac_core.features.relevance import effect_name
 from pages.ui import (
+    explanations_view,
     feature_examples,
     feature_list,
     feature_marks,
