@@ -16,7 +16,6 @@ from fac_core.features.asked.starting import DETECT, EXPLAIN, Planned, Which, pl
 from fac_core.jobs import owner
 from fac_core.jobs.owner import Job
 from fac_core.llm.estimate import Estimate, estimate
-from fac_core.llm.prices import Cap
 from fac_core.llm.terms import make_terms
 from pages.ui import asking_view, chrome, services, theme
 from pages.ui.services import Here
@@ -50,8 +49,6 @@ class Wanted(NamedTuple):
     fuzz: bool
     quick: bool
     again: bool
-    money: float | None
-    tokens: int | None
 
 
 def show(here: Here, filtered: Sequence[int] = ()) -> None:
@@ -80,7 +77,7 @@ def latest(here: Here) -> Job | None:
 
 
 def form(here: Here, filtered: Sequence[int]) -> Wanted:
-    """Which features, what is asked, and the most it may take."""
+    """Which features, and what is asked."""
     left, right = st.columns(2, gap="medium")
     kind = left.segmented_control(
         "Have the model",
@@ -95,34 +92,21 @@ def form(here: Here, filtered: Sequence[int]) -> Wanted:
     top = left.number_input(
         "At most", 1, MOST, 50, key=f"{_AT}top", help="Those that most anchor samples activate come first."
     )
-    tokens = right.number_input(
-        "Token cap", 1, value=None, key=f"{_AT}tokens", placeholder="no cap", help="In and out; it is never passed."
-    )
-    money = right.number_input(
-        "Money cap",
-        0.0,
-        value=None,
-        key=f"{_AT}money",
-        placeholder="no cap",
-        help="At the price entered for the model; it is never passed.",
-    )
     which, fuzz, quick = _judging(left) if kind == DETECT else ("llm", False, False)
     again = left.toggle("Also what this model has answered", key=f"{_AT}again")
     found = list(filtered) if choice == FILTER else services.cached(chosen, here, here.space_id, here.delta, choice)
     if not found:
         st.text("There are no such features at this δ.")
-    return Wanted(
-        str(kind), tuple(found[: int(top)]), which, fuzz, quick, again, money or None, int(tokens) if tokens else None
-    )
+    return Wanted(str(kind), tuple(found[: int(top)]), which, fuzz, quick, again)
 
 
 def planned(here: Here, wanted: Wanted) -> tuple[Planned, Estimate]:
     """The plan and what it takes; nothing is asked or stored.
 
     Raises:
-        FacError: no endpoint is set up, or the cap cannot be kept.
+        FacError: no endpoint is set up.
     """
-    terms = make_terms(here.ws, cap=Cap(money=wanted.money, tokens=wanted.tokens))
+    terms = make_terms(here.ws)
     if wanted.kind == EXPLAIN:
         plan = plan_explaining(here.ws, here.space_id, wanted.features, terms, again=wanted.again)
     elif wanted.kind == JUDGE:
@@ -149,9 +133,9 @@ def preview(here: Here, plan: Planned, expected: Estimate) -> None:
     if not plan.n:
         st.text("Nothing is left to ask.")
         return
-    asking_view.preview(here, expected)
+    cap = asking_view.preview(here, expected, key=f"{_AT}cost")
     if st.button(plan.title, icon=":material/play_arrow:", type="primary", key=f"{_AT}start"):
-        if services.guarded(plan.start)(here.ws) is not None:
+        if services.guarded(plan.start)(here.ws, cap) is not None:
             del st.session_state[_LOOKED]
         st.rerun()
 

@@ -6,7 +6,7 @@ Whatever has been said or judged with the same model and wording is left out unl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fac_core.errors import InputError
@@ -19,6 +19,7 @@ from fac_core.features.asked.judging import Trial, questions, version
 from fac_core.features.asked.trials import Asked, detection
 from fac_core.features.relevance import check_feature
 from fac_core.jobs import owner
+from fac_core.llm.terms import Terms
 from fac_core.store import explanations as store
 from fac_core.store import features as features_store
 from fac_core.store.explanations import DETECTION, FUZZING, Explanation
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from fac_core.llm.asking import Question
-    from fac_core.llm.terms import Terms
+    from fac_core.llm.prices import Cap
     from fac_core.workspace import Workspace
 
 EXPLAIN, DETECT = "explain", "detect"
@@ -52,17 +53,22 @@ class Planned(NamedTuple):
     left_out: dict[str, int]
     """Why the others are not asked for: {reason: how many}."""
 
-    def start(self, ws: Workspace) -> str:
-        """Start the job; returns its id.
+    def start(self, ws: Workspace, cap: Cap | None = None) -> str:
+        """Start the job, with another cap than the plan's if one is given; returns its id.
 
         Raises:
-            InputError: nothing is left to ask.
+            InputError: nothing is left to ask, or the cap cannot be kept.
             StoreError: the job folder cannot be written.
         """
         if not self.n:
             why = "; ".join(f"{n} {reason}" for reason, n in self.left_out.items() if n) or "no feature was chosen"
             raise InputError(f"There is nothing to ask: {why}.")
-        return owner.start(ws, self.kind, self.title, self.spec, self.inputs)
+        spec = self.spec
+        if cap is not None:
+            terms = replace(Terms.from_spec(spec["terms"]), cap=cap)
+            cap.check(terms.price)
+            spec = {**spec, "terms": terms.as_spec()}
+        return owner.start(ws, self.kind, self.title, spec, self.inputs)
 
 
 def plan_explaining(
