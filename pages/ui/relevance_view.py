@@ -46,7 +46,7 @@ def show(here: Here, feature_id: int) -> None:
     heat.words(
         heat.Piece("Belongs to the task" if found.relevant else "Does not belong to the task", kind="strong"),
         heat.Piece(f"   {how}", kind="quiet small"),
-        key=f"relevance_{feature_id}",
+        key=f"relevance_stands_{feature_id}",
     )
     heat.words(*_labels(found.tests), *_judge(found), key=f"relevance_sides_{feature_id}")
     _person(feature_id, found)
