@@ -20,6 +20,8 @@ from pages.ui.feature_filters import Filters
 from pages.ui.services import Here
 
 NO_FEATURE = -1
+RAIL = 205
+"""Width of the filters, in pixels."""
 TABLE, MAP, TEXT, SAMPLES = "table", "map", "by a text", "samples"
 VIEWS = (TABLE, MAP, TEXT, SAMPLES)
 SENTENCES = {
@@ -65,11 +67,11 @@ def choose_view() -> str:
 def table(here: Here, opened: int) -> str:
     """Filters and table, beside an open feature or over the whole width; returns what the page knows."""
     if opened == NO_FEATURE:
-        left, right = st.columns([1, 4.8], gap="medium")
-        with left:
+        sides = st.container(horizontal=True, wrap=False, gap="medium")
+        with sides.container(width=RAIL):
             filters = feature_filters.rail(here)
         found, number = feature_table.find(here, filters)
-        with right:
+        with sides.container(width="stretch"):
             feature_table.show(here, found, number, opened, filters, narrow=False)
     else:
         with st.popover("Filters", icon=":material/filter_list:", width="stretch"):

@@ -62,9 +62,9 @@ def features(
                 settle(ws)
             among = [hit.id for hit in features_by_meaning(ws, space_id, search)]
             search, sort, ascending = "", GIVEN, False
-        for kind, value in ((LIST, listed), (TAG, tag)):
-            if value is not None:
-                marked = members(ws, space_id, kind, value)
+        for kind, mark in ((LIST, listed), (TAG, tag)):
+            if mark is not None:
+                marked = members(ws, space_id, kind, mark)
                 among = marked if among is None else [each for each in among if each in set(marked)]
         found = feature_page(
             ws,

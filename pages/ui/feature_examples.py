@@ -64,6 +64,7 @@ def show(here: Here, detail: FeatureDetail) -> None:
             key="band",
             bind="query-params",
             label_visibility="collapsed",
+            wrap=True,
         )
         where = narrowing(here)
     band = BAND_WORDS.get(str(chosen), ALL)

@@ -8,12 +8,14 @@ import streamlit as st
 
 from fac_core.features import semantic_search
 from fac_core.features.criteria import ALONE, Criteria
+from fac_core.features.index_job import KIND
 from fac_core.features.marks import LIST, TAG, members, names
 from fac_core.features.relevance import effect_name
 from fac_core.features.states import OTHER_STATES, STATES
 from fac_core.features.table import GIVEN
 from fac_core.features.trust import BADGES
 from fac_core.jobs import owner
+from fac_core.workspace import Workspace
 from pages.ui import services, theme
 from pages.ui.services import Here
 
@@ -158,7 +160,7 @@ def can_mean(here: Here, key: str) -> bool:
         return False
     waiting = services.cached(_n_unindexed, here, here.space_id, beside=(_n_jobs_done(here),))
     if waiting > semantic_search.AT_ONCE:
-        making = any(job.kind == semantic_search.KIND and job.active for job in owner.jobs(here.ws))
+        making = any(job.kind == KIND and job.active for job in owner.jobs(here.ws))
         st.caption(f"{theme.plural(waiting, 'text')} not indexed yet; a search does not see them.")
         st.button(
             "Indexing …" if making else "Index them",
@@ -171,12 +173,12 @@ def can_mean(here: Here, key: str) -> bool:
     return True
 
 
-def _n_unindexed(ws: object, space_id: str) -> int:
-    return semantic_search.n_unindexed(ws, space_id)  # type: ignore[arg-type]
+def _n_unindexed(ws: Workspace, space_id: str) -> int:
+    return semantic_search.n_unindexed(ws, space_id)
 
 
 def _n_jobs_done(here: Here) -> int:
-    return sum(job.kind == semantic_search.KIND and not job.active for job in owner.jobs(here.ws))
+    return sum(job.kind == KIND and not job.active for job in owner.jobs(here.ws))
 
 
 @services.guarded

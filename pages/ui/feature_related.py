@@ -31,9 +31,8 @@ JOINED = {
 
 def show(here: Here, detail: FeatureDetail) -> None:
     """Related features of three kinds, family and tokens."""
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("Related features", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        st.subheader("Related features", anchor=False, width="content")
         kind = st.segmented_control(
             "Related by",
             list(KINDS),
@@ -43,13 +42,15 @@ def show(here: Here, detail: FeatureDetail) -> None:
             bind="query-params",
             label_visibility="collapsed",
         )
-        st.caption(KINDS.get(str(kind), ""))
-        if kind == TOGETHER:
-            _together(here, detail)
-        else:
-            _directions(here, detail.opposites if kind == OPPOSITE else detail.neighbours, str(kind))
-    with right:
+    st.caption(KINDS.get(str(kind), ""))
+    if kind == TOGETHER:
+        _together(here, detail)
+    else:
+        _directions(here, detail.opposites if kind == OPPOSITE else detail.neighbours, str(kind))
+    left, right = st.columns(2, gap="large")
+    with left:
         family(detail)
+    with right:
         tokens(detail)
 
 

@@ -179,7 +179,7 @@ def samples(
         return
 
     def pressed() -> None:
-        said = (st.session_state.get(key) or {}).get("link")
+        said = (st.session_state.get(str(key)) or {}).get("link")
         if isinstance(said, str):
             on_link(said)
 

@@ -31,7 +31,7 @@ def show(here: Here) -> None:
     if not found.method or not len(found.ids):
         st.caption("No feature to show: none of the task is active in the anchor." if found.method else "")
         return
-    st.fragment(_map_and_choice)(str(here.ws.root), found, here)
+    st.fragment(_map_and_choice)(here, found, _waiting())
 
 
 def _map(ws: Workspace, space_id: str, delta: float, only_relevant: bool) -> MapData:
@@ -63,7 +63,14 @@ def compute() -> None:
     start_map(here.ws, here.space_id)
 
 
-def _map_and_choice(root: str, found: MapData, here: Here) -> None:
+def _waiting() -> tuple[object, int]:
+    """What only the whole page can show: a feature that was opened, messages."""
+    return st.session_state.get("_at_feature"), len(st.session_state.get("_said", []))
+
+
+def _map_and_choice(here: Here, found: MapData, waiting: tuple[object, int]) -> None:
+    if _waiting() != waiting:
+        st.rerun()
     with services.page():
         left, right = st.columns([3, 2], gap="medium")
         with left:
