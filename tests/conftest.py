@@ -23,7 +23,6 @@ import pyarrow as pa  # noqa: E402
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
-from fac_core import workspace  # noqa: E402
 from fac_core.feature_space.extraction import activation_tables  # noqa: E402
 from fac_core.feature_space.extractor import Extractor, load_extractor  # noqa: E402
 from fac_core.feature_space.space import SpaceSpec, read_card  # noqa: E402
@@ -32,6 +31,8 @@ from fac_core.jobs import process, worker  # noqa: E402
 from fac_core.store.activations import insert_activations, rebuild_by_feature, rebuild_profiles  # noqa: E402
 from fac_core.store.database import bump_data_version  # noqa: E402
 from fac_core.workspace import Workspace  # noqa: E402
+from tests.built import Built, Step  # noqa: E402
+from tests.review.making import add_run  # noqa: E402
 from tests.tiny import LABELLED_TEXTS, add_dataset, make_tiny_backbone, make_tiny_sae, tiny_space  # noqa: E402
 
 settings.register_profile("quick", max_examples=30, deadline=None)
@@ -97,20 +98,38 @@ def extractor(tiny_spec: SpaceSpec) -> Extractor:
     return load_extractor(tiny_spec)
 
 
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    """Projects to copy."""
+    return Built(tmp_path_factory.mktemp("built"))
+
+
 @pytest.fixture
-def ws(tmp_path: Path) -> Iterator[Workspace]:
-    """A fresh, empty toxicity project."""
-    opened = workspace.create("Test project", "toxicity", root=tmp_path / "projects")
+def ws(tmp_path: Path, built: Built, request: pytest.FixtureRequest) -> Iterator[Workspace]:
+    """A fresh toxicity project: empty, or as the furthest of the fixtures below leaves it that the test asks for."""
+    steps = _steps(request)
+    state = next((name for name in reversed(steps) if name in request.fixturenames), "ws")
+    opened = built.copy(state, tmp_path / "projects", steps)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def ws_with_space(ws: Workspace, tiny_spec: SpaceSpec, tiny_sae_folder: Path) -> Workspace:
+def ws_with_space(ws: Workspace) -> Workspace:
     """The project with the tiny space registered; `spaces(ws)[0]` is it."""
-    card = read_card(tiny_sae_folder)
-    register_space(ws, tiny_spec, card, card["default_delta"])
     return ws
+
+
+@pytest.fixture
+def filled_ws(ws_with_space: Workspace) -> Workspace:
+    """The project with a seed (topics left out on purpose), an anchor and a pool, read in the tiny space."""
+    return ws_with_space
+
+
+@pytest.fixture
+def described_ws(filled_ws: Workspace) -> Workspace:
+    """The same with names, relevance and families."""
+    return filled_ws
 
 
 @pytest.fixture(scope="session")
@@ -119,20 +138,43 @@ def _labelled_activations(extractor: Extractor) -> dict[str, Any]:
     return dict(zip(LABELLED_TEXTS, extractor.read_all(LABELLED_TEXTS), strict=True))
 
 
-@pytest.fixture
-def filled_ws(ws_with_space: Workspace, tiny_spec: SpaceSpec, _labelled_activations: dict[str, Any]) -> Workspace:
-    """The project with a seed (topics left out on purpose), an anchor and a pool, read in the tiny space."""
-    ws = ws_with_space
+def _steps(request: pytest.FixtureRequest) -> dict[str, Step]:
+    """What each of the fixtures adds to the one it begins with."""
+    value = request.getfixturevalue
+
+    def space_id() -> str:
+        return str(value("tiny_spec").space_id)
+
+    return {
+        "ws": Step(None, lambda ws: None),
+        "ws_with_space": Step("ws", lambda ws: _add_space(ws, value("tiny_spec"), value("tiny_sae_folder"))),
+        "filled_ws": Step("ws_with_space", lambda ws: _fill(ws, space_id(), value("_labelled_activations"))),
+        "described_ws": Step("filled_ws", lambda ws: _describe(ws, space_id())),
+        "reviewed_ws": Step("filled_ws", lambda ws: add_run(ws, space_id())),
+    }
+
+
+def _add_space(ws: Workspace, spec: SpaceSpec, sae_folder: Path) -> None:
+    card = read_card(sae_folder)
+    register_space(ws, spec, card, card["default_delta"])
+
+
+def _fill(ws: Workspace, space_id: str, activations: dict[str, Any]) -> None:
     for role in ("seed", "anchor", "pool"):
         add_dataset(ws, role)
     rows = ws.database.rows("SELECT content_id, text FROM content ORDER BY content_id")
-    tables: dict[str, pa.Table] = activation_tables([(int(i), _labelled_activations[text]) for i, text in rows])
+    tables: dict[str, pa.Table] = activation_tables([(int(i), activations[text]) for i, text in rows])
     with ws.database.transaction() as cursor:
-        insert_activations(cursor, tiny_spec.space_id, tables["content_read"], tables["activation"])
+        insert_activations(cursor, space_id, tables["content_read"], tables["activation"])
         bump_data_version(cursor)
-        rebuild_by_feature(cursor, tiny_spec.space_id)
-        rebuild_profiles(cursor, tiny_spec.space_id)
-    return ws
+        rebuild_by_feature(cursor, space_id)
+        rebuild_profiles(cursor, space_id)
+
+
+def _describe(ws: Workspace, space_id: str) -> None:
+    from fac_core.features.refresh import refresh
+
+    refresh(ws, space_id, wait=True)
 
 
 @pytest.fixture

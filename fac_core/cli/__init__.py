@@ -7,6 +7,8 @@ in one sentence, 2 wrong usage, 130 stopped by hand.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from functools import cache
 
 import typer
 
@@ -84,10 +86,16 @@ for room in _ROOMS:
     room.register(app)
 
 
+@cache
+def _command() -> Callable[..., object]:
+    """All commands; making them of their signatures takes longer than most of them run."""
+    return typer.main.get_command(app)
+
+
 def main() -> None:
     """Run `fac`; errors a person can mend become one line."""
     try:
-        app(prog_name="fac")
+        _command()(prog_name="fac")
     except FacError as error:
         sys.stderr.write(f"fac: {safe(' '.join(str(error).split()))}\n")
         sys.exit(1)

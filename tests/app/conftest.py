@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fac_core.features.refresh import refresh
 from fac_core.workspace import Workspace
 from pages.ui import router, services
 
@@ -50,12 +49,9 @@ def app(filled_ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> App:
 
 
 @pytest.fixture
-def described_app(filled_ws: Workspace, jobs_in_process: None, monkeypatch: pytest.MonkeyPatch) -> App:
+def described_app(described_ws: Workspace, jobs_in_process: None, monkeypatch: pytest.MonkeyPatch) -> App:
     """The same with names, relevance and families."""
-    from fac_core.feature_space.spaces import spaces
-
-    refresh(filled_ws, spaces(filled_ws)[0].space_id, wait=True)
-    return opener(filled_ws, monkeypatch)
+    return opener(described_ws, monkeypatch)
 
 
 @pytest.fixture

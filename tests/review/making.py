@@ -45,10 +45,8 @@ def strongest(ws: Workspace, text: str) -> int:
     return int(row[0])
 
 
-@pytest.fixture
-def reviewed_ws(filled_ws: Workspace, space_id: str) -> Workspace:
-    """The filled project with a run of candidates c00, c01, ...: the pool's texts, each serving its top feature."""
-    ws = filled_ws
+def add_run(ws: Workspace, space_id: str) -> None:
+    """Add a run of candidates c00, c01, ... to the filled project: the pool's texts, each serving its top feature."""
     set_delta(ws, space_id, DELTA)
     with ws.database.transaction() as cursor:
         cursor.execute(
@@ -59,7 +57,12 @@ def reviewed_ws(filled_ws: Workspace, space_id: str) -> Workspace:
     )
     for number, (text,) in enumerate(texts):
         add_candidate(ws, f"c{number:02}", text, strongest(ws, text))
-    return ws
+
+
+@pytest.fixture
+def reviewed_ws(filled_ws: Workspace) -> Workspace:
+    """The filled project with such a run."""
+    return filled_ws
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ BOTH = {"instruction": "messages", "output": "messages"}
 
 
 @pytest.fixture
-def ws(tmp_path: Path) -> Workspace:
-    return workspace.create("Project", "instruction", root=tmp_path)
+def ws(tmp_path: Path) -> Iterator[Workspace]:
+    opened = workspace.create("Project", "instruction", root=tmp_path)
+    yield opened
+    opened.close()
 
 
 def messages(*said: tuple[str, str], role: str = "role", content: str = "content") -> list[dict[str, str]]:
