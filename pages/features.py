@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
+from fac_core.features.table import feature_ids
 from pages.ui import (
     chrome,
+    explain_view,
+    explanations_view,
     feature_filters,
     feature_table,
     feature_view,
     map_view,
+    relevance_view,
     sample_row,
     samples_view,
     services,
@@ -23,11 +27,14 @@ NO_FEATURE = -1
 RAIL = 205
 """Width of the filters, in pixels."""
 TABLE, MAP, TEXT, SAMPLES = "table", "map", "by a text", "samples"
-VIEWS = (TABLE, MAP, TEXT, SAMPLES)
+EXPLANATIONS, RELEVANCE = "explanations", "relevance"
+VIEWS = (TABLE, MAP, TEXT, SAMPLES, EXPLANATIONS, RELEVANCE)
 SENTENCES = {
     MAP: "Where features lie by their directions; draw around some to put them on a list.",
     TEXT: "Paste a text to see which features it activates.",
     SAMPLES: "Find samples by words or meaning, and see the row each stands in.",
+    EXPLANATIONS: "How far names are borne out by documents they were not made from, and a model to ask for more.",
+    RELEVANCE: "What says that a feature belongs to the task, and how far it holds on documents that did not say so.",
 }
 
 
@@ -51,7 +58,7 @@ def headline(here: Here, total: int, filters: Filters) -> str:
 
 
 def choose_view() -> str:
-    """Table, map, pasted text or samples."""
+    """What the page shows."""
     view = st.segmented_control(
         "View",
         VIEWS,
@@ -81,6 +88,13 @@ def table(here: Here, opened: int) -> str:
     return headline(here, found.total, filters)
 
 
+def filtered(here: Here) -> list[int]:
+    """Features that the filters leave; none where no filter is set."""
+    with st.popover("Filters", icon=":material/filter_list:"):
+        filters = feature_filters.rail(here)
+    return feature_ids(here.ws, here.space_id, here.delta, **filters.criteria) if filters.n_set else []
+
+
 def look(here: Here, view: str, opened: int) -> str:
     """Draw a view; returns what the page knows."""
     if view == TEXT:
@@ -89,6 +103,11 @@ def look(here: Here, view: str, opened: int) -> str:
         samples_view.show(here)
     elif view == MAP and opened == NO_FEATURE:
         map_view.show(here)
+    elif view == EXPLANATIONS and opened == NO_FEATURE:
+        explanations_view.standing(here)
+        explain_view.show(here, filtered(here))
+    elif view == RELEVANCE and opened == NO_FEATURE:
+        relevance_view.summary(here)
     else:
         return table(here, opened)
     return SENTENCES[view]
