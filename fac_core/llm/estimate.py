@@ -25,6 +25,8 @@ GUESSED_SHARE = 0.5
 """Of the token limit that an answer is taken to use before any is known."""
 SPREAD = (0.75, 1.3)
 """Of the expected tokens out, where earlier calls of the purpose are known."""
+IN_SPREAD = (0.9, 1.15)
+"""Of the expected tokens in: some replies cannot be read, and their questions are put once more."""
 ENOUGH = 5
 """Questions from which on earlier calls say what the next will take."""
 
@@ -88,7 +90,7 @@ class Estimate(NamedTuple):
         if self.price is None:
             return None
         low, high = (sum(getattr(each, name) for each in self.purposes) for name in ("out_low", "out_high"))
-        return self.price.of(self.tokens_in, low), self.price.of(self.tokens_in, high)
+        return self.price.of(self.tokens_in * IN_SPREAD[0], low), self.price.of(self.tokens_in * IN_SPREAD[1], high)
 
     @property
     def sentence(self) -> str:
