@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import threading
 from typing import Annotated
 
@@ -31,6 +33,8 @@ def serve(
     from fac_core.llm.endpoint import set_endpoint
     from fac_core.llm.serving import serving
 
+    # whatever stops this process has to stop the server it started
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     model = backbone_folder(say)
     with serving(model, model.with_name("served"), port, say) as endpoint:
         if keep:

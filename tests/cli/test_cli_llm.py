@@ -51,6 +51,7 @@ def test_a_served_model_becomes_the_project_s_endpoint(
     monkeypatch.setattr("fac_core.feature_space.embedded.backbone_folder", lambda _: tmp_path / "model")
     monkeypatch.setattr("fac_core.llm.serving.serving", served)
     monkeypatch.setattr(threading.Event, "wait", lambda _self, timeout=None: True)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
     fac("project", "create", "Served", "--task", "toxicity")
     ran = fac("llm", "serve", "--port", 8123, "--keep")
     assert ran.code == 0 and "http://127.0.0.1:8123/v1" in ran.out and "Ctrl-C" in ran.err

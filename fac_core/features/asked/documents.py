@@ -52,18 +52,15 @@ class Firing(NamedTuple):
 class Held(NamedTuple):
     """A document that an explanation is judged on."""
 
-    content_id: int
-    fires: bool
     content: Content
-    start: int
-    end: int
-    """Of the peak; of a silent document, of the place that is shown."""
+    item: Item
+    """As a judge sees it: the part around the peak, unmarked; of a silent document, around any place."""
 
-    @property
-    def item(self) -> Item:
-        """As a judge sees it: the part around the peak, unmarked."""
-        text = self.content.text
-        return Item(self.content_id, self.fires, excerpt(text, window(text, self.start, self.end, EXCERPT_WORDS)))
+    @classmethod
+    def of(cls, content_id: int, fires: bool, content: Content, start: int, end: int) -> Held:
+        """A document by the place that is shown."""
+        shown = excerpt(content.text, window(content.text, start, end, EXCERPT_WORDS))
+        return cls(content, Item(content_id, fires, shown))
 
 
 class Documents:
@@ -148,7 +145,7 @@ class Documents:
         ranks = [rank for taken in kept for rank in taken]
         ranks += spare[: per_band * N_BANDS - len(ranks)]
         return [
-            Held(ids[rank], True, texts[ids[rank]], int(fires.starts[rank]), int(fires.ends[rank])) for rank in ranks
+            Held.of(ids[rank], True, texts[ids[rank]], int(fires.starts[rank]), int(fires.ends[rank])) for rank in ranks
         ]
 
     def _silent(
@@ -164,7 +161,7 @@ class Documents:
         rest = (int(content_id) for content_id in shuffled if int(content_id) not in taken)
         found += self._new(rest, len(chosen) - len(found), seen)
         return [
-            Held(content_id, False, content, at, at)
+            Held.of(content_id, False, content, at, at)
             for content_id, content in found
             for at in [int(rng.integers(len(content.text) + 1))]
         ]

@@ -94,9 +94,9 @@ def n_calls(n_items: int) -> int:
     return N_ORDERS * -(-n_items // TEXTS_A_CALL)
 
 
-def version(protocol: str, seed: int) -> str:
+def version(protocol: str, seed: int, per_band: int) -> str:
     """Of a score: prompt, and how documents were chosen."""
-    return f"{PROMPTS[protocol].version}, split {seed}"
+    return f"{PROMPTS[protocol].version}, split {seed}, {per_band} a fifth"
 
 
 def _groups(trial: Trial, seed: int, order: int) -> list[Sequence[int]]:

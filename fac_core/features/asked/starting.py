@@ -116,12 +116,12 @@ def plan_detecting(
     """
     wanted = _checked(ws, space_id, feature_ids)
     candidates = explanations_to_judge(ws, space_id, wanted, which)
-    done = set() if again else _judged(ws, space_id, wanted, terms.model, fuzz=fuzz)
-    left = [each for each in candidates if each.explanation_id not in done]
     per_band = PER_BAND_QUICK if quick else PER_BAND
+    done = set() if again else _judged(ws, space_id, wanted, terms.model, per_band, fuzz=fuzz)
+    left = [each for each in candidates if each.explanation_id not in done]
     held = dict(Documents(ws, space_id).held(sorted({each.feature_id for each in left}), per_band, SEED))
     asked = [Asked(each.explanation_id, each.feature_id, each.text) for each in left if each.feature_id in held]
-    spec = {"space_id": space_id, "seed": SEED, "fuzz": fuzz, "terms": terms.as_spec()}
+    spec = {"space_id": space_id, "seed": SEED, "per_band": per_band, "fuzz": fuzz, "terms": terms.as_spec()}
     return Planned(
         DETECT,
         f"Judge {_plural(len(asked), 'explanation')}",
@@ -159,18 +159,20 @@ def _trials(asked: Asked, held: dict[int, list[Held]], *, fuzz: bool) -> list[Tr
     documents = held[asked.feature_id]
     found = [detection(asked, [each.item for each in documents])]
     if fuzz:
-        firing = tuple(each.item for each in documents if each.fires)
+        firing = tuple(each.item for each in documents if each.item.fires)
         found.append(Trial(FUZZING, asked.explanation_id, asked.feature_id, asked.text, firing))
     return found
 
 
-def _judged(ws: Workspace, space_id: str, feature_ids: Sequence[int], model: str, *, fuzz: bool) -> set[int]:
+def _judged(
+    ws: Workspace, space_id: str, feature_ids: Sequence[int], model: str, per_band: int, *, fuzz: bool
+) -> set[int]:
     """Explanations that every protocol in question has judged with this model and wording."""
     found: dict[str, set[int]] = {protocol: set() for protocol in (DETECTION, *([FUZZING] if fuzz else []))}
     for score in store.scores_of(ws.database, space_id, feature_ids):
         if score.protocol not in found or score.judge != model or score.value is None:
             continue
-        if score.version == version(score.protocol, SEED):
+        if score.version == version(score.protocol, SEED, per_band):
             found[score.protocol].add(score.explanation_id)
     return set.intersection(*found.values())
 

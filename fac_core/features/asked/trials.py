@@ -34,7 +34,7 @@ def to_tables(asked: Sequence[Asked], held: Mapping[int, Sequence[Held]], *, fuz
     """
     import pyarrow as pa
 
-    rows = [(feature, each, each.item.text) for feature, documents in held.items() for each in documents]
+    rows = [(feature, each) for feature, documents in held.items() for each in documents]
     return {
         "asked": pa.table(
             {
@@ -45,14 +45,14 @@ def to_tables(asked: Sequence[Asked], held: Mapping[int, Sequence[Held]], *, fuz
         ),
         "document": pa.table(
             {
-                "feature_id": pa.array([feature for feature, _, _ in rows], pa.int32()),
-                "content_id": pa.array([each.content_id for _, each, _ in rows], pa.int64()),
-                "fires": pa.array([each.fires for _, each, _ in rows], pa.bool_()),
-                "shown": pa.array([shown for _, _, shown in rows], pa.string()),
+                "feature_id": pa.array([feature for feature, _ in rows], pa.int32()),
+                "content_id": pa.array([each.item.content_id for _, each in rows], pa.int64()),
+                "fires": pa.array([each.item.fires for _, each in rows], pa.bool_()),
+                "shown": pa.array([each.item.text for _, each in rows], pa.string()),
                 "text": pa.array(
-                    [each.content.text if fuzz and each.fires else None for _, each, _ in rows], pa.string()
+                    [each.content.text if fuzz and each.item.fires else None for _, each in rows], pa.string()
                 ),
-                "turns": pa.array([each.content.stored_turns for _, each, _ in rows], pa.string()),
+                "turns": pa.array([each.content.stored_turns for _, each in rows], pa.string()),
             }
         ),
     }

@@ -33,7 +33,7 @@ def test_explaining_and_scoring_share_no_document(ws: Workspace, space_id: str) 
     documents, side = Documents(ws, space_id), sides(ws)
     features = [BOMB, CAKE, BOTH, 4]
     shown = {each.feature_id: set(each.content_ids) for each in documents.shown(features)}
-    held = {feature: {each.content_id for each in found} for feature, found in documents.held(features, 5, 0)}
+    held = {feature: {each.item.content_id for each in found} for feature, found in documents.held(features, 5, 0)}
     assert shown.keys() == held.keys() == set(features)
     assert {side[i] for ids in shown.values() for i in ids} == {EXPLAIN}
     assert {side[i] for ids in held.values() for i in ids} == {SCORE}
@@ -70,22 +70,22 @@ def test_firing_documents_are_of_every_fifth_and_silent_ones_are_as_many_and_hal
 ) -> None:
     side = sides(ws)
     ((_, held),) = Documents(ws, space_id).held([BOMB], 5, 0)
-    firing, silent = [each for each in held if each.fires], [each for each in held if not each.fires]
+    firing, silent = [each for each in held if each.item.fires], [each for each in held if not each.item.fires]
     assert len(firing) == len(silent) == 25
     values = dict(ws.database.rows("SELECT content_id, value FROM activation WHERE feature_id = 1"))
     own = sorted((value, i) for i, value in values.items() if side[i] == SCORE)
     bands = [{i for _, i in own[at[0] : at[-1] + 1]} for at in np.array_split(np.arange(len(own)), 5)]
     # fifths are cut from the strongest down, so those that do not divide evenly lie at the other end
-    per = [len(band & {each.content_id for each in firing}) for band in bands]
+    per = [len(band & {each.item.content_id for each in firing}) for band in bands]
     assert sum(per) == 25 and min(per) >= 4
-    assert not {each.content_id for each in silent} & values.keys()
+    assert not {each.item.content_id for each in silent} & values.keys()
     neighbour = {int(i) for (i,) in ws.database.rows("SELECT content_id FROM activation WHERE feature_id = 2")}
-    assert sum(each.content_id in neighbour for each in silent[:12]) == 12, "the neighbour's documents are hard"
+    assert sum(each.item.content_id in neighbour for each in silent[:12]) == 12, "the neighbour's documents are hard"
 
 
 def test_without_a_neighbour_hard_documents_are_those_with_the_same_words(ws: Workspace, space_id: str) -> None:
     ((_, held),) = Documents(ws, space_id).held([CAKE], 5, 0)
-    hard = [each.content.text for each in held if not each.fires][:12]
+    hard = [each.content.text for each in held if not each.item.fires][:12]
     assert all("bomb" in text for text in hard)
 
 
