@@ -98,7 +98,8 @@ def measure(query: Query) -> None:
         took.append((1000 * (time.perf_counter() - clock), 1000 * (time.process_time() - cpu)))
     rest = np.array(took[1:])
     figures = [took[0][0], *(np.quantile(rest[:, kind], q) for kind in (0, 1) for q in (0.5, 0.95))]
-    print(f"{query.name:<54}{len(rest):10}" + "".join(f"{each:10.1f}" for each in figures) + f"{query.aim:>10}", flush=True)
+    told = "".join(f"{each:10.1f}" for each in figures)
+    print(f"{query.name:<54}{len(rest):10}{told}{query.aim:>10}", flush=True)
 
 
 def know_weights(ws: Workspace, space_id: str, d_sae: int) -> None:

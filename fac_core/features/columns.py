@@ -53,7 +53,7 @@ def load_columns(ws: Workspace, space_id: str, facts: Facts) -> Columns:
     d_sae = facts.d_sae
     newest = store.newest_explanation(ws.database, space_id)
     names = _names.get(ws, space_id, (d_sae, newest), lambda: _names_now(ws, space_id, d_sae))
-    tests = store.relevance_numbers(ws.database, space_id)
+    tests = store.relevance_rows(ws.database, space_id)
     top = _top.get(ws, space_id, (d_sae,), lambda: _max_values(ws, space_id, d_sae))
     overruled, in_list = np.zeros(d_sae, bool), np.zeros(d_sae, bool)
     overruled[list(store.overrules(ws.database, space_id))] = True

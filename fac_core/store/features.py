@@ -159,9 +159,13 @@ def theme_names(database: Database, space_id: str) -> dict[int, str]:
     return {int(theme): str(name) for theme, name in found}
 
 
-def relevance_numbers(database: Database, space_id: str) -> pa.Table:
-    """Of what the tests say, the columns that are sorted by: (feature_id, effect, q_value, lift)."""
-    return database.arrow("SELECT feature_id, effect, q_value, lift FROM relevance WHERE space_id = ?", [space_id])
+def relevance_rows(database: Database, space_id: str) -> pa.Table:
+    """What the tests say: (feature_id, method, effect, lift, p_value, q_value, n_active, relevant, direction)."""
+    return database.arrow(
+        "SELECT feature_id, method, effect, lift, p_value, q_value, n_active, relevant, direction FROM relevance "
+        "WHERE space_id = ? ORDER BY feature_id",
+        [space_id],
+    )
 
 
 def relevant_by_test(database: Database, space_id: str) -> tuple[NDArray[np.int32], int]:
@@ -181,7 +185,7 @@ def effects(database: Database, space_id: str, feature_ids: Sequence[int]) -> di
 
 
 def relevance_of(database: Database, space_id: str, feature_id: int) -> list[dict[str, Any]]:
-    """What the tests say about one feature; keys: method, effect, lift, p_value, q_value, n_active, relevant, direction."""
+    """What the tests say about one feature; keys as the columns of `relevance_rows` without feature_id."""
     return database.dicts(
         "SELECT method, effect, lift, p_value, q_value, n_active, relevant, direction FROM relevance "
         "WHERE space_id = ? AND feature_id = ?",
@@ -190,7 +194,7 @@ def relevance_of(database: Database, space_id: str, feature_id: int) -> list[dic
 
 
 def replace_relevance(cursor: duckdb.DuckDBPyConnection, space_id: str, rows: pa.Table) -> None:
-    """Put new test results in the place of the old ones: feature_id and the keys of `relevance_of`."""
+    """Put new test results in the place of the old ones; columns as in `relevance_rows`."""
     cursor.execute("DELETE FROM relevance WHERE space_id = ?", [space_id])
     cursor.register("incoming_relevance", rows)
     cursor.execute(
