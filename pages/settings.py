@@ -12,7 +12,19 @@ from fac_core.feature_space.spaces import DELTA_STEP, MAX_DELTA
 from fac_core.features.judgement import MODES, chosen_mode
 from fac_core.features.relevance import choose_mode
 from fac_core.llm import endpoint
-from pages.ui import chrome, heat, provenance, relevance_view, services, space_view, theme, training_view
+from pages.ui import (
+    asking_view,
+    chrome,
+    explanations_view,
+    heat,
+    provenance,
+    relevance_view,
+    services,
+    space_view,
+    task_view,
+    theme,
+    training_view,
+)
 from pages.ui.services import Here
 
 
@@ -95,6 +107,7 @@ def measuring(here: Here) -> None:
         on_change=set_mode,
         help=theme.TERMS["relevant"],
     )
+    explanations_view.least(here)
 
 
 def people(here: Here) -> None:
@@ -121,9 +134,12 @@ def people(here: Here) -> None:
 
 
 def generator(here: Here) -> None:
-    """Endpoint for generation; the key never passes through the page."""
-    st.subheader("Generation endpoint", anchor=False)
-    st.caption("Optional: the local model generates without it. Any OpenAI-compatible service will do.")
+    """Endpoint for generation and explanations; the key never passes through the page."""
+    st.subheader("Endpoint", anchor=False)
+    st.caption(
+        "Optional: the local model generates and keywords explain without it. Any OpenAI-compatible service will do; "
+        "`fac llm serve` starts one with the embedded model on this machine."
+    )
     with st.form("endpoint", border=False):
         left, right = st.columns(2)
         left.text_input(
@@ -143,6 +159,9 @@ def generator(here: Here) -> None:
         )
     else:
         st.caption(":material/key: A key is set on this machine. It is never shown, stored with the project or logged.")
+    if model := here.ws.setting(endpoint.MODEL_SETTING):
+        asking_view.price_form(here, model)
+    asking_view.ledger(here)
 
 
 def space_card(here: Here) -> None:
@@ -227,6 +246,8 @@ def show(here: Here) -> None:
         space_card(here)
     training_view.show(here)
     space_view.further_space(here)
+    with st.expander("Tasks of your own"):
+        task_view.show(here)
     with st.expander("What this task counts as relevant"):
         heat.words(
             heat.Piece(here.task.description + "\n"),

@@ -5,6 +5,8 @@ Explanations and documents are words of others: they are drawn as literal text o
 
 from __future__ import annotations
 
+from collections import Counter
+
 import streamlit as st
 
 from fac_core.features import trust
@@ -141,9 +143,15 @@ def documents(here: Here, feature_id: int, score: Score, key: str) -> None:
     heat.samples(cards, veiled=here.veiled, key=key)
 
 
-def score_all(here: Here) -> None:
-    """A button that scores what has no score, in a job."""
-    st.button(
+def standing(here: Here) -> None:
+    """How many names have which badge, and a button that scores what has no score yet."""
+    counted = Counter(services.cached(trust.badges, here, here.space_id).values())
+    columns = st.columns([1, 1, 1, 2], gap="medium", vertical_alignment="bottom")
+    for column, badge_name in zip(columns, trust.BADGES, strict=False):
+        if badge_name != trust.UNSCORED:
+            look = theme.TRUST[badge_name]
+            column.metric(f"{look.label} trust", theme.count(counted[badge_name]), help=look.meaning)
+    columns[-1].button(
         "Score the explanations",
         icon=":material/speed:",
         key="score_all",

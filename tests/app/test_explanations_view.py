@@ -28,7 +28,7 @@ def script() -> None:
             st.text(text)
         explanations_view.show(at, int(st.query_params["feature"]))
         explanations_view.least(at)
-        explanations_view.score_all(at)
+        explanations_view.standing(at)
 
 
 @pytest.fixture
