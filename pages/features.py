@@ -105,6 +105,7 @@ def look(here: Here, view: str, opened: int) -> str:
         map_view.show(here)
     elif view == EXPLANATIONS and opened == NO_FEATURE:
         explanations_view.standing(here)
+        st.subheader("Ask a model", anchor=False)
         explain_view.show(here, filtered(here))
     elif view == RELEVANCE and opened == NO_FEATURE:
         relevance_view.summary(here)

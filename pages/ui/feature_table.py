@@ -77,7 +77,7 @@ def table(found: FeaturePage, opened: int, effect: str, *, narrow: bool) -> list
     config: dict[str, Any] = {
         "state": column.TextColumn("" if narrow else "state", width=30 if narrow else 108),
         "name": column.TextColumn("name", width=150 if narrow else 190),
-        "trust": column.TextColumn("", width=30, help=theme.TERMS["trust"]),
+        "trust": column.TextColumn("trust", width=44, help=theme.TERMS["trust"]),
         "anchor": column.NumberColumn("anchor", width=58, help="Anchor samples that activate it above δ."),
         "density": column.ProgressColumn(
             "density",

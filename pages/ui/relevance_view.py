@@ -32,7 +32,7 @@ DECIDES = {
     JUDGE: "by the judge",
     BOTH: "where labels and judge agree",
     EITHER: "by labels or judge",
-    ALIVE: "every alive feature counts",
+    ALIVE: "every alive feature",
 }
 
 
