@@ -13,6 +13,7 @@ from fac_core.coverage.states import MISSING, STATES, gap_states
 from fac_core.features.map import UMAP, feature_map
 from fac_core.features.map_job import start_map
 from fac_core.jobs import owner
+from fac_core.samples.datasets import counts_only
 from fac_core.workspace import Workspace
 from pages.ui import charts, chrome, curves, gap_table, heat, provenance, services, theme
 from pages.ui.services import Here
@@ -172,6 +173,11 @@ def show_list(here: Here) -> None:
         st.caption(
             f"{theme.plural(len(found), 'line')}; {theme.count(clear)} beyond chance, which come first; "
             f"{theme.count(robust)} robust."
+        )
+    if sentence := counts_only(here.ws, ("anchor",)):
+        st.caption(
+            f"{sentence} What else fires in the others is not known, so “by chance” rests there on how often a feature "
+            "fires, not on what fires beside it."
         )
     if ticked:
         _inside(here, ticked[-1])

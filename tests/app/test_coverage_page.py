@@ -12,7 +12,8 @@ from fac_core.coverage.measure import coverage
 from fac_core.feature_space import spaces
 from fac_core.features import description
 from fac_core.jobs import owner
-from fac_core.store.database import data_version
+from fac_core.store.database import bump_data_version, data_version
+from fac_core.store.held import mark_profile_only
 from fac_core.workspace import Workspace
 from tests.app.conftest import App, opener
 from tests.app.reading import said
@@ -124,6 +125,20 @@ def test_the_first_gaps_go_into_the_work_list_once(ws: Workspace, monkeypatch: p
     assert "10 features added to the work list" in said(at)
     listed = worklist.in_worklist(ws, space_id)
     assert sorted(listed) == sorted(gap.feature_id for gap in found[:10])
+
+
+def test_where_only_counts_of_the_anchor_are_kept_the_list_says_what_it_cannot_know(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anchor = [Planted("anchor", f"anchor {i}", {i % 20: 4.0}) for i in range(200)]
+    seed = [Planted("seed", f"seed {i}", {20: 4.0}) for i in range(80)]
+    plant(ws, [*anchor, *seed])
+    at = opener(ws, monkeypatch)("coverage", view="List")
+    assert "beyond chance, which come first" in said(at) and "fires beside it" not in said(at)
+    with ws.database.transaction() as cursor:
+        mark_profile_only(cursor, "anchor")
+        bump_data_version(cursor)
+    assert "“by chance” rests there on how often a feature fires" in said(at.run())
 
 
 def test_ticked_gaps_go_into_the_work_list(app: App, filled_ws: Workspace, space_id: str) -> None:
