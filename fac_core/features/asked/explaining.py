@@ -13,8 +13,8 @@ from typing import NamedTuple
 from fac_core.features.asked.prompts import EXAMPLE, EXPLAIN, VERIFY, an_object, one_of
 from fac_core.llm.asking import Answer, Question
 from fac_core.llm.quoting import quoted, quoted_string
+from fac_core.store.explanations import CANNOT_TELL
 
-CANNOT_TELL = "cannot tell"
 VERDICTS = ("yes", "probably", "maybe", "no")
 MAX_CHARS = 400
 """Of an explanation that is kept."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fac_core.features.asked.explaining import CANNOT_TELL, Shown
+from fac_core.features.asked.explaining import Shown
 from fac_core.features.asked.prompts import Prompt, an_object, one_of
 from fac_core.features.asked.spans import CLOSE, OPEN
 from fac_core.features.judgement import NO, RATINGS
 from fac_core.features.keywords import UNCLEAR
 from fac_core.llm.asking import Answer, Question
 from fac_core.llm.quoting import quoted, quoted_string
-from fac_core.store.explanations import LLM, Explanation
+from fac_core.store.explanations import CANNOT_TELL, LLM, Explanation
 from fac_core.store.features import HUMAN, KEYWORDS
 from fac_core.tasks import Task
 from fac_core.tasks.template import fill

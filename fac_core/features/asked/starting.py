@@ -13,7 +13,7 @@ from fac_core.errors import InputError
 from fac_core.feature_space.spaces import space
 from fac_core.features.asked import explain_job, trials
 from fac_core.features.asked.documents import MIN_FIRING, PER_BAND, PER_BAND_QUICK, Documents, Held
-from fac_core.features.asked.explaining import CANNOT_TELL, VERSION
+from fac_core.features.asked.explaining import VERSION
 from fac_core.features.asked.explaining import questions_for as explaining_questions
 from fac_core.features.asked.judging import Trial, questions, version
 from fac_core.features.asked.trials import Asked, detection
@@ -22,7 +22,7 @@ from fac_core.jobs import owner
 from fac_core.llm.terms import Terms
 from fac_core.store import explanations as store
 from fac_core.store import features as features_store
-from fac_core.store.explanations import DETECTION, FUZZING, Explanation
+from fac_core.store.explanations import CANNOT_TELL, DETECTION, FUZZING, Explanation
 
 if TYPE_CHECKING:
     import pyarrow as pa

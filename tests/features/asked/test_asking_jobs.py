@@ -10,12 +10,13 @@ import pytest
 from fac_core.content import Content
 from fac_core.errors import InputError
 from fac_core.features.asked import asking_job, detect_job, explain_job
-from fac_core.features.asked.explaining import CANNOT_TELL, VERSION, read_explanation, read_verdict
+from fac_core.features.asked.explaining import VERSION, read_explanation, read_verdict
 from fac_core.features.asked.fuzzing import Tokens
 from fac_core.features.asked.starting import Planned, plan_detecting, plan_explaining
 from fac_core.jobs.folder import JobFolder
 from fac_core.llm.asking import Answer, Outcome, Question
 from fac_core.store import explanations as store
+from fac_core.store.explanations import CANNOT_TELL
 from fac_core.store.features import names_of
 from fac_core.workspace import Workspace, now
 from tests.features.asked.conftest import BOMB, BOTH, CAKE, Terms

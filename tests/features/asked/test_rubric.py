@@ -8,14 +8,13 @@ import pytest
 
 from fac_core.errors import InputError
 from fac_core.features.asked import asking_job, rubric_job
-from fac_core.features.asked.explaining import CANNOT_TELL
 from fac_core.features.asked.rubric_plan import plan_rating
 from fac_core.features.judgement import judge
 from fac_core.features.relevance import choose_mode, overrule, overview, sides
 from fac_core.jobs.folder import JobFolder
 from fac_core.llm.asking import Question
 from fac_core.store import explanations as store
-from fac_core.store.explanations import LLM
+from fac_core.store.explanations import CANNOT_TELL, LLM
 from fac_core.tasks import load_task
 from fac_core.tasks.custom import NewTask, add_task, set_rubric
 from fac_core.workspace import Workspace, now
