@@ -1,14 +1,23 @@
-"""A project in which every text of others is hostile: texts, names, labels, fields, candidates, runs."""
+"""A project in which every text of others is hostile: texts, names, labels, fields, candidates, runs, and what a model
+said about features.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from fac_core import workspace
 from fac_core.coverage import worklist
+from fac_core.features.marks import KINDS, mark
 from fac_core.review.decisions import decide
-from fac_core.workspace import now
+from fac_core.store.explanations import DETECTION, LLM, Score, ScoreItem, add_explanation, add_score
+from fac_core.store.relevance import Rating, add_ratings
+from fac_core.tasks import load_task
+from fac_core.workspace import Workspace, now
 from tests.e2e.canary import Canary
 from tests.planted import Planted, family, keywords, plant, relevant_by_label
 from tests.review.making import RUN, add_candidate
@@ -55,4 +64,27 @@ def make_hostile_project(home: Path, bird: Canary) -> None:
         add_candidate(ws, f"c{number:02}", text, feature, target_value=4.0, label=groups[2])
     decide(ws, "c00", names[3], "approve", revision=0)
     worklist.add(ws, space_id, range(12, 20), names[1])
+    said_by_a_model(ws, space_id, bird)
     ws.close()
+
+
+def said_by_a_model(ws: Workspace, space_id: str, bird: Canary) -> None:
+    """Explanations, scores and a rating with reasons, and marks of a person, all of hostile words."""
+    names, texts = bird.corpus("said"), bird.corpus("text")
+    version = load_task(ws.task).rubric_version
+    with ws.database.transaction() as cursor:
+        for number, text in enumerate(names):
+            told: dict[str, Any] = {
+                "method": LLM,
+                "author": names[0],
+                "text": text,
+                "model": names[1],
+                "version": names[2],
+            }
+            said = add_explanation(cursor, space_id, 12, at=now(), verdict="yes", detail={"reason": texts[0]}, **told)
+            score = Score(0, said, 12, DETECTION, names[1], names[2], 12, 12, 9.0, 8.0, 1, 0.7, 0.55, 0.85, now())
+            add_score(cursor, space_id, score, [ScoreItem(1 + number, True, False, None)])
+        rating = Rating(12, "probably", texts[1], version, names[2], names[1], None, now())
+        add_ratings(cursor, space_id, pa.Table.from_pylist([rating._asdict()]))
+    for kind in KINDS:
+        mark(ws, space_id, [12, 13], kind, names[3][:40], names[0])

@@ -20,6 +20,10 @@ VIEWS = [
     "coverage?view=List&collapse=false",
     "coverage?view=Richness",
     "features?feature=12",
+    "features?f_view=map",
+    "features?f_view=samples&s_search=pool",
+    "features?f_view=explanations",
+    "features?f_view=relevance",
 ]
 
 
