@@ -114,7 +114,7 @@ def too_few(score: Score) -> bool:
     """Whether a score is of too few documents to say anything."""
     if score.protocol == INTRUDER:
         return score.n_firing < trust.MIN_DOCUMENTS
-    return trust.too_few(score.n_firing, score.n_silent, score.n_unanswered)
+    return trust.too_few(score.n_firing, score.n_silent)
 
 
 def judged_texts(ws: Workspace, space_id: str, score: Score) -> list[JudgedText]:

@@ -63,9 +63,11 @@ class Score(NamedTuple):
     """Of the protocol's prompt or procedure."""
     n_firing: int
     n_silent: int
+    """Documents that were judged."""
     right_firing: float
     right_silent: float
     n_unanswered: int
+    """Documents beside them that the judge did not answer."""
     value: float | None
     """AUROC or balanced accuracy; None where nothing was answered."""
     low: float | None
@@ -216,11 +218,11 @@ def explanation_row(database: Database, space_id: str, explanation_id: int) -> E
 
 def newest_scores(database: Database, space_id: str, protocols: Sequence[str]) -> pa.Table:
     """The last score of each explanation by each protocol, with the explanation's text: (feature_id, explanation_id,
-    text, protocol, n_firing, n_silent, n_unanswered, value, low, high), by feature.
+    text, protocol, n_firing, n_silent, value, low, high), by feature.
     """
     return database.arrow(
-        "SELECT s.feature_id, s.explanation_id, e.text, s.protocol, s.n_firing, s.n_silent, s.n_unanswered, s.value, "
-        "s.low, s.high FROM explanation_score s JOIN explanation e ON e.event_id = s.explanation_id "
+        "SELECT s.feature_id, s.explanation_id, e.text, s.protocol, s.n_firing, s.n_silent, s.value, s.low, "
+        "s.high FROM explanation_score s JOIN explanation e ON e.event_id = s.explanation_id "
         "WHERE s.space_id = ? AND s.protocol IN (SELECT unnest(?::VARCHAR[])) "
         "QUALIFY row_number() OVER (PARTITION BY s.explanation_id, s.protocol ORDER BY s.score_id DESC) = 1 "
         "ORDER BY s.feature_id, s.explanation_id",

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from fac_core.errors import InputError
+from fac_core.features.asked.judging import Item, Judged, Trial
+from fac_core.features.asked.report import score_of
+from fac_core.features.explained import badge, too_few
 from fac_core.features.lint import lint
 from fac_core.features.purity import Purity, purity
 from fac_core.features.refresh import refresh
@@ -58,7 +61,7 @@ def test_a_feature_of_one_token_is_called_so_and_one_of_many_is_not(ws: Workspac
 
 
 def evidence(protocol: str, value: float, low: float, n: int = 25) -> Evidence:
-    return Evidence(protocol, n, 25, 0, value, low)
+    return Evidence(protocol, n, 25, value, low)
 
 
 @pytest.mark.parametrize(
@@ -72,12 +75,22 @@ def evidence(protocol: str, value: float, low: float, n: int = 25) -> Evidence:
         ([evidence(EMBEDDING, 1.0, 0.8, n=4)], "unscored"),
         ([evidence(EMBEDDING, 0.9, 0.8), evidence(DETECTION, 0.55, 0.4)], "low"),
         ([evidence(DETECTION, 0.9, 0.8), evidence(FUZZING, 0.7, 0.55)], "middle"),
-        ([Evidence(EMBEDDING, 25, 25, 0, None, None)], "unscored"),
+        ([Evidence(EMBEDDING, 25, 25, None, None)], "unscored"),
     ],
     ids=["none", "high", "middle", "low-value", "chance", "few", "a-model-outranks", "the-weaker", "empty"],
 )
 def test_the_badge_follows_the_rule(scores: list[Evidence], badge: str) -> None:
     assert badge_of(scores) == badge
+
+
+def test_documents_without_an_answer_are_left_out_once() -> None:
+    items = tuple(Item(n, n < 25, f"text {n}") for n in range(50))
+    judged = [
+        Judged(each.content_id, each.fires, float(each.fires) if 5 <= n < 35 else None) for n, each in enumerate(items)
+    ]
+    score, _ = score_of(Trial(DETECTION, 1, 1, "it", items), judged, judge="j", version="1", at=now())
+    assert (score.n_firing, score.n_silent, score.n_unanswered) == (20, 10, 20)
+    assert badge([score]) == "high" and not too_few(score)
 
 
 def give_score(ws: Workspace, space: str, feature: int, value: float, low: float) -> None:
