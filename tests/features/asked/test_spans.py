@@ -103,6 +103,13 @@ def test_a_text_that_is_active_everywhere_has_no_wrong_marks() -> None:
     assert [item.fires for item in fuzzing.items(texts, 0, 1)] == [True]
 
 
+def test_a_text_that_is_silent_when_it_is_read_again_is_in_neither_half() -> None:
+    content, ranges = Content("one two three four"), [(0, 3), (4, 7), (8, 13), (14, 18)]
+    silent, active = np.zeros(4, np.float32), np.array([0, 3, 0, 0], np.float32)
+    texts = [Tokens(n, content, ranges, active if n < 4 else silent) for n in range(6)]
+    assert [item.content_id for item in fuzzing.items(texts, 0, 1)] == [0, 1, 2, 3]
+
+
 def _marked(text: str) -> set[str]:
     parts = text.split(OPEN)[1:]
     return {word for part in parts for word in part.split(CLOSE)[0].split()}
