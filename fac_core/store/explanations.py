@@ -48,6 +48,11 @@ class Explanation(NamedTuple):
     detail: dict[str, Any]
     created_at: datetime
 
+    @property
+    def says_something(self) -> bool:
+        """Whether there are words that can be judged: neither a name taken back nor "cannot tell"."""
+        return bool(self.text) and self.verdict != CANNOT_TELL
+
 
 class Score(NamedTuple):
     """How well an explanation tells documents apart that no explainer has seen."""

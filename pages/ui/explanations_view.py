@@ -93,7 +93,7 @@ def explanation(here: Here, feature_id: int, each: Explained, key: str) -> None:
         heat.words(heat.Piece(f"⚠ {finding.sentence}", kind="small"), key=f"{key}_{finding.code}")
     for score in each.scores:
         heat.words(*_told(score), key=f"{key}_score_{score.score_id}")
-    if not said.text:
+    if not said.says_something:
         return
     with st.container(horizontal=True, gap="small"):
         if not each.scores:
