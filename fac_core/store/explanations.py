@@ -87,9 +87,10 @@ class ScoreItem(NamedTuple):
     content_id: int
     fires: bool
     said: bool | None
-    """None where the judge did not answer."""
+    """None where the judge did not answer, or said both."""
     likeness: float | None
-    """Of document and explanation, where the judge is an encoder."""
+    """Of document and explanation, where the judge is an encoder; share of its answers that are yes, where it is a
+    model."""
 
 
 def next_ids(cursor: duckdb.DuckDBPyConnection, n: int) -> list[int]:
