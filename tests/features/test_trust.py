@@ -7,8 +7,9 @@ import pytest
 from fac_core.errors import InputError
 from fac_core.features.asked.judging import Item, Judged, Trial
 from fac_core.features.asked.report import score_of
-from fac_core.features.explained import badge, too_few
+from fac_core.features.explained import badge, overview, too_few
 from fac_core.features.lint import lint
+from fac_core.features.naming import rename
 from fac_core.features.purity import Purity, purity
 from fac_core.features.refresh import refresh
 from fac_core.features.trust import Evidence, badge_of, badges, mistrusted, require_trust
@@ -136,6 +137,13 @@ def test_a_new_name_has_no_score_until_it_is_given_one(named: tuple[Workspace, s
     assert badges(ws, space) == {1: "high", 2: "low"}
     keywords(ws, space, {1: "another"})
     assert badges(ws, space) == {2: "low"}
+
+
+def test_a_name_given_twice_has_one_badge_wherever_it_is_shown(named: tuple[Workspace, str]) -> None:
+    ws, space = named
+    for name in ("another", "one"):
+        rename(ws, space, 1, name, "ana")
+    assert badges(ws, space)[1] == overview(ws, space, 1).badge == "high"
 
 
 def test_synthesis_leaves_out_what_is_trusted_less_than_asked_and_says_so(
