@@ -19,12 +19,19 @@ sys.path.insert(0, str(ROOT))
 from tests.e2e.driver import PAGES, Person, browsing, serving  # noqa: E402
 
 OUT = ROOT / "docs" / "screens"
-VIEWS = {"coverage-map": "coverage?view=Map", "coverage-list": "coverage?view=List"}
+VIEWS = {
+    "coverage-map": "coverage?view=Map",
+    "coverage-list": "coverage?view=List",
+    "feature": "features?feature=5005",
+    "features-map": "features?f_view=map",
+    "features-relevance": "features?f_view=relevance",
+}
 """Further views of a page, by the name of their picture."""
 
 
 LOOP = (
     "demo toxicity",
+    "score --all",
     "worklist add --top 10",
     "synthesise --generator local",
     "review approve --top 5",

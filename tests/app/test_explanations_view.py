@@ -58,7 +58,7 @@ def test_explanations_are_scored_from_the_page_and_their_mistakes_can_be_read(vi
     for place in range(2):
         at.button(key=f"said_{ABOUT_FRUIT}_{place}_now").click().run()
         assert not at.exception, at.exception
-    assert "low trust" in drawn(at) and "high trust" in drawn(at) and "by tf-idf" in drawn(at)
+    assert "trust in the name: low" in drawn(at) and "\\u25cf high" in drawn(at) and "by tf-idf" in drawn(at)
     at.toggle[0].set_value(True).run()
     assert not at.exception, at.exception
     assert "misjudged" in said(at) and "Silent, and was taken to fire" in drawn(at)
