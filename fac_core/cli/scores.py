@@ -41,7 +41,7 @@ def score(
         space_id = context.space_of(ws, space)
         if feature_id is not None:
             for each in overview(ws, space_id, feature_id).explained:
-                if each.explanation.text:
+                if each.explanation.says_something:
                     score_text(ws, space_id, feature_id, each.explanation.explanation_id)
             found = overview(ws, space_id, feature_id)
             show({"space": space_id, "feature": feature_id, **found._asdict()}, lines(found), as_json)

@@ -60,8 +60,8 @@ class JudgedText(NamedTuple):
     text: str
     fires: bool
     said: bool | None
-    """None where the judge did not answer."""
     likeness: float | None
+    """As for `ScoreItem`."""
     value: float
     """Activation; 0 where the feature is silent."""
     char_start: int
@@ -86,6 +86,7 @@ def overview(ws: Workspace, space_id: str, feature_id: int) -> Overview:
     name = names.pop(feature_id, "")
     peaks = purity(ws, space_id, feature_id)
     scores = store.scores_of(ws.database, space_id, [feature_id])
+    of_name: list[Score] = []
     found: list[Explained] = []
     for explanation in store.explanations_of(ws.database, space_id, [feature_id]):
         if not explanation.text and explanation.verdict != store.CANNOT_TELL:
@@ -94,8 +95,9 @@ def overview(ws: Workspace, space_id: str, feature_id: int) -> Overview:
         findings = lint(explanation.text, others=names, purity=peaks) if explanation.text else []
         mine = _last(score for score in scores if score.explanation_id == explanation.explanation_id)
         found.append(Explained(explanation, in_force, findings, mine))
+        of_name += mine if explanation.text == name else []  # of one text given twice, the later explanation's
     return Overview(
-        badge=next((badge(each.scores) for each in found if each.in_force), trust.UNSCORED),
+        badge=badge(of_name),
         explained=found,
         cohesion=next((score for score in scores if score.explanation_id == OF_FEATURE), None),
         purity=peaks,
@@ -103,7 +105,7 @@ def overview(ws: Workspace, space_id: str, feature_id: int) -> Overview:
 
 
 def badge(scores: Sequence[Score]) -> str:
-    """Badge of an explanation by its scores, newest first."""
+    """Badge of an explanation by its scores, those that count first."""
     last: dict[str, Score] = {}
     for score in scores:
         last.setdefault(score.protocol, score)
@@ -114,7 +116,7 @@ def too_few(score: Score) -> bool:
     """Whether a score is of too few documents to say anything."""
     if score.protocol == INTRUDER:
         return score.n_firing < trust.MIN_DOCUMENTS
-    return trust.too_few(score.n_firing, score.n_silent, score.n_unanswered)
+    return trust.too_few(score.n_firing, score.n_silent)
 
 
 def judged_texts(ws: Workspace, space_id: str, score: Score) -> list[JudgedText]:

@@ -22,7 +22,8 @@ def wilson(k: float, n: int) -> tuple[float, float]:
 def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[float, float, float]:
     """AUROC of scores [n] for a label [n], equal scores at ½, with DeLong's 95 % interval.
 
-    A perfect order has no spread to estimate one from; its interval is Wilson's for as many cases as the smaller side.
+    A perfect order, and one of equal scores, has no spread to estimate one from; its interval is Wilson's for as many
+    cases as the smaller side.
     Both sides must have a case.
     """
     from scipy.stats import rankdata
@@ -33,8 +34,8 @@ def auroc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> tuple[floa
     wins = (ranks[positive] - rankdata(above)) / n_below
     losses = (ranks[~positive] - rankdata(below)) / n_above
     value = float(wins.mean())
-    if value in {0.0, 1.0} or min(n_above, n_below) < 2:
-        fewer = min(n_above, n_below)
+    fewer = min(n_above, n_below)
+    spread = Z * float(wins.var(ddof=1) / n_above + losses.var(ddof=1) / n_below) ** 0.5 if fewer > 1 else 0.0
+    if not spread:
         return (value, *wilson(value * fewer, fewer))
-    spread = Z * float(wins.var(ddof=1) / n_above + losses.var(ddof=1) / n_below) ** 0.5
     return value, max(0.0, value - spread), min(1.0, value + spread)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
+from fac_core.features.asked.spans import CLOSE, OPEN
 from fac_core.features.keywords import SEPARATOR, UNCLEAR
 from fac_core.features.purity import Purity
 from fac_core.features.words import is_light, stem, words_of
@@ -18,13 +19,14 @@ MAX_LISTED = 6
 NEAR = 0.9
 """Share of telling words two explanations have in common from which they say the same."""
 _PROMPT = re.compile(
-    r"\b(?:as an ai|language model|neuron|sparse autoencoder|the (?:given|provided|above|following) "
-    r"(?:texts?|examples?|excerpts?|tokens?|documents?)|activat(?:es?|ing|ions?) (?:on|values?|strongly)|"
-    r"json|your task|explanation:|\[explanation\]|here is|based on the)\b",
+    r"\b(?:as an ai|language model|neuron|sparse autoencoder|(?:the|these|all) (?:(?:given|provided|above|following) "
+    r"(?:texts?|examples?|excerpts?|tokens?|documents?)|passages?)|marked (?:tokens?|words?)|"
+    r"activat(?:es?|ing|ions?) (?:on|values?|strongly)|json|your task|explanation:|\[explanation\]|here is|"
+    r"based on the)\b",
     re.IGNORECASE,
 )
-_EXAMPLES = re.compile(r"\b(?:examples?|texts?|excerpts?|documents?|samples?)\s*#?\s*\d+\b", re.IGNORECASE)
-_MARKS = re.compile(r"<<|>>|\{\{|\}\}|\[\[|\]\]|```|</?[a-z]+>|\*\*", re.IGNORECASE)
+_EXAMPLES = re.compile(r"\b(?:examples?|texts?|excerpts?|documents?|samples?|passages?)\s*#?\s*\d+\b", re.IGNORECASE)
+_MARKS = re.compile(rf"[{OPEN}{CLOSE}]|<<|>>|\{{\{{|\}}\}}|\[\[|\]\]|```|</?[a-z]+>|\*\*", re.IGNORECASE)
 _CANNOT = re.compile(
     r"\b(?:cannot tell|can't tell|cannot determine|unclear|unknown|no (?:clear|common|single) (?:pattern|theme)|"
     r"various (?:topics|things|contexts)|not enough)\b",

@@ -69,12 +69,12 @@ def score_text(ws: Workspace, space_id: str, feature_id: int, explanation_id: in
     """Score one explanation and keep its documents; returns the score's id.
 
     Raises:
-        InputError: unknown space or feature, an explanation that is not this feature's, or one without words.
+        InputError: unknown space or feature, an explanation that is not this feature's, or one that says nothing.
         ModelError: the encoder's wheel is damaged.
     """
     check_feature(ws, space_id, feature_id)
     row = store.explanation_row(ws.database, space_id, explanation_id)
-    if row is None or row.feature_id != feature_id or not row.text:
+    if row is None or row.feature_id != feature_id or not row.says_something:
         raise InputError(f"Feature {feature_id} has no explanation {explanation_id} that could be scored.")
     version, at = held_out.version(ws, space_id), delta(ws, space_id)
     for known in store.scores_of(ws.database, space_id, [feature_id]):

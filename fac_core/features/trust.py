@@ -43,14 +43,13 @@ class Evidence(NamedTuple):
     protocol: str
     n_firing: int
     n_silent: int
-    n_unanswered: int
     value: float | None
     low: float | None
 
 
-def too_few(n_firing: int, n_silent: int, n_unanswered: int = 0) -> bool:
-    """Whether a score is of too few documents to say anything."""
-    return n_firing < MIN_FIRING or n_firing + n_silent - n_unanswered < MIN_DOCUMENTS
+def too_few(n_firing: int, n_silent: int) -> bool:
+    """Whether a score is of too few documents to say anything; those without an answer are in neither number."""
+    return n_firing < MIN_FIRING or n_firing + n_silent < MIN_DOCUMENTS
 
 
 def badge_of(scores: Iterable[Evidence]) -> str:
@@ -58,9 +57,7 @@ def badge_of(scores: Iterable[Evidence]) -> str:
     usable = {
         score.protocol: (score.value, score.low)
         for score in scores
-        if score.value is not None
-        and score.low is not None
-        and not too_few(score.n_firing, score.n_silent, score.n_unanswered)
+        if score.value is not None and score.low is not None and not too_few(score.n_firing, score.n_silent)
     }
     by_model = [usable[protocol] for protocol in (DETECTION, FUZZING) if protocol in usable]
     judged = by_model or [usable[protocol] for protocol in (EMBEDDING,) if protocol in usable]

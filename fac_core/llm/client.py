@@ -30,6 +30,7 @@ from fac_core.llm.failures import (
     verdict,
 )
 from fac_core.llm.pace import Pace
+from fac_core.llm.quoting import whole
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -41,6 +42,8 @@ LIMITED = 30
 """Times that one question is told to wait before it is given up: others are answered meanwhile."""
 TIMEOUT_S = 120.0
 CONNECT_S = 10.0
+MOST_TOKENS = 10**9
+"""Of one call; a service that counts more, or less than none, has not said what it billed."""
 Finish = Literal["stop", "length", "refusal", "filter", "error"]
 _FINISH: dict[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "filter"}
 OUTCOMES: dict[Finish, Outcome] = {
@@ -218,7 +221,7 @@ def open_client(endpoint: Endpoint, timeout_s: float = TIMEOUT_S) -> OpenAI:
 def chat_messages(system: str, user: str) -> Any:
     """The two messages of a question; halves of characters, which cannot be sent, become question marks."""
     said = {"system": system, "user": user}
-    return [{"role": role, "content": text.encode(errors="replace").decode()} for role, text in said.items()]
+    return [{"role": role, "content": whole(text)} for role, text in said.items()]
 
 
 def chat_settings(
@@ -245,7 +248,7 @@ def reply_in(completion: Any, calls: int = 1) -> Reply:
     usage: dict[str, Any] = {"calls": calls}
     counted = getattr(completion, "usage", None)
     for ours, theirs in (("tokens_in", "prompt_tokens"), ("tokens_out", "completion_tokens")):
-        if isinstance(number := getattr(counted, theirs, None), int):
+        if isinstance(number := getattr(counted, theirs, None), int) and 0 <= number <= MOST_TOKENS:
             usage[ours] = number
     choices = getattr(completion, "choices", None)
     choice = choices[0] if isinstance(choices, list) and choices else None
@@ -254,13 +257,13 @@ def reply_in(completion: Any, calls: int = 1) -> Reply:
         return Reply("", "error", {**usage, "problem": "the reply holds no choices"})
     refusal = getattr(message, "refusal", None)
     if isinstance(refusal, str) and refusal:
-        return Reply(refusal, "refusal", usage)
+        return Reply(whole(refusal), "refusal", usage)
     text = getattr(message, "content", None)
     finish = _FINISH.get(str(getattr(choice, "finish_reason", "stop") or "stop"), "stop")
     if not isinstance(text, str) or not text.strip():
         problem = {} if finish != "stop" else {"problem": "the reply is empty"}
         return Reply("", "error" if finish == "stop" else finish, {**usage, **problem})
-    return Reply(text, finish, usage)
+    return Reply(whole(text), finish, usage)
 
 
 def _format(schema: dict[str, Any]) -> dict[str, Any]:

@@ -67,13 +67,16 @@ def make_endpoint(base_url: str, model: str) -> Endpoint:
         )
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        host = parts.hostname or ""
+        host.encode("idna")  # as a connection does; other scripts are written as xn--
+        usable = parts.scheme in {"http", "https"} and bool(host) and parts.port != 0
+        usable = usable and host.isascii() and url.isprintable()
     except ValueError:
         usable = False
     if not usable:
         raise InputError(f"The endpoint's address {url[:80]!r} is no web address; it should look like http://host/v1.")
     key = load_key()
-    withheld = key != NO_KEY and _host(url) not in _confirmed()
+    withheld = key != NO_KEY and _origin(url) not in _confirmed()
     return Endpoint(url, model.strip(), NO_KEY if withheld else key, withheld)
 
 
@@ -97,11 +100,11 @@ def confirm(base_url: str) -> None:
         EndpointError: the list of confirmed hosts cannot be written.
     """
     path, confirmed = hosts_file(), _confirmed()
-    if _host(base_url) in confirmed:
+    if _origin(base_url) in confirmed:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, "".join(f"{host}\n" for host in sorted({*_lines(path), _host(base_url)})))
+        write_whole(path, "".join(f"{host}\n" for host in sorted({*_lines(path), _origin(base_url)})))
     except OSError as error:
         raise EndpointError(f"The endpoint could not be noted in {path}: {error.strerror or error}.") from error
 
@@ -141,15 +144,17 @@ def _checked(key: str, what: str) -> str:
 
 def _confirmed() -> set[str]:
     """Hosts that the key may go to."""
-    return {_host(_environment("BASE_URL") or USUAL_URL), *_lines(hosts_file())}
+    return {_origin(_environment("BASE_URL") or USUAL_URL), *_lines(hosts_file())}
 
 
-def _host(url: str) -> str:
-    """Host and port of an address."""
+def _origin(url: str) -> str:
+    """Host and port of an address; one without encryption is another, since whoever is on the way reads the key."""
     try:
-        return urlsplit(url.strip()).netloc.casefold()
+        parts = urlsplit(url.strip())
     except ValueError:
         return ""
+    host = parts.netloc.casefold()
+    return host if parts.scheme == "https" else f"{parts.scheme}://{host}"
 
 
 def _lines(path: Path) -> list[str]:

@@ -36,6 +36,11 @@ def quoted_string(text: str) -> str:
     return _STRUCTURE.sub(_escape, json.dumps(text, ensure_ascii=False))
 
 
+def whole(text: str) -> str:
+    """The text with halves of characters, which can be neither sent nor stored, as question marks."""
+    return text.encode(errors="replace").decode()
+
+
 def _escape(found: re.Match[str]) -> str:
     units = found[0].encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))

@@ -1,8 +1,8 @@
 """An answer counts only if it fits the schema that was asked for, checked here whatever the server promised.
 
 What is mended is how it is written down, never what it says: a remark around it, the case of a name or of a word that
-must be one of several, a number in quotes, a key that nobody asked for, a list without its object, or one plain
-sentence where one text is all that was asked for. Nothing is completed and no value is chosen.
+must be one of several, half a character, a number in quotes, a key that nobody asked for, a list without its object, or
+one plain sentence where one text is all that was asked for. Nothing is completed and no value is chosen.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from fac_core.llm.json_reply import values_in, without_thoughts
+from fac_core.llm.quoting import whole
 
 MAX_NESTED = 50
 """Values inside a value that are tried, so that a hostile reply costs no time."""
@@ -92,7 +93,7 @@ def _fitted_text(value: str, schema: dict[str, Any], kinds: list[str]) -> Any:
         said = value.strip().rstrip(".").casefold()
         return next((each for each in schema["enum"] if str(each).casefold() == said), value)
     if "string" in kinds or not kinds:
-        return value
+        return whole(value)
     if "boolean" in kinds and value.strip().casefold() in {"true", "false"}:
         return value.strip().casefold() == "true"
     if {"integer", "number"} & set(kinds) and re.fullmatch(r"-?\d{1,15}(\.\d{1,15})?", value.strip()):

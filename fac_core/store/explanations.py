@@ -48,6 +48,11 @@ class Explanation(NamedTuple):
     detail: dict[str, Any]
     created_at: datetime
 
+    @property
+    def says_something(self) -> bool:
+        """Whether there are words that can be judged: neither a name taken back nor "cannot tell"."""
+        return bool(self.text) and self.verdict != CANNOT_TELL
+
 
 class Score(NamedTuple):
     """How well an explanation tells documents apart that no explainer has seen."""
@@ -63,9 +68,11 @@ class Score(NamedTuple):
     """Of the protocol's prompt or procedure."""
     n_firing: int
     n_silent: int
+    """Documents that were judged."""
     right_firing: float
     right_silent: float
     n_unanswered: int
+    """Documents beside them that the judge did not answer."""
     value: float | None
     """AUROC or balanced accuracy; None where nothing was answered."""
     low: float | None
@@ -80,9 +87,10 @@ class ScoreItem(NamedTuple):
     content_id: int
     fires: bool
     said: bool | None
-    """None where the judge did not answer."""
+    """None where the judge did not answer, or said both."""
     likeness: float | None
-    """Of document and explanation, where the judge is an encoder."""
+    """Of document and explanation, where the judge is an encoder; share of its answers that are yes, where it is a
+    model."""
 
 
 def next_ids(cursor: duckdb.DuckDBPyConnection, n: int) -> list[int]:
@@ -216,11 +224,11 @@ def explanation_row(database: Database, space_id: str, explanation_id: int) -> E
 
 def newest_scores(database: Database, space_id: str, protocols: Sequence[str]) -> pa.Table:
     """The last score of each explanation by each protocol, with the explanation's text: (feature_id, explanation_id,
-    text, protocol, n_firing, n_silent, n_unanswered, value, low, high), by feature.
+    text, protocol, n_firing, n_silent, value, low, high), by feature.
     """
     return database.arrow(
-        "SELECT s.feature_id, s.explanation_id, e.text, s.protocol, s.n_firing, s.n_silent, s.n_unanswered, s.value, "
-        "s.low, s.high FROM explanation_score s JOIN explanation e ON e.event_id = s.explanation_id "
+        "SELECT s.feature_id, s.explanation_id, e.text, s.protocol, s.n_firing, s.n_silent, s.value, s.low, "
+        "s.high FROM explanation_score s JOIN explanation e ON e.event_id = s.explanation_id "
         "WHERE s.space_id = ? AND s.protocol IN (SELECT unnest(?::VARCHAR[])) "
         "QUALIFY row_number() OVER (PARTITION BY s.explanation_id, s.protocol ORDER BY s.score_id DESC) = 1 "
         "ORDER BY s.feature_id, s.explanation_id",

@@ -53,7 +53,7 @@ def cap_input(price: Price | None, key: str = "asking") -> Cap:
             placeholder="no limit",
             help="In the currency of the price. What is under way counts in full until it is settled.",
         )
-        return Cap(money=money or None)
+        return Cap(money=money)
     tokens = st.number_input(
         "Use at most so many tokens",
         min_value=0,
@@ -63,7 +63,7 @@ def cap_input(price: Price | None, key: str = "asking") -> Cap:
         placeholder="no limit",
         help="In and out together. Enter the model's price in Settings to cap money instead.",
     )
-    return Cap(tokens=tokens or None)
+    return Cap(tokens=tokens)
 
 
 def ledger(here: Here) -> None:

@@ -11,6 +11,8 @@ import streamlit as st
 
 from fac_core.features import trust
 from fac_core.features.explained import (
+    EMBEDDING,
+    FUZZING,
     WORDS,
     Explained,
     JudgedText,
@@ -27,6 +29,11 @@ from pages.ui.services import Here
 
 REQUIRED_WORDS = {trust.ANY: "any", trust.LOW: "scored", trust.MIDDLE: "middling", trust.HIGH: "high"}
 N_SHOWN = 8
+_HEADINGS = (
+    ("Silent, and was taken to fire", "Fires, and was not recognised"),
+    ("Wrongly marked, and was taken for right", "Rightly marked, and was not recognised"),
+)
+"""Of documents misjudged in detection and in fuzzing, by what is true of them."""
 
 
 def show(here: Here, feature_id: int) -> None:
@@ -93,7 +100,7 @@ def explanation(here: Here, feature_id: int, each: Explained, key: str) -> None:
         heat.words(heat.Piece(f"⚠ {finding.sentence}", kind="small"), key=f"{key}_{finding.code}")
     for score in each.scores:
         heat.words(*_told(score), key=f"{key}_score_{score.score_id}")
-    if not said.text:
+    if not said.says_something:
         return
     with st.container(horizontal=True, gap="small"):
         if not each.scores:
@@ -137,8 +144,10 @@ def documents(here: Here, feature_id: int, score: Score, key: str) -> None:
     cards = []
     last = ""
     for item in sorted(shown, key=lambda item: not item.fires):
-        heading = "Fires, and was not recognised" if item.fires else "Silent, and was taken to fire"
-        cards.append(heat.Shown(_marked(item), head=_about(item), heading=heading if heading != last else ""))
+        heading = _HEADINGS[score.protocol == FUZZING][item.fires]
+        cards.append(
+            heat.Shown(_marked(item), head=_about(item, score.protocol), heading=heading if heading != last else "")
+        )
         last = heading
     heat.samples(cards, veiled=here.veiled, key=key)
 
@@ -192,7 +201,7 @@ def _told(score: Score) -> list[heat.Piece]:
     n = f"n = {score.n_firing} + {score.n_silent}" if score.n_silent else f"n = {score.n_firing}"
     if score.value is None:
         return [heat.Piece(f"{WORDS[score.protocol]}: no held-out document to judge by", kind="quiet small")]
-    open_ = f", {theme.plural(score.n_unanswered, 'question')} unanswered" if score.n_unanswered else ""
+    open_ = f", {theme.plural(score.n_unanswered, 'document')} unanswered" if score.n_unanswered else ""
     return [
         heat.Piece(f"{WORDS[score.protocol]} {_value(score)}", kind=f"small {_dim(score)}"),
         heat.Piece(f"   {n}{open_}{', too few to say much' if too_few(score) else ''}", kind="quiet small"),
@@ -213,7 +222,12 @@ def _marked(item: JudgedText) -> list[heat.Piece]:
     return heat.text_pieces(item.text, [(item.char_start, item.char_end, item.value)] if item.value else [])
 
 
-def _about(item: JudgedText) -> list[heat.Piece]:
-    said = "not answered" if item.said is None else "said to fire" if item.said else "said to be silent"
-    runs = [heat.Piece(f"fires, {item.value:.1f}" if item.fires else "silent"), heat.Piece(said)]
-    return [*runs, heat.Piece(f"likeness {item.likeness:.2f}")] if item.likeness is not None else runs
+def _about(item: JudgedText, protocol: str) -> list[heat.Piece]:
+    """What is true of a document and what was said of it."""
+    if protocol == FUZZING:
+        so, words = "rightly marked" if item.fires else "wrongly marked", ("said to be wrong", "said to be right")
+    else:
+        so, words = f"fires, {item.value:.1f}" if item.fires else "silent", ("said to be silent", "said to fire")
+    said = words[item.said] if item.said is not None else "not answered" if item.likeness is None else "said to be both"
+    likeness = [heat.Piece(f"likeness {item.likeness:.2f}")] if protocol == EMBEDDING else []
+    return [heat.Piece(so), heat.Piece(said), *likeness]

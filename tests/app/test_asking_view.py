@@ -41,6 +41,8 @@ def test_the_preview_offers_the_cap_that_can_be_kept_and_the_ledger_tells_what_i
     assert app.caption[-1].value == "No endpoint was asked yet."
     app.number_input(key="asking_cap_tokens").set_value(5000).run()
     assert "cap Cap(money=None, tokens=5000" in app.text[-1].value
+    app.number_input(key="asking_cap_tokens").set_value(0).run()
+    assert "tokens=0" in app.text[-1].value, "nothing at all is a cap, which is refused, and not none"
 
     app.number_input(key="price_in").set_value(1.0)
     app.number_input(key="price_out").set_value(2.0)

@@ -9,7 +9,9 @@ from fac_core.features import encoder
 from fac_core.features.naming import rename
 from fac_core.features.refresh import refresh
 from fac_core.features.trust import least_trust
-from fac_core.workspace import Workspace
+from fac_core.store import explanations as store
+from fac_core.store.explanations import FUZZING, Score, ScoreItem
+from fac_core.workspace import Workspace, now
 from pages.ui import router
 from tests.app.reading import drawn, said
 from tests.features.test_scoring import ABOUT_FRUIT, corpus
@@ -69,3 +71,21 @@ def test_a_least_trust_is_chosen_and_everything_is_scored_in_a_job(view: AppTest
     at.button(key="score_all").click().run()
     assert not at.exception, at.exception
     assert ws.database.rows("SELECT kind, state FROM job WHERE kind = 'score'")
+
+
+def test_what_fuzzing_says_is_told_of_marks_and_not_of_silence(view: AppTest, ws: Workspace) -> None:
+    (space,) = {row[0] for row in ws.database.rows("SELECT space_id FROM explanation")}
+    (said_first,) = store.explanations_of(ws.database, space, [ABOUT_FRUIT])[:1]
+    (content,) = ws.database.rows("SELECT min(content_id) FROM content")[0]
+    score = Score(
+        *(0, said_first.explanation_id, ABOUT_FRUIT, FUZZING, "m", "1", 12, 11, 12, 11, 2, 0.9, 0.8, 1.0), now()
+    )
+    with ws.database.transaction() as cursor:
+        store.add_score(
+            cursor, space, score, [ScoreItem(content, False, True, 1.0), ScoreItem(content, True, None, 0.5)]
+        )
+    at = view.run()
+    at.toggle[0].set_value(True).run()
+    assert not at.exception, at.exception
+    assert "Wrongly marked, and was taken for right" in drawn(at) and "said to be both" in drawn(at)
+    assert "likeness" not in drawn(at) and "2 documents unanswered" in drawn(at)

@@ -137,6 +137,11 @@ def test_auroc_is_that_of_mann_and_whitney_and_lies_in_its_interval(cases: list[
     assert 0 <= low <= value + 1e-9 and value <= high + 1e-9 <= 1 + 1e-8
 
 
+def test_equal_scores_of_few_cases_leave_nearly_everything_open() -> None:
+    value, low, high = auroc(np.zeros(10), np.arange(10) < 5)
+    assert value == 0.5 and low < 0.2 and high > 0.8
+
+
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_wilsons_interval_is_that_of_scipy(k: int, n: int) -> None:
     if k <= n:

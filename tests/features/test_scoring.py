@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fac_core.content import content_hash
+from fac_core.errors import InputError
 from fac_core.features import encoder, score_job, scoring, windows
 from fac_core.features.explained import judged_texts, overview
 from fac_core.features.held_out import HeldOut, tables
@@ -24,7 +25,7 @@ from fac_core.jobs.folder import JobFolder
 from fac_core.store import explanations as store
 from fac_core.store import feature_samples as samples
 from fac_core.store.features import names_of
-from fac_core.workspace import Workspace
+from fac_core.workspace import Workspace, now
 from tests.planted import Planted, plant, recount
 
 FRUIT, TOOL = ("apple", "pear", "cherry"), ("hammer", "chisel", "pliers")
@@ -284,6 +285,15 @@ def test_new_documents_make_scores_old_and_a_new_explanation_waits_for_its_own(p
     ws.database.rows("DELETE FROM sample WHERE sample_id % 2 = 0")
     recount(ws, space)
     assert score_job.unscored(ws, space).num_rows == 4
+
+
+def test_what_could_not_be_told_is_not_scored(planted: tuple[Workspace, str]) -> None:
+    ws, space = planted
+    with ws.database.transaction() as cursor:
+        none = {"text": store.CANNOT_TELL, "verdict": store.CANNOT_TELL, "method": store.LLM, "author": "m"}
+        said = store.add_explanation(cursor, space, ABOUT_FRUIT, at=now(), **none)
+    with pytest.raises(InputError, match="could be scored"):
+        score_job.score_text(ws, space, ABOUT_FRUIT, said)
 
 
 def test_where_no_document_fires_the_score_says_so(ws: Workspace) -> None:

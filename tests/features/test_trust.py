@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from fac_core.errors import InputError
+from fac_core.features.asked.judging import Item, Judged, Trial
+from fac_core.features.asked.report import score_of
+from fac_core.features.explained import badge, overview, too_few
 from fac_core.features.lint import lint
+from fac_core.features.naming import rename
 from fac_core.features.purity import Purity, purity
 from fac_core.features.refresh import refresh
 from fac_core.features.trust import Evidence, badge_of, badges, mistrusted, require_trust
@@ -26,13 +30,34 @@ SINGLE = Purity(40, "poison", 0.95, 0.3, "with", 0.4, 2.0)
         ("the neuron activates on poison", ["prompt"]),
         ("poison, as in example 3", ["example"]),
         ("words like <<poison>>", ["marks"]),
+        ("a ⟦poison⟧ that is named", ["marks"]),
+        ("the passages name a poison", ["prompt"]),
+        ("marked tokens that name a poison", ["prompt"]),
+        ("poison, as in passage 3", ["example"]),
+        ("poison in {{braces}}", ["marks"]),
         ("poison, cats, tax law, snow, violins, bread, oil", ["list"]),
         ("I cannot tell what poison texts share", ["cannot tell"]),
         ("poison " * 41, ["long"]),
         ("ways to poison food", ["duplicate"]),
         ("asks about medicine", ["token"]),
     ],
-    ids=["good", "keywords", "prompt", "example", "marks", "list", "cannot-tell", "long", "duplicate", "token"],
+    ids=[
+        "good",
+        "keywords",
+        "prompt",
+        "example",
+        "marks",
+        "our-marks",
+        "passages",
+        "marked",
+        "passage",
+        "braces",
+        "list",
+        "cannot-tell",
+        "long",
+        "duplicate",
+        "token",
+    ],
 )
 def test_lint_says_what_is_wrong(text: str, codes: list[str]) -> None:
     found = lint(text, others={7: "way to poison the food", 8: ""}, purity=SINGLE)
@@ -58,7 +83,7 @@ def test_a_feature_of_one_token_is_called_so_and_one_of_many_is_not(ws: Workspac
 
 
 def evidence(protocol: str, value: float, low: float, n: int = 25) -> Evidence:
-    return Evidence(protocol, n, 25, 0, value, low)
+    return Evidence(protocol, n, 25, value, low)
 
 
 @pytest.mark.parametrize(
@@ -72,12 +97,22 @@ def evidence(protocol: str, value: float, low: float, n: int = 25) -> Evidence:
         ([evidence(EMBEDDING, 1.0, 0.8, n=4)], "unscored"),
         ([evidence(EMBEDDING, 0.9, 0.8), evidence(DETECTION, 0.55, 0.4)], "low"),
         ([evidence(DETECTION, 0.9, 0.8), evidence(FUZZING, 0.7, 0.55)], "middle"),
-        ([Evidence(EMBEDDING, 25, 25, 0, None, None)], "unscored"),
+        ([Evidence(EMBEDDING, 25, 25, None, None)], "unscored"),
     ],
     ids=["none", "high", "middle", "low-value", "chance", "few", "a-model-outranks", "the-weaker", "empty"],
 )
 def test_the_badge_follows_the_rule(scores: list[Evidence], badge: str) -> None:
     assert badge_of(scores) == badge
+
+
+def test_documents_without_an_answer_are_left_out_once() -> None:
+    items = tuple(Item(n, n < 25, f"text {n}") for n in range(50))
+    judged = [
+        Judged(each.content_id, each.fires, float(each.fires) if 5 <= n < 35 else None) for n, each in enumerate(items)
+    ]
+    score, _ = score_of(Trial(DETECTION, 1, 1, "it", items), judged, judge="j", version="1", at=now())
+    assert (score.n_firing, score.n_silent, score.n_unanswered) == (20, 10, 20)
+    assert badge([score]) == "high" and not too_few(score)
 
 
 def give_score(ws: Workspace, space: str, feature: int, value: float, low: float) -> None:
@@ -102,6 +137,13 @@ def test_a_new_name_has_no_score_until_it_is_given_one(named: tuple[Workspace, s
     assert badges(ws, space) == {1: "high", 2: "low"}
     keywords(ws, space, {1: "another"})
     assert badges(ws, space) == {2: "low"}
+
+
+def test_a_name_given_twice_has_one_badge_wherever_it_is_shown(named: tuple[Workspace, str]) -> None:
+    ws, space = named
+    for name in ("another", "one"):
+        rename(ws, space, 1, name, "ana")
+    assert badges(ws, space)[1] == overview(ws, space, 1).badge == "high"
 
 
 def test_synthesis_leaves_out_what_is_trusted_less_than_asked_and_says_so(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import Any
 
@@ -118,6 +119,21 @@ def test_a_broken_json_body_is_tried_again_and_then_named(waits: list[float]) ->
     with serving(raw('{"id": "x", "choices": [')) as fake:
         assert "not JSON" in sentence_of(fake.url, waits)
         assert len(fake.bodies) == 3
+
+
+@pytest.mark.parametrize("counted", [-100_000, 10**30, "many", 2.5])
+def test_a_count_of_tokens_that_cannot_be_is_not_believed(waits: list[float], counted: Any) -> None:
+    body: dict[str, Any] = {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "usage": {"prompt_tokens": counted},
+    }
+    body["choices"] = [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "a \ud83d"}}]
+    with serving(raw(json.dumps(body))) as fake:
+        reply = ask(fake.url, waits)
+    assert "tokens_in" not in reply.usage and reply.text == "a ?", "the most it can be counts, and halves are undone"
 
 
 @pytest.mark.parametrize("choices", [[], None, "nonsense", [None], [{}]])

@@ -32,7 +32,11 @@ def test_what_is_given_comes_before_settings_and_settings_before_the_environment
 
 @pytest.mark.parametrize(
     "url",
-    ["", "localhost:8000", "ftp://host/v1", "http://", "http://[broken", "http://host:99999/v1", "javascript:alert(1)"],
+    [
+        *("", "localhost:8000", "ftp://host/v1", "http://", "http://[broken", "http://host:99999/v1"),
+        *("javascript:alert(1)", "http://ho\x00st/v1", "http://host/\nv1", "http://a..b/v1", "http://ä..b/v1"),
+        f"http://{'a' * 300}/v1",
+    ],
 )
 def test_an_address_that_is_none_is_refused_with_a_sentence(ws: Workspace, url: str) -> None:
     with pytest.raises(InputError, match=r"endpoint's address"):
@@ -76,6 +80,7 @@ def test_the_key_goes_only_where_the_environment_or_a_person_here_points(
     endpoint.set_endpoint(ws, "https://elsewhere.example/v1", "m")
     assert endpoint.endpoint_of(ws).key == "sk-abc"
     assert endpoint.make_endpoint("https://elsewhere.example.org/v1", "m").withheld
+    assert endpoint.make_endpoint("http://elsewhere.example/v1", "m").withheld, "a key is not sent in the clear"
     assert "sk-abc" not in endpoint.hosts_file().read_text()
     monkeypatch.delenv("OPENAI_API_KEY")
     assert not endpoint.make_endpoint("https://anywhere.example/v1", "m").withheld, "there is nothing to withhold"

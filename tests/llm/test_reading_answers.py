@@ -49,6 +49,7 @@ TEXT = {"type": "object", "properties": {"label": {"type": "string"}}, "required
         ("I'm sorry, but I can't help with that.", TEXT, None),
         ("one line\nand more", TEXT, None),
         ("so it goes " * 60, TEXT, None),
+        ('{"label": "half a \\ud83d smile"}', TEXT, {"label": "half a ? smile"}),
     ],
 )
 def test_an_answer_is_taken_if_it_fits_and_left_if_it_does_not(

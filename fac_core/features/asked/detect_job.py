@@ -76,7 +76,9 @@ def work(job: JobFolder, asker: Asker, read: Read | None) -> dict[str, Any]:
                 )
                 for trial in trials
             ]
-            job.commit_shard(name, scores_to_tables(scores), {"outcomes": outcomes})
+            # one without a value would stand before an earlier one that has it
+            told = [each for each in scores if each[0].value is not None]
+            job.commit_shard(name, scores_to_tables(told), {"outcomes": outcomes})
             if job.cancelled():
                 return {}
         asking.done = expected

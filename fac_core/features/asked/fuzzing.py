@@ -32,8 +32,10 @@ class Tokens(NamedTuple):
 def items(texts: Sequence[Tokens], seed: int, feature_id: int) -> list[Item]:
     """One half of the texts rightly marked, the other wrongly; a text without a silent token is left out of the latter.
 
-    Which half a text is in follows from the seed.
+    Which half a text is in follows from the seed. A text on which the feature is not active when it is read here, as
+    one at the verge may not be, is left out of both.
     """
+    texts = [text for text in texts if _active(text)]
     order = np.random.default_rng([seed, feature_id]).permutation(len(texts)).tolist()
     right = order[: (len(texts) + 1) // 2]
     marked = {index: _active(texts[index]) for index in right}

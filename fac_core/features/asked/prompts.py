@@ -28,8 +28,8 @@ class Prompt(NamedTuple):
 
     @property
     def version(self) -> str:
-        """Number and digest of the words."""
-        told = json.dumps([self.system, self.user, self.max_tokens])
+        """Number and digest of the words, the rule on quoted data included."""
+        told = json.dumps([RULE, self.system, self.user, self.max_tokens])
         return f"{self.purpose} {self.number}.{hashlib.sha256(told.encode()).hexdigest()[:8]}"
 
     def question(

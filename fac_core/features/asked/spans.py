@@ -39,7 +39,8 @@ def window(text: str, start: int, end: int, n_words: int) -> Range:
 def excerpt(text: str, inside: Range, marks: Sequence[Range] = ()) -> str:
     """A part of a text, with marked characters between OPEN and CLOSE and a sign where it was cut.
 
-    Marks that touch, blanks between them aside, are one; a mark has no blanks at its ends.
+    Marks that touch, blanks between them aside, are one; a mark has no blanks at its ends. Where all marks are blanks,
+    such as a line break on which a feature is active, the first is kept as it is.
     """
     low, high = inside
     parts = [f"{_CUT} "] if text[:low].strip() else []
@@ -63,8 +64,8 @@ def folded(text: str) -> str:
 
 def _joined(text: str, marks: Sequence[Range], low: int, high: int) -> list[Range]:
     found: list[Range] = []
-    for start, end in sorted(marks):
-        start, end = max(start, low), min(end, high)
+    inside = [(max(start, low), min(end, high)) for start, end in sorted(marks)]
+    for start, end in inside:
         while start < end and text[start].isspace():
             start += 1
         while start < end and text[end - 1].isspace():
@@ -75,7 +76,7 @@ def _joined(text: str, marks: Sequence[Range], low: int, high: int) -> list[Rang
             found[-1] = (found[-1][0], max(end, found[-1][1]))
         else:
             found.append((start, end))
-    return found
+    return found or [(start, end) for start, end in inside if start < end][:1]
 
 
 def _plain(text: str) -> str:

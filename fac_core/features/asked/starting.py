@@ -22,7 +22,7 @@ from fac_core.jobs import owner
 from fac_core.llm.terms import Terms
 from fac_core.store import explanations as store
 from fac_core.store import features as features_store
-from fac_core.store.explanations import CANNOT_TELL, DETECTION, FUZZING, Explanation
+from fac_core.store.explanations import DETECTION, FUZZING, Explanation
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -142,7 +142,7 @@ def explanations_to_judge(ws: Workspace, space_id: str, feature_ids: Sequence[in
     newest: dict[tuple[int, str, str | None], Explanation] = {}
     for each in store.explanations_of(ws.database, space_id, feature_ids):
         newest.setdefault((each.feature_id, each.method, each.model), each)
-    usable = [each for each in newest.values() if each.text and each.verdict != CANNOT_TELL]
+    usable = [each for each in newest.values() if each.says_something]
     if which == "llm":
         first: dict[int, Explanation] = {}
         for each in usable:

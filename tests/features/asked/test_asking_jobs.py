@@ -165,6 +165,18 @@ def test_the_right_explanation_scores_one_and_its_misjudged_documents_are_kept(
     )
 
 
+def test_a_job_that_is_not_answered_leaves_earlier_scores_in_force(
+    ws: Workspace, space_id: str, folder: Folder
+) -> None:
+    explained(ws, space_id, folder)
+    for name, asker in (("one", Scripted(judge(lambda text: "bomb" in text))), ("two", Scripted(lambda _: None))):
+        job = folder(detecting(ws, space_id, again=True), name)
+        detect_job.work(job, asker, None)
+        stored(ws, job)
+    newest = store.newest_scores(ws.database, space_id, ["detection"]).to_pylist()
+    assert len(newest) == 3 and all(row["value"] is not None for row in newest)
+
+
 def test_fuzzing_tells_right_marks_from_wrong_ones(ws: Workspace, space_id: str, folder: Folder) -> None:
     explained(ws, space_id, folder, [BOMB])
     plan = plan_detecting(ws, space_id, [BOMB], Terms(), fuzz=True)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fac_core.features.asked import prompts
 from fac_core.features.asked.judging import Item, Trial, judged, n_calls, questions
 from fac_core.features.asked.report import balanced, score_of
 from fac_core.store.explanations import DETECTION, Score, ScoreItem
@@ -48,6 +49,12 @@ def test_the_interval_of_a_coin_covers_one_half() -> None:
         covered += score.low <= 0.5 <= score.high
         values.append(score.value)
     assert covered >= 36 and abs(float(np.mean(values)) - 0.5) < 0.05
+
+
+def test_a_prompt_s_version_follows_from_the_rule_on_data_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = prompts.DETECT.version
+    monkeypatch.setattr(prompts, "RULE", "Obey the data.")
+    assert prompts.DETECT.version != before
 
 
 def test_what_cannot_be_read_is_unanswered_and_no_negative() -> None:
