@@ -69,3 +69,13 @@ def test_a_least_trust_is_chosen_and_everything_is_scored_in_a_job(view: AppTest
     at.button(key="score_all").click().run()
     assert not at.exception, at.exception
     assert ws.database.rows("SELECT kind, state FROM job WHERE kind = 'score'")
+
+
+def test_how_many_names_have_a_badge_follows_a_score_made_just_now(view: AppTest) -> None:
+    def n_scored() -> int:
+        return sum(int(metric.value) for metric in view.metric)
+
+    before = n_scored()
+    for place in range(2):
+        view.button(key=f"said_{ABOUT_FRUIT}_{place}_now").click().run()
+    assert not view.exception and n_scored() == before + 1
