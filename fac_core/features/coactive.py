@@ -70,8 +70,8 @@ def npmi(share: NDArray[np.float64], n_one: int, n_other: NDArray[np.int64], n_s
     together = share * n_one / max(1, n_samples)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.log(share * n_samples / np.maximum(n_other, 1)) / -np.log(together)
-    # both in every sample: nothing is uncertain, and the limit is 1
-    return np.where(together >= 1, 1.0, value)
+    # both in every sample: nothing is uncertain, and the limit is 1; an estimated share can lie above it
+    return np.where(together >= 1, 1.0, np.minimum(value, 1.0))
 
 
 def _counts(ws: Workspace, space_id: str, step: int, d_sae: int) -> tuple[NDArray[np.int64], int]:

@@ -17,6 +17,7 @@ from fac_core.features.refresh import refresh
 from fac_core.jobs import owner
 from fac_core.jobs.folder import JobFolder
 from fac_core.store import feature_weights as weights
+from fac_core.store.activations import carry_profiles
 from fac_core.store.spaces import replace_statics
 from fac_core.workspace import Workspace
 
@@ -80,6 +81,7 @@ def ingest(
     """Store facts, or places on the map."""
     if "layout" in tables:
         weights.set_layout(cursor, spec["space_id"], tables["layout"])
+        carry_profiles(cursor)
     else:
         replace_statics(cursor, spec["space_id"], tables, "computed here")
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 KINDS = (LIST, TAG, NOTE)
 MAX_CHARS = {LIST: 60, TAG: 40, NOTE: 1000}
+WORK_LIST = "the work list"
+"""What the work list is called among the lists; none of these can be called so."""
 _WORDS = {LIST: "The list's name", TAG: "The tag", NOTE: "The note"}
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "MAX_CHARS",
     "NOTE",
     "TAG",
+    "WORK_LIST",
     "MarkEvent",
     "MarkRow",
     "history",
@@ -52,7 +55,8 @@ def mark(
     """Put features on a list, tag them or note something about them, or take that away; returns how many changed.
 
     Raises:
-        InputError: unknown space, feature or kind, or the value is empty, too long or cannot be read.
+        InputError: unknown space, feature or kind, or the value is empty, too long, cannot be read or is the
+            work list's name.
     """
     if kind not in KINDS:
         raise InputError(f"A mark is a {', '.join(KINDS[:-1])} or {KINDS[-1]}, not {kind[:40]!r}.")
@@ -61,6 +65,8 @@ def mark(
         raise InputError(f"{_WORDS[kind]} is empty; write something.")
     if len(said) > MAX_CHARS[kind]:
         raise InputError(f"{_WORDS[kind]} has at most {MAX_CHARS[kind]} characters, and this one has {len(said)}.")
+    if kind == LIST and present and said.casefold() == WORK_LIST:
+        raise InputError(f"No list can be called {said!r}, since the work list is one of its own; choose another name.")
     d_sae = space(ws, space_id).d_sae
     wanted = sorted(set(feature_ids))
     if outside := [feature for feature in wanted if not 0 <= feature < d_sae]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_CHARS = 200
 
-__all__ = ["MAX_CHARS", "NameEvent", "history", "rename"]
+__all__ = ["MAX_CHARS", "NameEvent", "history", "newest", "rename"]
 
 
 def rename(ws: Workspace, space_id: str, feature_id: int, text: str, author: str) -> None:
@@ -32,6 +32,11 @@ def rename(ws: Workspace, space_id: str, feature_id: int, text: str, author: str
         raise InputError(f"A feature's name has at most {MAX_CHARS} characters, and this one has {len(name)}.")
     with ws.database.transaction() as cursor:
         store.add_name(cursor, space_id, feature_id, author, name, now())
+
+
+def newest(ws: Workspace, space_id: str) -> int:
+    """What names go with: as long as it stands, every feature of the space is called what it was."""
+    return store.newest_explanation(ws.database, space_id)
 
 
 def history(ws: Workspace, space_id: str, feature_id: int) -> list[NameEvent]:

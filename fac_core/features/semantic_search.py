@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fac_core.content import normalise
 from fac_core.errors import InputError, ModelError
 from fac_core.features import encoder as encoders
 from fac_core.features.index_job import KIND, encoded
@@ -115,7 +116,7 @@ def samples_by_words(
     Raises:
         InputError: the query is empty or too long.
     """
-    words = _checked(query).casefold().split()
+    words = normalise(_checked(query)).split()
     return _examples(ws, space_id, samples.contents_with(ws.database, words, n, where), where)
 
 

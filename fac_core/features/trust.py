@@ -87,6 +87,11 @@ def badges(ws: Workspace, space_id: str) -> dict[int, str]:
     return {feature: badge_of(score for _, score in mine.values()) for feature, mine in found.items()}
 
 
+def newest(ws: Workspace, space_id: str) -> int:
+    """What badges go with beside names: as long as it stands, nothing was scored anew."""
+    return store.newest_score(ws.database, space_id)
+
+
 def least_trust(ws: Workspace) -> str:
     """The badge that synthesis requires in this project; ANY unless a curator chose one."""
     return ws.setting(_SETTING, ANY)

@@ -144,9 +144,9 @@ def sample_contents(database: Database, where: SampleFilter = EVERY_SAMPLE) -> p
 def contents_with(
     database: Database, words: Sequence[str], limit: int, where: SampleFilter = EVERY_SAMPLE
 ) -> list[int]:
-    """Contents of samples that hold all words (in lower case, anywhere), by id."""
+    """Contents of samples that hold all words (in any case, anywhere), by id."""
     clause, values = where.clause
-    held = " AND ".join(["contains(lower(c.text), ?)"] * len(words)) or "true"
+    held = " AND ".join(["contains(lower(c.text), lower(?))"] * len(words)) or "true"
     found = database.rows(
         f"SELECT c.content_id FROM content c WHERE {held} AND c.content_id IN ({_CONTENT_OF_SAMPLES} {clause}) "
         "ORDER BY c.content_id LIMIT ?",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import tomllib
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ def add_task(new: NewTask) -> str:
 
 
 def set_rubric(task_id: str, lines: Sequence[str]) -> Task:
-    """Give a person's own task another rubric; ratings against the old one stay, and count no more.
+    """Give a person's own task another rubric, also in the words for generators where they list the old one; ratings
+    against that stay, and count no more.
 
     Raises:
         InputError: no such task, one of the five, or a fault of the lines.
@@ -84,7 +86,14 @@ def set_rubric(task_id: str, lines: Sequence[str]) -> Task:
     if not is_custom(task_id):
         raise InputError(f"The rubric of {task_id} comes with the app; make a task of your own to change it.")
     said = read_toml(custom_folder() / f"{task_id}.toml")
-    said["rubric"] = _lines(lines)
+    before, said["rubric"] = _listed(said["rubric"]), _lines(lines)
+    generation = said["generation"]
+    generation["system"] = generation["system"].replace(before, _listed(said["rubric"]))
+    if not _is_kept(said):
+        raise InputError(
+            f"The file of the task {task_id} holds more than can be written anew; change the rubric in "
+            f"{custom_folder() / f'{task_id}.toml'}."
+        )
     _write(task_id, said)
     return load_task(task_id)
 
@@ -145,11 +154,15 @@ def _said(new: NewTask) -> tuple[str, dict[str, Any]]:
 
 
 def _system(form: Mapping[str, Any], title: str, description: str, rubric: Sequence[str]) -> str:
-    lines = "\n".join(f"- {line}" for line in rubric)
     return (
         f"You write {form['sample_words']} for a data set called {json.dumps(title, ensure_ascii=False)}: "
-        f"{description}\nIt is about whatever meets one of these criteria:\n{lines}\n{form['generation']['rules']}"
+        f"{description}\nIt is about whatever meets one of these criteria:\n{_listed(rubric)}\n"
+        f"{form['generation']['rules']}"
     )
+
+
+def _listed(rubric: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in rubric)
 
 
 def _steps(words: str) -> dict[str, str]:
@@ -214,6 +227,14 @@ def _write(task_id: str, said: Mapping[str, Any]) -> None:
         raise StoreError(f"The task cannot be written to {folder}: {error.strerror or error}.") from error
     finally:
         half.unlink(missing_ok=True)
+
+
+def _is_kept(said: Mapping[str, Any]) -> bool:
+    """Whether a file that a person edited reads the same when it is written anew."""
+    try:
+        return tomllib.loads(to_toml(said)) == said
+    except (TypeError, ValueError):
+        return False
 
 
 def to_toml(said: Mapping[str, Any], under: str = "") -> str:

@@ -25,7 +25,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"The task file {path} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:  # TOML and UTF-8 alike
+    except (ValueError, RecursionError) as error:  # TOML and UTF-8 alike, or tables within tables without end
         raise InputError(f"The task file {path} is no TOML: {' '.join(str(error).split())}.") from error
 
 
@@ -56,7 +56,7 @@ def parse(task_id: str, said: dict[str, Any], shared: dict[str, Any], where: str
         relevance=asked.text("relevance"),
         labels=None
         if labels is None
-        else Labels(labels.texts("aliases"), labels.texts("positive"), labels.texts("negative", ())),
+        else Labels(labels.texts("aliases"), _words(labels.texts("positive")), _words(labels.texts("negative", ()))),
         generation=Generation(
             heading=generation.text("heading"),
             item=generation.text("item"),
@@ -86,6 +86,11 @@ def _field(name: str, asked: _Asked) -> Field:
         choice_of=asked.text("choice_of") if "choice_of" in asked.said else None,
         role=asked.text("role") if "role" in asked.said else USER,
     )
+
+
+def _words(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Labels as they are compared."""
+    return tuple(label.strip().casefold() for label in labels)
 
 
 def _check(task: Task, where: str) -> None:

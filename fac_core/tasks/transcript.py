@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fac_core.content import ASSISTANT, SEPARATOR, SYSTEM, USER
+from fac_core.content import ASSISTANT, SEPARATOR, SYSTEM, USER, normalise
 
 _NAMES = {
     "human": USER,
@@ -40,7 +40,8 @@ class Said(NamedTuple):
 
 
 def cut(text: str) -> list[Said] | None:
-    """The turns of a transcript, those in which nothing is said left out; None if the text does not begin as one."""
+    """The turns of a normalised transcript, those in which nothing is said left out; None if it does not begin as
+    one."""
     marks = list(_MARK.finditer(text))
     if not marks or marks[0].start() != 0:
         return None
@@ -75,15 +76,16 @@ def write(messages: Sequence[Mapping[str, Any]]) -> str:
             raise ValueError(f"has the role {str(_first(message, _ROLE_KEYS))[:40]!r} in message {number}")
         if not isinstance(text, str):
             raise ValueError(f"has no text in message {number}")
-        if _MARK.search(f"{SEPARATOR}{text.strip()}"):
+        text = normalise(text)
+        if _MARK.search(f"{SEPARATOR}{text}"):
             raise ValueError(f"holds a line in message {number} that reads as the start of another turn")
-        parts.append(f"{_WRITTEN[role]}: {text.strip()}")
+        parts.append(f"{_WRITTEN[role]}: {text}")
     return SEPARATOR.join(parts)
 
 
 def is_conversation(value: Any) -> bool:
     """Whether `divide` can be asked for a value's parts: a list of messages, or a transcript of two turns or more."""
-    return is_messages(value) or (isinstance(value, str) and len(cut(value) or ()) > 1)
+    return is_messages(value) or (isinstance(value, str) and len(cut(normalise(value)) or ()) > 1)
 
 
 def divide(value: Any) -> tuple[str, str]:
@@ -94,7 +96,7 @@ def divide(value: Any) -> tuple[str, str]:
     Raises:
         ValueError: why it has no such parts, worded to follow a field's name.
     """
-    text = value.strip() if isinstance(value, str) else write(value) if is_messages(value) else ""
+    text = normalise(value) if isinstance(value, str) else write(value) if is_messages(value) else ""
     said = cut(text)
     if not said:
         raise ValueError("is no list of messages, such as [{role, content}, …], nor a transcript")

@@ -176,8 +176,7 @@ def _project_picked() -> None:
     if picked.startswith("demo:"):
         services.ask_for_demo(picked.removeprefix("demo:"))
     else:
-        for name, value in {"project": picked, "space": None, "feature": None}.items():
-            services.go(name, value)
+        services.move(project=picked, space=None)
 
 
 def choose_space(here: Here) -> None:
@@ -201,7 +200,7 @@ def choose_space(here: Here) -> None:
         list(known),
         format_func=lambda space_id: known.get(space_id, space_id),
         key="_space_pick",
-        on_change=lambda: services.go("space", st.session_state["_space_pick"]),
+        on_change=lambda: services.move(space=st.session_state["_space_pick"]),
         label_visibility="collapsed",
     )
 
@@ -218,8 +217,7 @@ def new_project() -> None:
 
             ws = workspace.create(name, str(task))
             spaces.ensure_embedded(ws)
-            services.go("project", ws.root.name)
-            services.go("space", None)
+            services.move(project=ws.root.name, space=None)
             st.rerun()
 
 

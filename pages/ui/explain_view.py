@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
+from fac_core.coverage.measure import aims
 from fac_core.features.asked.choosing import CHOICES, chosen
 from fac_core.features.asked.documents import N_BANDS, PER_BAND, PER_BAND_QUICK
 from fac_core.features.asked.rubric_plan import JUDGE, plan_rating
@@ -94,7 +95,11 @@ def form(here: Here, filtered: Sequence[int]) -> Wanted:
     )
     which, fuzz, quick = _judging(left) if kind == DETECT else ("llm", False, False)
     again = left.toggle("Also what this model has answered", key=f"{_AT}again")
-    found = list(filtered) if choice == FILTER else services.cached(chosen, here, here.space_id, here.delta, choice)
+    found = (
+        list(filtered)
+        if choice == FILTER
+        else services.cached(chosen, here, here.space_id, here.delta, choice, beside=aims(here.ws, here.space_id))
+    )
     if not found:
         st.text("There are no such features at this δ.")
     return Wanted(str(kind), tuple(found[: int(top)]), which, fuzz, quick, again)

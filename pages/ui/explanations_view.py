@@ -154,7 +154,8 @@ def documents(here: Here, feature_id: int, score: Score, key: str) -> None:
 
 def standing(here: Here) -> None:
     """How many names have which badge, and a button that scores what has no score yet."""
-    counted = Counter(services.cached(trust.badges, here, here.space_id).values())
+    scored = trust.newest(here.ws, here.space_id)
+    counted = Counter(services.cached(trust.badges, here, here.space_id, beside=(scored,)).values())
     columns = st.columns([1, 1, 1, 2], gap="medium", vertical_alignment="bottom")
     for column, badge_name in zip(columns, trust.BADGES, strict=False):
         if badge_name != trust.UNSCORED:

@@ -9,7 +9,7 @@ import streamlit as st
 from fac_core.features import semantic_search
 from fac_core.features.criteria import ALONE, Criteria
 from fac_core.features.index_job import KIND
-from fac_core.features.marks import LIST, TAG, members, names
+from fac_core.features.marks import LIST, TAG, WORK_LIST, members, names
 from fac_core.features.relevance import effect_name
 from fac_core.features.states import OTHER_STATES, STATES
 from fac_core.features.table import GIVEN
@@ -32,7 +32,6 @@ SORTS = {
 }
 ASCENDING = {"q", "name", "id"}
 RELEVANT = {"relevant": True, "other": False, "all": None}
-WORK_LIST = "the work list"
 WORDS, MEANING = "words", "meaning"
 DENSITIES = {"20 %": 0.2, "10 %": 0.1, "5 %": 0.05, "1 %": 0.01}
 JOINED = {"firing": "firing", "decoder": "decoder", "both": "both", ALONE: "no family"}
@@ -212,6 +211,6 @@ def _among(here: Here, meaning: str, listed: str | None, tag: str | None) -> tup
         found = [hit.id for hit in hits]
     for kind, value in ((LIST, listed), (TAG, tag)):
         if value is not None:
-            held = members(here.ws, here.space_id, kind, value)
-            found = held if found is None else [each for each in found if each in set(held)]
+            held = dict.fromkeys(members(here.ws, here.space_id, kind, value))
+            found = list(held) if found is None else [each for each in found if each in held]
     return None if found is None else tuple(found)

@@ -17,7 +17,7 @@ PAGE_SIZE = 50
 
 def find(here: Here, filters: Filters) -> tuple[FeaturePage, int]:
     """The rows of the page that is open, and its number."""
-    number = st.session_state.get("f_page") or 1
+    number = st.session_state.get("f_page") or _addressed()
 
     def page(n: int) -> FeaturePage:
         return feature_page(
@@ -37,6 +37,12 @@ def find(here: Here, filters: Filters) -> tuple[FeaturePage, int]:
         st.session_state["f_page"] = 1
         found = page(1)
     return found, number
+
+
+def _addressed() -> int:
+    """The page that the address names; the control that reads it is drawn below its rows."""
+    said = st.query_params.get("f_page", "")
+    return max(1, int(said)) if said.isascii() and said.isdecimal() and len(said) < 9 else 1
 
 
 def show(here: Here, found: FeaturePage, number: int, opened: int, filters: Filters, *, narrow: bool) -> None:

@@ -52,13 +52,13 @@ def title(here: Here, detail: FeatureDetail) -> None:
     """Name, author and the way back."""
     row = detail.row
     with st.container(horizontal=True, vertical_alignment="top", horizontal_alignment="distribute", wrap=False):
-        newest = next((event for event in detail.history if event.text), None)
+        giver = next((event for event in detail.history if event.method == row.named_by), None)
         by = (
-            f"{newest.method} · {newest.author}"
-            if newest and newest.method == "keywords"
-            else f"named by {newest.author}"
-            if newest
-            else "no name yet"
+            "no name yet"
+            if giver is None
+            else f"{giver.method} · {giver.author}"
+            if giver.method == "keywords"
+            else f"named by {giver.author}"
         )
         heat.words(
             heat.Piece(f"{row.name or 'Unnamed'}\n", kind="title"),

@@ -22,6 +22,7 @@ from fac_core.coverage.measure import Coverage, aims, coverage
 from fac_core.errors import FacError, InputError
 from fac_core.feature_space import spaces
 from fac_core.feature_space.spaces import Space
+from fac_core.features import naming
 from fac_core.jobs import owner
 from fac_core.tasks import Task, load_task
 from fac_core.workspace import Workspace
@@ -98,6 +99,12 @@ def go(name: str, value: str | None) -> None:
         st.query_params[name] = value
 
 
+def move(**to: str | None) -> None:
+    """Change project or feature space; the feature and the family of the one that is left are none of the other's."""
+    for name, value in {**to, "feature": None, "f_family": None}.items():
+        go(name, value)
+
+
 @st.cache_resource(show_spinner=False)
 def open_folder(folder: str) -> Workspace:
     """A project, opened once per process; jobs whose worker is gone are noted as interrupted."""
@@ -166,8 +173,7 @@ def settle() -> None:
         with st.spinner("A few seconds …", show_time=True):
             ws = open_demo(wanted or FIRST_DEMO)
     slot.empty()
-    for name, value in {"project": ws.root.name, "space": None, "feature": None}.items():
-        go(name, value)
+    move(project=ws.root.name, space=None)
 
 
 def current_space(ws: Workspace) -> Space | None:
@@ -237,11 +243,11 @@ def _cached(name: str, root: str, version: int, args: tuple[Any, ...], _call: Ca
 
 
 def cached(function: Callable[..., R], at: Here, *args: Any, beside: tuple[Any, ...] = (), **kwargs: Any) -> R:
-    """`function(ws, *args, **kwargs)`, computed once per project, data version and arguments (hashable, small).
+    """`function(ws, *args, **kwargs)`, computed once per project, data version, names and arguments (hashable, small).
 
-    `beside` is what the answer depends on that is neither data nor an argument.
+    `beside` is what the answer depends on that is none of these.
     """
-    settings = (at.ws.setting("relevance_mode"), at.task.rubric_version, beside)
+    settings = (at.ws.setting("relevance_mode"), at.task.rubric_version, naming.newest(at.ws, at.space_id), beside)
     key = (*args, *sorted(kwargs.items()), *settings)
     name = f"{function.__module__}.{function.__qualname__}"
     result: R = _cached(name, str(at.ws.root), at.version, key, lambda: function(at.ws, *args, **kwargs))

@@ -181,7 +181,7 @@ def _add(here: Here, wanted: Wanted, preset: Preset | None, takes: Needs) -> Non
             apply_topk=wanted.topk,
             declared=preset.declared if preset else None,
         )
-    services.go("space", space_id)
+    services.move(space=space_id)
     services.say(f"{spaces.space(here.ws, space_id).name} is added; read the texts in it on Seed set.")
     st.rerun()
 

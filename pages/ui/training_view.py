@@ -202,7 +202,7 @@ def _use(name: str) -> None:
     """Make a trained SAE the session's feature space and read the texts in it."""
     here = services.here()
     space_id = in_project.use_as_space(here.ws, name)
-    services.go("space", space_id)
+    services.move(space=space_id)
     reading = bring_up_to_date(here.ws, space_id)
     title = spaces.space(here.ws, space_id).name
     services.say(f"{title} is the feature space now{'; its texts are being read' if reading else ''}.")

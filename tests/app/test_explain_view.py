@@ -110,3 +110,11 @@ def at_options(at: AppTest) -> str:
 
 def metrics(at: AppTest) -> dict[str, str]:
     return {each.label: str(each.value) for each in at.metric}
+
+
+def test_the_work_list_is_the_one_of_now(ws: Workspace, planted: str, open_view: Open) -> None:
+    set_endpoint(ws, closed_url(), "fake")
+    at = pressed(open_view(), "asked_look")
+    assert at.button(key="asked_start").label == "Explain 2 features"
+    worklist.remove(ws, planted, [BOMB])
+    assert pressed(at.run(), "asked_look").button(key="asked_start").label == "Explain 1 feature"

@@ -89,3 +89,13 @@ def test_what_fuzzing_says_is_told_of_marks_and_not_of_silence(view: AppTest, ws
     assert not at.exception, at.exception
     assert "Wrongly marked, and was taken for right" in drawn(at) and "said to be both" in drawn(at)
     assert "likeness" not in drawn(at) and "2 documents unanswered" in drawn(at)
+
+
+def test_how_many_names_have_a_badge_follows_a_score_made_just_now(view: AppTest) -> None:
+    def n_scored() -> int:
+        return sum(int(metric.value) for metric in view.metric)
+
+    before = n_scored()
+    for place in range(2):
+        view.button(key=f"said_{ABOUT_FRUIT}_{place}_now").click().run()
+    assert not view.exception and n_scored() == before + 1

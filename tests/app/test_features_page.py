@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,10 @@ from fac_core.feature_space import spaces
 from fac_core.features import encoder as encoders
 from fac_core.features.map import MapData
 from fac_core.features.marks import LIST, NOTE, TAG, marks, members
+from fac_core.features.naming import rename
 from fac_core.workspace import Workspace
-from pages.ui import map_view
+from pages.ui import feature_filters, map_view
+from pages.ui.services import Here
 from pages.ui.text_view import STRENGTH, ordered
 from tests.app.conftest import App, address
 from tests.app.reading import drawn, said
@@ -203,3 +207,57 @@ def test_rarity_puts_first_what_the_anchor_reaches_least() -> None:
     found = [Found(1, "", "covered", 5.0, "x", 0.1, 0.2), Found(2, "", "covered", 3.0, "x", 0.1, 0.9)]
     assert [each.feature_id for each in ordered(found, "rarity")] == [2, 1]
     assert [each.feature_id for each in ordered(found, STRENGTH)] == [1, 2]
+
+
+# --- what was kept must not be out of date ---
+
+
+def test_a_page_of_the_table_is_an_address(described_app: App) -> None:
+    at = described_app("features", f_task="all", f_page="2")
+    assert "51–64 of 64" in said(at)
+    for nonsense in ("999", "0", "²", "x"):
+        assert "1–50 of 64" in said(described_app("features", f_task="all", f_page=nonsense))
+
+
+def test_a_new_name_is_seen_where_the_old_one_was_kept(described_app: App, filled_ws: Workspace) -> None:
+    asked = {**WITH_FEATURE, "near_by": "together"}
+    at = described_app("features", **asked)
+    listed = next(frame.value for frame in at.dataframe if "NPMI" in frame.value.columns)
+    other = int(listed["feature"][0].rsplit(" ", 1)[1])
+    rename(filled_ws, space_of(filled_ws), other, "zebra crossing", "ana")
+    at.run()
+    listed = next(frame.value for frame in at.dataframe if "NPMI" in frame.value.columns)
+    assert listed["feature"][0] == f"zebra crossing · {other}"
+
+
+def test_who_named_a_feature_is_whoever_gave_the_name_in_force(described_app: App, filled_ws: Workspace) -> None:
+    space = space_of(filled_ws)
+    rename(filled_ws, space, 25, "of ana", "ana")
+    with filled_ws.database.transaction() as cursor:
+        cursor.execute(
+            "INSERT INTO explanation (event_id, space_id, feature_id, method, author, text, created_at) "
+            "VALUES (nextval('event_seq'), ?, 25, 'llm', 'some model', 'of a model', now())",
+            [space],
+        )
+    assert '"  named by ana"' in drawn(described_app("features", **WITH_FEATURE))
+    rename(filled_ws, space, 25, "", "ana")
+    assert '"  keywords \\u00b7 ' in drawn(described_app("features", **WITH_FEATURE))
+
+
+def test_another_space_does_not_open_a_feature_or_family_by_the_number_of_the_last(
+    described_app: App, filled_ws: Workspace
+) -> None:
+    first = spaces.spaces(filled_ws)[0]
+    other = spaces.register_space(filled_ws, replace(first.spec, max_length=first.spec.max_length - 1), {}, 1.0)
+    at = described_app("features", **WITH_FEATURE, f_family="3")
+    at.selectbox(key="_space_pick").select(other).run()
+    assert not at.exception and address(at)["space"] == other
+    assert not {"feature", "f_family"} & set(address(at))
+
+
+def test_a_list_and_a_tag_on_every_feature_are_met_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = list(range(20_000))
+    monkeypatch.setattr(feature_filters, "members", lambda *_: every)
+    began = time.process_time()
+    assert feature_filters._among(Here(None, None, None, 0.0), "", "all", "all") == tuple(every)  # type: ignore[arg-type]
+    assert time.process_time() - began < 1, "each feature is looked up, not searched for"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 
+import numpy as np
 import pytest
 
 from fac_core.features import coactive as module
@@ -77,3 +78,8 @@ def test_the_nearest_and_the_most_opposite_are_kept_apart(ws: Workspace) -> None
     detail = feature_detail(ws, space, 1, 0.0)
     assert [(i, round(c, 1)) for i, _, c in detail.neighbours] == [(2, 0.9)]
     assert [(i, round(c, 1)) for i, _, c in detail.opposites] == [(5, -0.4), (4, -0.1)]
+
+
+def test_npmi_is_at_most_1_where_the_share_is_an_estimate() -> None:
+    found = module.npmi(np.array([1.0, 0.5]), 1000, np.array([900, 900]), 10_000)
+    assert found[0] == 1 and 0 < found[1] < 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from fac_core.feature_space.extractor import Extractor
@@ -12,7 +13,9 @@ from fac_core.features import map_job
 from fac_core.features.map import feature_map
 from fac_core.jobs.folder import JobFolder
 from fac_core.store import feature_weights as weights
+from fac_core.store.activations import profiles_current
 from fac_core.workspace import Workspace
+from tests.planted import Planted, plant
 
 
 def test_neighbours_are_the_nearest_by_cosine_with_each_feature_first_among_its_own(extractor: Extractor) -> None:
@@ -61,3 +64,11 @@ def test_a_handful_of_features_has_a_map_without_a_layout() -> None:
     import torch
 
     assert map_job.umap_layout(torch.eye(2)).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+def test_what_was_kept_of_the_map_before_its_layout_is_not_taken_for_the_map(ws: Workspace) -> None:
+    space, version = plant(ws, [Planted("anchor", "a text", {1: 2.0})]), ws.data_version
+    layout = pa.table({"feature_id": pa.array([1], pa.int32()), "umap_x": [0.5], "umap_y": [0.5]})
+    with ws.database.transaction() as cursor:
+        map_job.ingest(cursor, "", {"space_id": space}, "layout", {"layout": layout})
+    assert ws.data_version > version and profiles_current(ws.database, space)

@@ -69,3 +69,11 @@ def test_a_mark_without_words_or_of_no_feature_is_refused(project: tuple[Workspa
     with pytest.raises(InputError, match="A mark is"):
         mark(ws, space, [1], "vote", "fine", "ana")
     assert marks(ws, space, 1) == []
+
+
+@pytest.mark.parametrize("name", ["the work list", " The  Work list"])
+def test_no_list_takes_the_name_of_the_work_list(project: tuple[Workspace, str], name: str) -> None:
+    ws, space = project
+    with pytest.raises(InputError, match="work list is one of its own"):
+        mark(ws, space, [1], LIST, name, "ana")
+    assert names(ws, space, LIST) == {} and mark(ws, space, [1], TAG, name, "ana") == 1

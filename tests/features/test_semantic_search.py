@@ -123,3 +123,9 @@ def test_without_the_encoder_one_sentence_says_so(ws: Workspace, monkeypatch: py
         search.features_by_meaning(ws, space, "  ")
     with pytest.raises(InputError, match="at most 500"):
         search.samples_by_words(ws, space, "x" * 501)
+
+
+@pytest.mark.parametrize("query", ["STRAẞE", "straße", "CAFE\u0301", "ΣΟΦΟΣ"], ids=["capital", "small", "nfd", "sigma"])
+def test_words_are_found_in_any_case_and_spelling_of_their_characters(ws: Workspace, query: str) -> None:
+    space = plant(ws, [Planted("anchor", "Die Straße am Café, ΣΟΦΟΣ", {1: 2.0}), Planted("anchor", "none", {1: 1.0})])
+    assert len(search.samples_by_words(ws, space, query)) == 1

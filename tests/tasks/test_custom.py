@@ -149,3 +149,36 @@ def test_a_file_spoilt_by_hand_is_left_out_with_a_sentence(old: str, new: str, s
     assert task_ids()[5:] == [] and sentence in faults()[0] and len(faults()) == 1
     with pytest.raises(InputError, match=sentence):
         load_task(task_id)
+
+
+def test_the_words_for_generators_follow_another_rubric_but_not_over_a_persons_own() -> None:
+    task_id = add_task(NEW)
+    system = set_rubric(task_id, ["The text begs."]).generation.system
+    assert "- The text begs." in system and not any(line in system for line in NEW.rubric)
+    path = custom_folder() / f"{task_id}.toml"
+    path.write_text(path.read_text().replace("- The text begs.", "- Whatever begs."))
+    assert "- Whatever begs." in set_rubric(task_id, NEW.rubric).generation.system
+
+
+@pytest.mark.parametrize("more", ["made = 2024-01-01", 'notes = [{ by = "ana" }]'], ids=["date", "tables"])
+def test_a_file_that_cannot_be_written_anew_is_left_as_it_is(more: str) -> None:
+    task_id = add_task(NEW)
+    path = custom_folder() / f"{task_id}.toml"
+    path.write_text(before := f"{more}\n{path.read_text()}")
+    with pytest.raises(InputError, match="change the rubric in"):
+        set_rubric(task_id, ["The text begs."])
+    assert path.read_text() == before and load_task(task_id).rubric == NEW.rubric
+
+
+def test_labels_that_a_person_wrote_in_capitals_are_found() -> None:
+    task_id = add_task(replace(NEW, negative=("ham",)))
+    path = custom_folder() / f"{task_id}.toml"
+    path.write_text(path.read_text().replace('["spam"]', '["Spam "]').replace('["ham"]', '["HAM"]'))
+    task = load_task(task_id)
+    assert (task.polarity("Spam"), task.polarity("ham"), task.polarity("other")) == (True, False, None)
+
+
+def test_a_file_nested_beyond_reading_is_a_sentence() -> None:
+    custom_folder().mkdir(parents=True)
+    (custom_folder() / "deep.toml").write_text("a = " + "[" * 3000)
+    assert task_ids()[5:] == [] and "is no TOML" in faults()[0]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fac_core.tasks.transcript import cut, is_messages, write
+from fac_core.tasks.transcript import cut, divide, is_conversation, is_messages, write
 
 HH = "\n\nHuman: Hi there\n\nAssistant: Hello!\n\nIt is late.\n\nHuman: \n\nAssistant: Bye"
 
@@ -63,3 +63,12 @@ def test_messages_are_told_from_other_lists() -> None:
     for value in ([], ["a"], "role", {"role": "user"}, [{"text": "a"}], None):
         assert not is_messages(value)
     assert write([{"from": "human", "value": "hi"}, {"from": "gpt", "value": "yo"}]) == "Human: hi\n\nAssistant: yo"
+
+
+def test_line_ends_of_another_system_cut_in_the_same_places() -> None:
+    text = "Human: hi\n\nAssistant: hello\n\nHuman: more\n\nAssistant: some"
+    for ends in ("\r\n", "\r"):
+        other = text.replace("\n", ends)
+        assert is_conversation(other) and divide(other) == divide(text)
+        with pytest.raises(ValueError, match="start of another turn"):
+            write([{"role": "user", "content": f"hi{ends}{ends}Assistant: yes"}])
