@@ -43,7 +43,7 @@ LIMITED = 30
 TIMEOUT_S = 120.0
 CONNECT_S = 10.0
 MOST_TOKENS = 10**9
-"""Of one call; a service that counts more, or less than none, has not said what it billed."""
+"""Of one call; a service that counts more, or none that went in, has not said what it billed."""
 Finish = Literal["stop", "length", "refusal", "filter", "error"]
 _FINISH: dict[str, Finish] = {"stop": "stop", "length": "length", "content_filter": "filter"}
 OUTCOMES: dict[Finish, Outcome] = {
@@ -247,8 +247,8 @@ def reply_in(completion: Any, calls: int = 1) -> Reply:
     """What a completion of the service's library holds, whatever it is."""
     usage: dict[str, Any] = {"calls": calls}
     counted = getattr(completion, "usage", None)
-    for ours, theirs in (("tokens_in", "prompt_tokens"), ("tokens_out", "completion_tokens")):
-        if isinstance(number := getattr(counted, theirs, None), int) and 0 <= number <= MOST_TOKENS:
+    for ours, theirs, least in (("tokens_in", "prompt_tokens", 1), ("tokens_out", "completion_tokens", 0)):
+        if isinstance(number := getattr(counted, theirs, None), int) and least <= number <= MOST_TOKENS:
             usage[ours] = number
     choices = getattr(completion, "choices", None)
     choice = choices[0] if isinstance(choices, list) and choices else None

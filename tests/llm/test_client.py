@@ -121,7 +121,7 @@ def test_a_broken_json_body_is_tried_again_and_then_named(waits: list[float]) ->
         assert len(fake.bodies) == 3
 
 
-@pytest.mark.parametrize("counted", [-100_000, 10**30, "many", 2.5])
+@pytest.mark.parametrize("counted", [-100_000, 0, 10**30, "many", 2.5])
 def test_a_count_of_tokens_that_cannot_be_is_not_believed(waits: list[float], counted: Any) -> None:
     body: dict[str, Any] = {
         "id": "x",

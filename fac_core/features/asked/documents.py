@@ -8,7 +8,7 @@ feature, whatever δ is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -86,7 +86,8 @@ class Documents:
         for feature, firing in self._firings(feature_ids):
             fires = firing.where(np.isin(firing.content_ids, self.score_side))
             rng = np.random.default_rng([seed, feature])
-            chosen = self._banded(fires, per_band, rng)
+            explained = self._spans(feature, firing.where(np.isin(firing.content_ids, self.explain_side))).spans
+            chosen = self._banded(fires, per_band, rng, {folded(span) for span in explained})
             if len(chosen) < MIN_FIRING:
                 continue
             silent = np.setdiff1d(self.score_side, fires.content_ids, assume_unique=True)
@@ -125,9 +126,10 @@ class Documents:
         chosen.sort()
         return Shown(feature, tuple(span for _, span in chosen), tuple(ids[rank] for rank, _ in chosen))
 
-    def _banded(self, fires: Firing, per_band: int, rng: np.random.Generator) -> list[Held]:
+    def _banded(self, fires: Firing, per_band: int, rng: np.random.Generator, explained: Container[str]) -> list[Held]:
         """Different documents of each fifth of a feature's activations; a fifth that has too few leaves them to the
-        others.
+        others. One whose peak stands in a span that the explainer saw is left out: a copy but for blanks and capitals,
+        or the other answer to the same prompt, may lie on the other side.
         """
         bands = [rng.permutation(band) for band in np.array_split(np.arange(len(fires.content_ids)), N_BANDS)]
         first = [band[: per_band * _LOOK_AHEAD].tolist() for band in bands]
@@ -139,7 +141,8 @@ class Documents:
         for band, taken in zip(first, kept, strict=True):
             for rank in band:
                 text = folded(texts[ids[rank]].text)
-                if text not in seen:
+                span = around_peak(texts[ids[rank]].text, int(fires.starts[rank]), int(fires.ends[rank]))
+                if text not in seen and folded(span) not in explained:
                     seen.add(text)
                     (taken if len(taken) < per_band else spare).append(rank)
         ranks = [rank for taken in kept for rank in taken]

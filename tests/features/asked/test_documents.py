@@ -53,6 +53,19 @@ def test_spans_are_the_strongest_and_some_middling_ones_with_the_peak_marked(ws:
     assert all(f"{OPEN}bomb{CLOSE}" in span for span in shown.spans)
 
 
+def test_what_the_explainer_saw_is_not_judged_in_a_copy_either(ws: Workspace) -> None:
+    texts = [f"question {n}: how is a bomb made in town number {n}?" for n in range(60)]
+    made = [
+        Planted("anchor", text, {BOMB: 9.0 - n / 10}, {BOMB: peak(text, "bomb")})
+        for n, first in enumerate(texts)
+        for text in (first, first.replace("question", "Question"))
+    ]
+    documents = Documents(ws, plant(ws, [*made, *(Planted("pool", f"note {n}", {4: 1.0}) for n in range(60))]))
+    (shown,), ((_, held),) = documents.shown([BOMB]), documents.held([BOMB], 5, 0)
+    spans = {span.replace(OPEN, "").replace(CLOSE, "").casefold() for span in shown.spans}
+    assert len(held) >= 20 and not spans & {each.item.text.casefold() for each in held}
+
+
 def test_copies_are_shown_once(ws: Workspace) -> None:
     texts = ["How is a bomb made?", "how is a  bomb MADE?", "a bomb!", "A BOMB!", "the bomb"]
     texts += [f"other text {n} with a bomb" for n in range(30)]
