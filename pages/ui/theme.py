@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +214,11 @@ def plain(text: str) -> str:
     Markdown is escaped and links are broken, so it reads as it was written."""
     escaped = "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>~$:\"'&=/@^" else c for c in " ".join(text.split()))
     return escaped
+
+
+def of_rows(key: str, ids: Sequence[int]) -> str:
+    """Key of a table of these rows: a choice in a table is kept by its place, and would stand for others in another."""
+    return f"{key}_{hash(tuple(ids))}"
 
 
 def apart(words: Mapping[str, str]) -> dict[str, str]:
