@@ -41,12 +41,13 @@ def choose_run(here: Here) -> Run | None:
     chosen = services.follow("run")
     current = chosen if chosen in made else next(iter(made))
     st.session_state["_run_pick"] = current
+    words = theme.apart({run_id: _run_words(run) for run_id, run in made.items()})
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.subheader("Run", anchor=False, width="content")
         st.selectbox(
             "Run",
             list(made),
-            format_func=lambda run_id: _run_words(made[run_id]),
+            format_func=words.__getitem__,
             key="_run_pick",
             width=400,
             on_change=lambda: services.go("run", st.session_state["_run_pick"]),

@@ -157,14 +157,14 @@ def choose_project() -> None:
     names = {info.folder.name: info.name for info in infos}
     offers = {f"demo:{demo.id}": f"Demo · {demo.title}" for demo in demos() if demo.id not in have}
     current = services.follow("project")
-    options = [*names, *offers]
+    words = theme.apart({**names, **offers})
     # a widget keeps its own value; it follows the address when that changed without it
     if st.session_state.get("_project_pick") != current and current in names:
         st.session_state["_project_pick"] = current
     st.selectbox(
         "Project",
-        options,
-        format_func=lambda option: names.get(option) or offers.get(option, option),
+        list(words),
+        format_func=lambda option: words.get(option, option),
         key="_project_pick",
         on_change=_project_picked,
         label_visibility="collapsed",
@@ -183,7 +183,7 @@ def choose_space(here: Here) -> None:
     """Task in words and the feature space select."""
     from fac_core.feature_space import spaces
 
-    known = {space.space_id: space.name for space in spaces.spaces(here.ws)}
+    known = theme.apart({space.space_id: space.name for space in spaces.spaces(here.ws)})
     st.selectbox(
         "Task",
         [here.task.id],
@@ -209,7 +209,8 @@ def choose_space(here: Here) -> None:
 def new_project() -> None:
     """Ask for name and task; the new project becomes the session's."""
     name = st.text_input("Name", key="_new_name", live=True, placeholder="what the data is for")
-    task = st.selectbox("Task", task_ids(), format_func=lambda task_id: load_task(task_id).title, key="_new_task")
+    titles = theme.apart({task_id: load_task(task_id).title for task_id in task_ids()})
+    task = st.selectbox("Task", list(titles), format_func=titles.__getitem__, key="_new_task")
     st.text(load_task(str(task)).description)
     if st.button("Create", type="primary", disabled=not name.strip()):
         with services.page():

@@ -62,8 +62,9 @@ def two_saes(here: Here) -> None:
     st.markdown("**Two SAEs on the same texts**")
     left, right, last = st.columns([3, 3, 1], vertical_alignment="bottom")
     offered = hash(tuple(sides))  # an SAE that became a space is another option
+    words = theme.apart({key: side.name for key, side in sides.items()})
     a, b = (
-        column.selectbox(label, list(sides), place, format_func=lambda key: sides[key].name, key=f"{key}_{offered}")
+        column.selectbox(label, list(sides), place, format_func=words.__getitem__, key=f"{key}_{offered}")
         for column, label, place, key in ((left, "First SAE", 0, "compare_a"), (right, "Second SAE", 1, "compare_b"))
     )
     one, other = sides[str(a)], sides[str(b)]

@@ -160,7 +160,7 @@ def _choices(ws: Any) -> Choices:
 def narrowing(here: Here, prefix: str = "ex") -> SampleFilter:
     """Which samples are looked at; each choice is in the address under a name that begins with `prefix`."""
     known = services.cached(_choices, here)
-    sets = {dataset.dataset_id: dataset.name for dataset in list_datasets(here.ws) if not dataset.deleted}
+    sets = theme.apart({each.dataset_id: each.name for each in list_datasets(here.ws) if not each.deleted})
     n_set = sum(bool(st.session_state.get(f"{prefix}_{part}")) for part in ("role", "set", "label", "value"))
     with st.popover(
         f"Samples · {n_set}" if n_set else "Samples", icon=":material/filter_list:", key=f"{prefix}_filter"

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.ui import services
+from pages.ui import services, theme
 
 ROW = 30
 
@@ -30,9 +30,10 @@ def draw(
         also: called beside opening a feature.
     """
     ids = [feature_id for feature_id, _, _ in rows]
+    name = theme.of_rows(f"list_{key}", ids)
 
     def opened() -> None:
-        chosen = st.session_state[f"list_{key}"]["selection"]["cells"]
+        chosen = st.session_state[name]["selection"]["cells"]
         if chosen and chosen[0][0] < len(ids):
             also()
             services.go("feature", str(ids[chosen[0][0]]))
@@ -45,7 +46,7 @@ def draw(
     height = ROW * (len(rows) + 1) + 3
     st.dataframe(
         [{"feature": f"{name or 'feature'} · {feature_id}", measure or "x": value} for feature_id, name, value in rows],
-        key=f"list_{key}",
+        key=name,
         hide_index=True,
         column_order=["feature", *([measure] if measure else [])],
         column_config={"feature": column.TextColumn("feature", width=190 if measure else None), measure: values},

@@ -65,19 +65,17 @@ def show(here: Here, found: FeaturePage, number: int, opened: int, filters: Filt
         st.caption("Tick rows to put them on a list; a click on a name opens the feature.")
 
 
-def open_selected() -> None:
-    """The row that was clicked becomes the open feature."""
-    cells = st.session_state["_feature_table"]["selection"]["cells"]
-    shown = st.session_state["_feature_ids"]
-    if cells and cells[0][0] < len(shown):
-        services.go("feature", str(shown[cells[0][0]]))
-
-
 def table(found: FeaturePage, opened: int, effect: str, *, narrow: bool) -> list[int]:
     """One page of rows; a click opens the feature. `effect` is what the test's effect is called. Returns the features
     that are ticked."""
     ids = [row.feature_id for row in found.rows]
-    st.session_state["_feature_ids"] = ids
+    key = theme.of_rows("_feature_table", ids)
+
+    def open_selected() -> None:
+        cells = st.session_state[key]["selection"]["cells"]
+        if cells and cells[0][0] < len(ids):
+            services.go("feature", str(ids[cells[0][0]]))
+
     top = max([10.0, *(100 * row.density_anchor for row in found.rows)])
     column = st.column_config
     config: dict[str, Any] = {
@@ -109,7 +107,7 @@ def table(found: FeaturePage, opened: int, effect: str, *, narrow: bool) -> list
     selected = [(ids.index(opened), "name")] if opened in ids else []
     chosen = st.dataframe(
         painted([record(row, narrow) for row in found.rows], [row.state for row in found.rows]),
-        key="_feature_table",
+        key=key,
         hide_index=True,
         column_order=order,
         column_config=config,

@@ -72,7 +72,7 @@ def draw(here: Here, gaps: Sequence[Gap], *, key: str, columns: Sequence[str] = 
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        key=f"{key}_{here.space_id}_{here.delta:g}_{here.version}",
+        key=theme.of_rows(f"{key}_{here.space_id}_{here.delta:g}_{here.version}", [gap.feature_id for gap in gaps]),
         height=min(tallest, 37 + 35 * len(gaps)),
         alt=f"{len(gaps)} gaps: name, state, anchor samples, robust or not",
     )

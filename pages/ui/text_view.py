@@ -96,9 +96,10 @@ def tokens(found: TextFeatures) -> list[heat.Piece]:
 
 def _features(features: list[Found], narrow: bool) -> None:
     ids = [one.feature_id for one in features[:N_SHOWN]]
+    key = theme.of_rows("t_table", ids)
 
     def opened() -> None:
-        chosen = st.session_state["t_table"]["selection"]["cells"]
+        chosen = st.session_state[key]["selection"]["cells"]
         if chosen and chosen[0][0] < len(ids):
             services.go("feature", str(ids[chosen[0][0]]))
 
@@ -128,7 +129,7 @@ def _features(features: list[Found], narrow: bool) -> None:
         )
     st.dataframe(
         rows,
-        key="t_table",
+        key=key,
         hide_index=True,
         column_order=["state", "feature", "activation"] if narrow else list(config),
         column_config=config,

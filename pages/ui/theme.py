@@ -6,6 +6,8 @@ Marks and colours are those of the Okabe–Ito set; the dark variants are lighte
 from __future__ import annotations
 
 import html
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -212,6 +214,18 @@ def plain(text: str) -> str:
     Markdown is escaped and links are broken, so it reads as it was written."""
     escaped = "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>~$:\"'&=/@^" else c for c in " ".join(text.split()))
     return escaped
+
+
+def of_rows(key: str, ids: Sequence[int]) -> str:
+    """Key of a table of these rows: a choice in a table is kept by its place, and would stand for others in another."""
+    return f"{key}_{hash(tuple(ids))}"
+
+
+def apart(words: Mapping[str, str]) -> dict[str, str]:
+    """Words of options, with the option itself behind those that several share: a select box tells its options by their
+    words, and of equal ones it takes the last, whichever was pressed."""
+    shared = Counter(words.values())
+    return {option: f"{said} · {option}" if shared[said] > 1 else said for option, said in words.items()}
 
 
 def chart_text(text: str, limit: int = 80) -> str:

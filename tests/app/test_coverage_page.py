@@ -15,6 +15,7 @@ from fac_core.jobs import owner
 from fac_core.store.database import bump_data_version, data_version
 from fac_core.store.held import mark_profile_only
 from fac_core.workspace import Workspace
+from pages.ui import theme
 from tests.app.conftest import App, opener
 from tests.app.reading import said
 from tests.planted import Planted, plant
@@ -147,7 +148,7 @@ def test_ticked_gaps_go_into_the_work_list(app: App, filled_ws: Workspace, space
     at = app("coverage", view="List", states="missing,undersampled,covered")
     at.pills(key="states").set_value(["missing", "undersampled", "covered"])
     at.toggle(key="collapse").set_value(False).run()
-    key = f"gaps_{space_id}_0_{data_version(filled_ws.database)}"
+    key = theme.of_rows(f"gaps_{space_id}_0_{data_version(filled_ws.database)}", [gap.feature_id for gap in found])
     at.session_state[key] = {"selection": {"rows": [0, 2], "columns": [], "cells": []}}
     at.run()
     at.button(key="list_add").click().run()

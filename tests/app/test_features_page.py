@@ -261,3 +261,22 @@ def test_a_list_and_a_tag_on_every_feature_are_met_at_once(monkeypatch: pytest.M
     began = time.process_time()
     assert feature_filters._among(Here(None, None, None, 0.0), "", "all", "all") == tuple(every)  # type: ignore[arg-type]
     assert time.process_time() - began < 1, "each feature is looked up, not searched for"
+
+
+def test_of_sets_with_one_name_the_one_that_is_chosen_is_looked_at(described_app: App, filled_ws: Workspace) -> None:
+    with filled_ws.database.transaction() as cursor:
+        cursor.execute("UPDATE dataset SET name = 'train'")
+    at = described_app("features", **WITH_FEATURE)
+    for dataset in ("seed", "anchor", "pool"):
+        at.selectbox(key="ex_set").set_value(dataset).run()
+        assert not at.exception and at.selectbox(key="ex_set").value == dataset
+
+
+def test_what_is_ticked_on_a_page_is_not_ticked_on_the_next(described_app: App) -> None:
+    def table(at: AppTest) -> str:
+        return str(next(frame.proto.id for frame in at.dataframe if "anchor" in frame.value.columns))
+
+    at = described_app("features", f_task="all", f_sort="id")
+    first = table(at)
+    assert table(at.run()) == first and table(at.selectbox(key="f_sort").set_value("name").run()) != first
+    assert table(described_app("features", f_task="all", f_sort="id", f_page="2")) != first
