@@ -1,7 +1,8 @@
 """What a job will ask and cost is said before it starts, by the same names and prices that the ledger uses after.
 
 Replies that are there already are left out. What comes out of a model is known only from earlier calls of the same
-purpose; before there are any, half of what is allowed is guessed, and the range says how little that means.
+purpose; before there are any, all that is allowed is taken, which a small model uses and a good one seldom, and the
+range says how little that means.
 """
 
 from __future__ import annotations
@@ -21,8 +22,6 @@ from fac_core.llm.tokens import count_in
 from fac_core.store import llm as store
 from fac_core.workspace import Workspace
 
-GUESSED_SHARE = 0.5
-"""Of the token limit that an answer is taken to use before any is known."""
 SPREAD = (0.75, 1.3)
 """Of the expected tokens out, where earlier calls of the purpose are known."""
 IN_SPREAD = (0.9, 1.15)
@@ -141,9 +140,9 @@ def _of_purpose(
     same = store.usage(ws.database, endpoint.base_url, endpoint.model, purpose)
     counted = count_in(endpoint, left, same or store.usage(ws.database, endpoint.base_url, endpoint.model))
     if same is None or same.n_questions < ENOUGH:
-        calls, tokens_in, out = float(n), counted.tokens_in, allowed * GUESSED_SHARE
+        calls, tokens_in, out = float(n), counted.tokens_in, float(allowed)
         low, high = allowed * 0.1, float(allowed)
-        how = f"tokens in {counted.how}, tokens out guessed: half of what is allowed"
+        how = f"tokens in {counted.how}, tokens out guessed: all that is allowed"
     else:
         calls, tokens_in = n * same.calls_each, counted.tokens_in * same.in_each
         out = min(n * same.out_each, allowed * same.calls_each)

@@ -79,10 +79,13 @@ def table(found: FeaturePage, opened: int, effect: str, *, narrow: bool) -> list
     top = max([10.0, *(100 * row.density_anchor for row in found.rows)])
     column = st.column_config
     config: dict[str, Any] = {
-        "state": column.TextColumn("" if narrow else "state", width=30 if narrow else 108),
-        "name": column.TextColumn("name", width=150 if narrow else 190),
+        "state": column.TextColumn("" if narrow else "state", width=30 if narrow else 104),
+        "name": column.TextColumn("name", width=150 if narrow else 176),
         "trust": column.TextColumn("trust", width=44, help=theme.TERMS["trust"]),
         "anchor": column.NumberColumn("anchor", width=58, help="Anchor samples that activate it above δ."),
+        "seed": column.NumberColumn("seed", width=48, help="Seed samples that activate it above δ."),
+        "new": column.NumberColumn("new", width=44, help="Approved new samples that activate it above δ."),
+        "effect": column.NumberColumn(effect, width=62, format="%.2f", help=theme.TERMS[effect]),
         "density": column.ProgressColumn(
             "density",
             width=88,
@@ -92,9 +95,6 @@ def table(found: FeaturePage, opened: int, effect: str, *, narrow: bool) -> list
             color="gray",
             help=theme.TERMS["density"],
         ),
-        "seed": column.NumberColumn("seed", width=48, help="Seed samples that activate it above δ."),
-        "new": column.NumberColumn("new", width=44, help="Approved new samples that activate it above δ."),
-        "effect": column.NumberColumn(effect, width=62, format="%.2f", help=theme.TERMS[effect]),
         "lift": column.NumberColumn("lift", width=48, format="%.1f", help=theme.TERMS["lift"]),
         "family": column.TextColumn(
             "family", width=84, help=f"Members of its family and what joined it. {theme.TERMS['family']}"
