@@ -1,19 +1,23 @@
 # make app: set up and open the app. make test: set up and run the quick tests. Both are cheap the second time.
 # make e2e: the loop in Chromium. make heavy: kill -9, planted faults. make ray: a cluster of two nodes.
-# make slow: twenty kill -9, the real model, the map.
+# make slow: twenty kill -9, the real model, the map. make coverage: the quick tests with the lines they reach.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+QUICK := "not e2e and not slow and not heavy and not ray"
 export OMP_WAIT_POLICY := PASSIVE
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: app test e2e heavy ray slow lint clean
+.PHONY: app test coverage e2e heavy ray slow lint clean
 
 app: $(VENV)/.app
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/.dev
-	$(BIN)/pytest -n auto -m "not e2e and not slow and not heavy and not ray" --durations=15 --cov --cov-report=term:skip-covered --cov-fail-under=85
+	$(BIN)/pytest -n auto -m $(QUICK) --durations=15
+
+coverage: $(VENV)/.dev
+	$(BIN)/pytest -n auto -m $(QUICK) --cov --cov-report=term:skip-covered --cov-fail-under=85
 
 e2e: $(VENV)/.dev
 	$(BIN)/pytest -m e2e tests/e2e --durations=10
