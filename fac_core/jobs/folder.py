@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Inputs: TypeAlias = "Mapping[str, pa.Table | Iterable[pa.Table]]"
 ENDINGS = {"completed", "failed", "cancelled"}
 PROGRESS_EVERY_S = 0.2
+WORK = "work"
+"""Folder of what a kind keeps."""
 
 
 class JobFolder:
@@ -77,7 +79,7 @@ class JobFolder:
     @property
     def work(self) -> Path:
         """Folder for a kind's own files, kept between starts."""
-        folder = self.root / "work"
+        folder = self.root / WORK
         folder.mkdir(exist_ok=True)
         return folder
 

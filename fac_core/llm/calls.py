@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fac_core.errors import StoreError
+from fac_core.jobs.folder import WORK
 from fac_core.jobs.journal import append_event, append_events
 from fac_core.llm.client import Ending, Reply
 from fac_core.llm.endpoint import Endpoint
@@ -38,10 +39,14 @@ def request_hash(endpoint: Endpoint, asked: dict[str, Any]) -> str:
     return hashlib.sha256(told.encode()).hexdigest()
 
 
+def journals(jobs: Path, job_id: str = "*") -> list[Path]:
+    """Journals of calls of all jobs in the folder of a project's jobs, or of one."""
+    return sorted(folder / WORK / CALLS for folder in jobs.glob(job_id) if (folder / WORK / CALLS).exists())
+
+
 def journals_beside(job_root: Path) -> list[Path]:
     """Journals of the other jobs of a project, given one job's folder."""
-    found = job_root.parent.glob(f"*/work/{CALLS}")
-    return sorted(path for path in found if path.parents[1] != job_root)
+    return [path for path in journals(job_root.parent) if path.parents[1] != job_root]
 
 
 @dataclass(frozen=True)

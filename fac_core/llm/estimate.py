@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from fac_core.llm.asking import Question
-from fac_core.llm.calls import CALLS, Calls, request_hash
+from fac_core.llm.calls import CALLS, Calls, journals, request_hash
 from fac_core.llm.desk import asked_of
 from fac_core.llm.endpoint import Endpoint
 from fac_core.llm.prices import Price
@@ -115,7 +115,7 @@ def estimate(ws: Workspace, terms: Terms, questions: Sequence[Question]) -> Esti
     take_in(ws)
     endpoint = terms.endpoint
     # no journal of its own: those of all jobs are earlier ones
-    calls = Calls(ws.jobs / CALLS, endpoint, None, sorted(ws.jobs.glob(f"*/work/{CALLS}")))
+    calls = Calls(ws.jobs / CALLS, endpoint, None, journals(ws.jobs))
     by_purpose: dict[str, dict[str, Question]] = defaultdict(dict)
     cached: dict[str, int] = defaultdict(int)
     n_questions: dict[str, int] = defaultdict(int)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fac_core.llm.calls import CALLS, Attempt, journal_lines
+from fac_core.llm.calls import Attempt, journal_lines, journals
 from fac_core.store import llm as store
 from fac_core.store.llm import Spend
 from fac_core.workspace import Workspace
@@ -30,7 +30,7 @@ def take_in(ws: Workspace, job_id: str | None = None) -> None:
     """
     with ws.database.write_lock:  # two that read on from one place would not meet, but do the work twice
         places = store.journal_places(ws.database)
-        for path in sorted(ws.jobs.glob(f"{job_id or '*'}/work/{CALLS}")):
+        for path in journals(ws.jobs, job_id or "*"):
             job = path.parents[1].name
             if path.stat().st_size > places.get(job, 0):
                 _read_on(ws, job, path, places.get(job, 0))
