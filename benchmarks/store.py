@@ -55,6 +55,7 @@ from fac_core.store import features as feature_store
 from fac_core.store.activations import rebuild_by_feature, rebuild_profiles
 from fac_core.store.database import bump_data_version
 from fac_core.store.datasets import DatasetRow, add_contents, insert_dataset
+from fac_core.store.relevance import replace_relevance
 from fac_core.store.review import firings
 from fac_core.workspace import Workspace, now
 
@@ -371,7 +372,7 @@ def describe(ws: Workspace, space_id: str, plan: Plan) -> None:
     names = {"feature_id": ids, "text": [f"word {number % 5000} · phrase {number}" for number in range(plan.d_sae)]}
     with ws.database.transaction() as cursor:
         feature_store.replace_families(cursor, space_id, pa.table(families))
-        feature_store.replace_relevance(cursor, space_id, pa.table(tests))
+        replace_relevance(cursor, space_id, pa.table(tests))
         feature_store.add_method_names(cursor, space_id, feature_store.KEYWORDS, pa.table(names), "benchmark", now())
 
 
