@@ -9,7 +9,7 @@ beside those of the same features shuffled (each feature gets another one's), wh
 Printed: what became of the calls, verdicts, and the distribution of both scores; beside them the same for keywords, and
 the estimate before the start against the ledger after it. The server answers greedily, so a run can be repeated.
 
-    nice python benchmarks/asked.py [--features 30] [--judge-features 10] [--port 8765] [--json FILE]
+    nice python benchmarks/asked.py [--features 30] [--skip 0] [--judge-features 10] [--port 8765] [--json FILE]
     python benchmarks/asked.py --base-url URL --model NAME      # another endpoint instead
 """
 
@@ -55,6 +55,7 @@ def main() -> None:
     """Print the tables; with --json also write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--features", type=int, default=30)
+    parser.add_argument("--skip", type=int, default=0, help="features of the draw that another run takes")
     parser.add_argument("--judge-features", type=int, default=10, help="of these, how many the model judges")
     parser.add_argument("--port", type=int, default=8765)
     parser.add_argument("--base-url", default="")
@@ -71,24 +72,25 @@ def main() -> None:
                 terms = make_terms(ws, base_url=url, model=model)
                 if not options.base_url:
                     terms = replace(terms, at_once=1)  # it answers one at a time, and those that wait would time out
-                found = measure(ws, terms, options.features, options.judge_features, options.seed)
+                found = measure(ws, terms, options)
         finally:
             ws.close()
     if options.json:
         options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
-def measure(ws: Workspace, terms: Terms, n: int, n_judged: int, seed: int) -> dict[str, Any]:
+def measure(ws: Workspace, terms: Terms, options: argparse.Namespace) -> dict[str, Any]:
     """All figures, printed as they come."""
     space = spaces.current(ws)
     assert space is not None
     space_id, delta = space.space_id, spaces.delta(ws, space.space_id)
-    rng = random.Random(seed)
+    rng = random.Random(options.seed)
     shuffled = chosen(ws, space_id, delta, RELEVANT)
     rng.shuffle(shuffled)
-    scorable = [feature for feature, _ in Documents(ws, space_id).held(shuffled[: 4 * n], PER_BAND_QUICK, SEED)]
-    features = scorable[:n]
-    print(f"{len(features)} of {len(shuffled)} task-relevant features of the anchor, drawn at random (seed {seed})")
+    end = options.skip + options.features
+    scorable = [feature for feature, _ in Documents(ws, space_id).held(shuffled[: 4 * end], PER_BAND_QUICK, SEED)]
+    features = scorable[options.skip : end]
+    print(f"{len(features)} of {len(shuffled)} task-relevant features of the anchor, drawn at random ({options.seed})")
 
     explained = _carried_out(ws, terms, plan_explaining(ws, space_id, features, terms))
     own = {each.explanation.feature_id: each.explanation for each in said(ws, space_id, features)}
@@ -103,7 +105,7 @@ def measure(ws: Workspace, terms: Terms, n: int, n_judged: int, seed: int) -> di
     embedded: Scores = {kind: _aurocs(ws, space_id, delta, said_of) for kind, said_of in kinds.items()}
     _print_scores("embedding AUROC", embedded)
 
-    few = list(texts)[:n_judged]
+    few = list(texts)[: options.judge_features]
     detected: Scores = {}
     judging: dict[str, Any] = {}
     for kind in ("keywords", "model", SHUFFLED):
