@@ -115,7 +115,7 @@ def measure(ws: Workspace, terms: Terms, options: argparse.Namespace) -> dict[st
         newest = {each.explanation.feature_id: each.scores for each in said(ws, space_id, list(said_of))}
         detected[kind] = [scores["detection"].value if "detection" in scores else None for scores in newest.values()]
     _print_scores("detection, balanced accuracy", detected)
-    return {"explaining": explained, "embedding": embedded, "judging": judging, "detection": detected}
+    return {"said": kinds, "explaining": explained, "embedding": embedded, "judging": judging, "detection": detected}
 
 
 def _carried_out(ws: Workspace, terms: Terms, plan: Planned) -> dict[str, Any]:
