@@ -1,7 +1,7 @@
 """Job kind *detect*: explanations judged on documents that no explainer saw, some tens of them a shard.
 
-Inputs: tables of `detect_tables.to_tables`; spec: space_id, space (for fuzzing, which reads the texts token by token), seed,
-per_band, fuzz, terms (of asking).
+Inputs: tables of `detect_tables.to_tables`; spec: space_id, space (for fuzzing, which reads the texts token by token),
+seed, per_band, fuzz, terms (of asking).
 """
 
 from __future__ import annotations
