@@ -8,7 +8,7 @@ from fac_core.coverage.sweep import sweep
 from fac_core.evaluation.change import Change, change, closed_by_row
 from fac_core.evaluation.diversity import DiversityChange
 from fac_core.evaluation.texts import text_diversity
-from pages.ui import chrome, curves, provenance, services, theme, threshold
+from pages.ui import chrome, curves, provenance, row_choice, services, theme, threshold
 from pages.ui.services import Here
 
 MOST_ROWS = 25
@@ -95,10 +95,11 @@ def show_sweep(here: Here) -> None:
 def show_closed(here: Here) -> None:
     """Where it rose."""
     st.subheader("Where it rose", anchor=False)
-    found = services.cached(closed_by_row, here, here.space_id, here.delta)
-    if not found:
+    if not services.cached(closed_by_row, here, here.space_id, here.delta):
         st.text("No feature was closed at this δ yet.")
         return
+    by = row_choice.rows_by()
+    found = services.cached(closed_by_row, here, here.space_id, here.delta, by)
     shown = found[:MOST_ROWS]
     theme.chart(
         curves.closes(
@@ -109,10 +110,10 @@ def show_closed(here: Here) -> None:
             theme.is_dark(),
         ),
         key="closed",
-        alt="Themes with newly covered features: covered before, newly covered, still open",
+        alt="Rows with newly covered features: covered before, newly covered, still open",
     )
     if len(found) > MOST_ROWS:
-        st.caption(f"{len(found) - MOST_ROWS} more themes gained a feature.")
+        st.caption(f"{len(found) - MOST_ROWS} more rows gained a feature.")
 
 
 def show_diversity(here: Here) -> None:

@@ -30,6 +30,10 @@ Delta = Annotated[
     float | None,
     typer.Option("--delta", "-d", help="Activation threshold δ, in steps of 0.25 (default: the project's)."),
 ]
+RowsBy = Annotated[
+    str,
+    typer.Option("--rows-by", help="Rows of features: theme (what fires together) or cluster (of decoder directions)."),
+]
 Reviewer = Annotated[
     str | None, typer.Option("--reviewer", envvar="FAC_REVIEWER", help="Your name (default: the project's setting).")
 ]

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fac_core.cli import context
-from fac_core.cli.context import Delta, Json, Project, SpaceName
+from fac_core.cli.context import Delta, Json, Project, RowsBy, SpaceName
 from fac_core.cli.show import plural, safe, show, table
 from fac_core.errors import InputError
 
@@ -111,15 +111,17 @@ def heatmap(
     by: Annotated[
         str | None, typer.Option("--by", help="Column to group samples by; without it they are listed.")
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, max=200, help="Feature families shown.")] = 20,
+    rows: Annotated[int, typer.Option(min=1, max=200, help="Rows shown.")] = 20,
+    rows_by: RowsBy = "theme",
     delta: Delta = None,
     space: SpaceName = None,
     named: Project = None,
     as_json: Json = False,
 ) -> None:
-    """Show, by feature family and group of samples, the share of the anchor's features that the seed shows."""
+    """Show, by theme or decoder cluster and group of samples, the share of the anchor's features the seed shows."""
     from fac_core.coverage.heatmap import group_columns, left_out
     from fac_core.coverage.heatmap import heatmap as draw
+    from fac_core.store.features import CLUSTER
 
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
@@ -129,13 +131,14 @@ def heatmap(
             said = f"Group by one of: {', '.join(map(safe, columns))}" if columns else "There is nothing to group by."
             show(columns, [said, safe(left_out(ws))], as_json)
             return
-        found = draw(ws, space_id, at, by, max_rows=rows)
-        names = [name or str(family_id) for family_id, name in found.families]
+        found = draw(ws, space_id, at, by, max_rows=rows, rows_by=rows_by)
+        names = [name or str(row_id) for row_id, name in found.rows]
+        kind = "decoder cluster" if found.row_kind == CLUSTER else found.row_kind
         cells = [
             [named, *("·" if value != value else f"{value:.2f}" for value in shares)]
             for named, shares in zip(names, found.share.tolist(), strict=True)
         ]
-        lines = table(["family", *(f">{group}" for group in found.groups)], cells, wide=0)
+        lines = table([kind, *(f">{group}" for group in found.groups)], cells, wide=0)
         show(found, [*lines, safe(left_out(ws))], as_json)
 
 

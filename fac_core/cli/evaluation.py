@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from fac_core.cli import context
-from fac_core.cli.context import Delta, Json, Project, SpaceName
+from fac_core.cli.context import Delta, Json, Project, RowsBy, SpaceName
 from fac_core.cli.show import plural, safe, show
 
 if TYPE_CHECKING:
@@ -19,7 +19,13 @@ def register(app: typer.Typer) -> None:
     app.command()(evaluate)
 
 
-def evaluate(delta: Delta = None, space: SpaceName = None, named: Project = None, as_json: Json = False) -> None:
+def evaluate(
+    rows_by: RowsBy = "theme",
+    delta: Delta = None,
+    space: SpaceName = None,
+    named: Project = None,
+    as_json: Json = False,
+) -> None:
     """Compare the seed set before and after: FAC with its interval, what was closed, and diversity of the texts."""
     from fac_core.evaluation.change import change, closed_by_row
     from fac_core.evaluation.texts import text_diversity
@@ -27,7 +33,8 @@ def evaluate(delta: Delta = None, space: SpaceName = None, named: Project = None
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
         at = context.delta_of(ws, space_id, delta)
-        found, closed, texts = change(ws, space_id, at), closed_by_row(ws, space_id, at), text_diversity(ws)
+        found, closed = change(ws, space_id, at), closed_by_row(ws, space_id, at, rows_by)
+        texts = text_diversity(ws)
         before, after, rise = found.before, found.after, found.rise
         lines = [
             f"FAC {_share(before)} → {_share(after)}, rise {_share(rise)} at δ = {at:g}",

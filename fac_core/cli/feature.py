@@ -83,6 +83,11 @@ def show_one(
             for each in together
         ]
         lines += [f"family: {each.feature_id} {safe(each.name)} (joined by {each.joined_by})" for each in found.family]
+        lines += [
+            f"{each.kind.replace('cluster', 'decoder cluster')}: {each.row_id} {safe(each.name)} "
+            f"({plural(each.n_features, 'feature')})"
+            for each in found.rows
+        ]
         lines += [f"{each.kind}: {safe(each.value)} ({safe(each.author)})" for each in kept]
         lines += [f"boosts: {', '.join(repr(token) for token, _ in found.tokens)}"] if found.tokens else []
         value = {

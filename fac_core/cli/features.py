@@ -31,6 +31,8 @@ def features(
     joined: Annotated[
         list[str] | None, typer.Option(help="By what joined it to its family: firing, decoder, both or alone.")
     ] = None,
+    theme: Annotated[int | None, typer.Option(help="Only those of this theme, by its number.")] = None,
+    cluster: Annotated[int | None, typer.Option(help="Only those of this decoder cluster, by its number.")] = None,
     max_density: Annotated[
         float | None, typer.Option(min=0, max=1, help="Highest share of anchor samples it fires on.")
     ] = None,
@@ -74,6 +76,8 @@ def features(
             states=state or (),
             relevant=relevant,
             joined=joined or (),
+            theme=theme,
+            cluster=cluster,
             max_density=max_density,
             among=among,
             sort=sort,

@@ -1,8 +1,8 @@
 """A cell compares like with like: of the features that the anchor's samples of a group activate, the share that samples
 in hand of that same group activate too.
 
-Rows are themes, sets of features large enough for a share to mean something; without themes they are families. Where
-too little was to be expected of the set in hand, a cell says so instead of saying missing.
+Rows are themes or decoder clusters, sets of features large enough for a share to mean something; without them they are
+families. Where too little was to be expected of the set in hand, a cell says so instead of saying missing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from fac_core.features.counts import Array, Mask
 from fac_core.features.facts import Facts, load_facts
 from fac_core.features.rows import load_rows
 from fac_core.features.states import has_power, is_dense
+from fac_core.store.features import THEME
 
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
@@ -34,16 +35,18 @@ MEASURES = (SHARE, DIFFERENCE)
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Themes (or families) against groups; matrices are [families, groups], those with the most gaps first."""
+    """Rows of features against groups; matrices are [rows, groups], those with the most gaps first."""
 
     group_by: str
     measure: str
-    families: list[tuple[int, str]]
+    row_kind: str
+    """`theme`, `cluster` (of decoder directions) or `family`."""
+    rows: list[tuple[int, str]]
     """(id, name)"""
     groups: list[str]
     share: NDArray[np.float64]
     """`share`: 0..1; `difference`: mean firing rate in hand minus that in the anchor, −1..1. NaN where the anchor's
-    samples of the group show nothing of the family."""
+    samples of the group show nothing of the row."""
     n_shown: Array
     """Features that the anchor's samples of the group activate."""
     n_missing: Array
@@ -53,9 +56,9 @@ class Heatmap:
     missing: dict[tuple[int, int], list[int]]
     """Missing features of each (row, column), those expected most first."""
 
-    def cell(self, family: int, group: int) -> list[int]:
-        """Missing features of the cell in row `family` and column `group` (indices, not ids)."""
-        return self.missing.get((family, group), [])
+    def cell(self, row: int, group: int) -> list[int]:
+        """Missing features of the cell in `row` and column `group` (indices, not ids)."""
+        return self.missing.get((row, group), [])
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,18 @@ class _Cells:
 
 
 def heatmap(
-    ws: Workspace, space_id: str, delta: float, group_by: str, measure: str = SHARE, max_rows: int = 40
+    ws: Workspace,
+    space_id: str,
+    delta: float,
+    group_by: str,
+    measure: str = SHARE,
+    max_rows: int = 40,
+    rows_by: str = THEME,
 ) -> Heatmap:
-    """Coverage by theme and group, for the `max_rows` themes with the most missing features.
+    """Coverage by theme or decoder cluster and group, for the `max_rows` of them with the most missing features.
 
     Raises:
-        InputError: unknown space, column or measure, or δ is no step of the profiles.
+        InputError: unknown space, column, measure or kind of rows, or δ is no step of the profiles.
     """
     if measure not in MEASURES:
         raise InputError(f"A heatmap shows {SHARE!r} or {DIFFERENCE!r}, not {measure!r}.")
@@ -99,10 +108,10 @@ def heatmap(
     grouping, ids = counted.grouping, np.flatnonzero(facts.in_anchor)
     fired = counted.above(step_of(delta), facts.d_sae)[:, ids]
     cells = _Cells(ids, fired, fired[ANCHOR] * grouping.reach)
-    rows = load_rows(ws, space_id, facts)
+    rows = load_rows(ws, space_id, facts, rows_by)
     chosen, row_of = _choose(facts, cells, rows.row[cells.ids], max_rows)
     shown = [(row, rows.names.get(row, "")) for row in chosen.tolist()]
-    return _draw(group_by, measure, shown, row_of, cells, grouping)
+    return _draw((group_by, measure, rows.kind), shown, row_of, cells, grouping)
 
 
 def _choose(facts: Facts, cells: _Cells, row: Array, max_rows: int) -> tuple[Array, Array]:
@@ -123,9 +132,13 @@ def _choose(facts: Facts, cells: _Cells, row: Array, max_rows: int) -> tuple[Arr
 
 
 def _draw(
-    group_by: str, measure: str, shown: list[tuple[int, str]], row_of: Array, cells: _Cells, grouping: Grouping
+    asked: tuple[str, str, str], shown: list[tuple[int, str]], row_of: Array, cells: _Cells, grouping: Grouping
 ) -> Heatmap:
-    """The picture of the rows shown; `row_of` is each feature's place among them, or −1."""
+    """The picture of the rows shown; `row_of` is each feature's place among them, or −1.
+
+    `asked` is the column, the measure and the kind of rows.
+    """
+    group_by, measure, row_kind = asked
 
     def per_row(values: NDArray[np.generic]) -> NDArray[np.float64]:
         total = np.zeros((len(shown), len(grouping.groups)))
@@ -141,7 +154,8 @@ def _draw(
     return Heatmap(
         group_by=group_by,
         measure=measure,
-        families=shown,
+        row_kind=row_kind,
+        rows=shown,
         groups=grouping.groups,
         share=np.divide(values, n_shown, out=np.full(n_shown.shape, np.nan), where=n_shown > 0),
         n_shown=n_shown.astype(np.int64),

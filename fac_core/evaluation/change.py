@@ -14,6 +14,7 @@ import numpy as np
 from fac_core.coverage.measure import interval
 from fac_core.features.facts import load_facts
 from fac_core.features.rows import load_rows
+from fac_core.store.features import THEME
 
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
@@ -50,7 +51,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Closed:
-    """A theme, family or feature that gained a covered feature."""
+    """A theme, decoder cluster, family or feature that gained a covered feature."""
 
     row_id: int
     name: str
@@ -92,14 +93,14 @@ def change(ws: Workspace, space_id: str, delta: float) -> Change:
     )
 
 
-def closed_by_row(ws: Workspace, space_id: str, delta: float) -> list[Closed]:
-    """Themes (or families) with closed features, most closed first.
+def closed_by_row(ws: Workspace, space_id: str, delta: float, rows_by: str = THEME) -> list[Closed]:
+    """Themes or decoder clusters (without them families) with closed features, most closed first.
 
     Raises:
-        InputError: unknown space, or δ is no step of the profiles.
+        InputError: unknown space or kind of rows, or δ is no step of the profiles.
     """
     facts = load_facts(ws, space_id, delta)
-    rows = load_rows(ws, space_id, facts)
+    rows = load_rows(ws, space_id, facts, rows_by)
     inside, counts = facts.in_anchor, facts.counts
     before = inside & (counts.seed > 0)
     newly = np.flatnonzero(inside & (counts.current > 0) & ~before)

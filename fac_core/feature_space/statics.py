@@ -1,4 +1,5 @@
-"""What the weights alone say about a feature: neighbours, opposites, boosted tokens, place on the map, template flag.
+"""What the weights alone say about a feature: neighbours, opposites, decoder cluster, boosted
+tokens, place on the map, template flag.
 
 Exact, deterministic, computed once for a space and shipped with the embedded one. Directions are decoder rows.
 """
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fac_core.feature_space.decoder_clusters import decoder_clusters
 from fac_core.feature_space.extractor import Extractor
 
 if TYPE_CHECKING:
@@ -116,6 +118,7 @@ def feature_static(extractor: Extractor) -> pa.Table:
     import pyarrow as pa
 
     place = pca_2d(extractor).cpu().numpy().astype(np.float32)
+    cluster = decoder_clusters(directions(extractor))
     template = template_features(extractor)
     n = len(place)
     return pa.table(
@@ -126,5 +129,7 @@ def feature_static(extractor: Extractor) -> pa.Table:
             "umap_x": pa.nulls(n, pa.float32()),
             "umap_y": pa.nulls(n, pa.float32()),
             "is_template": [i in template for i in range(n)],
+            "cluster": cluster.head,
+            "cluster_cosine": cluster.cosine,
         }
     )

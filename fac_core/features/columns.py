@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fac_core.features.counts import Array, Mask
 from fac_core.features.facts import Facts
 from fac_core.features.kept import Kept
+from fac_core.features.rows import ROWS_BY, row_ids
 from fac_core.features.trust import UNSCORED, badges
 from fac_core.store import coverage as coverage_store
 from fac_core.store import explanations as explanation_store
@@ -50,6 +51,8 @@ class Columns:
     overruled: Mask
     in_list: Mask
     family_size: Array
+    rows: dict[str, Array]
+    """Theme and decoder cluster of each feature, by `rows.ROWS_BY`; NO_ROW for those outside of all."""
     trust: NDArray[np.object_]
     """Badge of the name, as of `trust`."""
 
@@ -75,6 +78,7 @@ def load_columns(ws: Workspace, space_id: str, facts: Facts) -> Columns:
         overruled,
         in_list,
         np.bincount(facts.family, minlength=d_sae)[facts.family],
+        {by: row_ids(ws, space_id, d_sae, by) for by in ROWS_BY},
         _trust.get(ws, space_id, scored, lambda: _trust_now(ws, space_id, d_sae)),
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fac_core.features.columns import Columns
 from fac_core.features.counts import Array
+from fac_core.store.features import CLUSTER, THEME
 
 _MAX_DIGITS = 10
 ALONE = "alone"
@@ -25,6 +26,9 @@ class Criteria(TypedDict, total=False):
     states: Collection[str]
     relevant: bool | None
     family: int | None
+    theme: int | None
+    cluster: int | None
+    """Decoder cluster; as a theme, known by its most central feature."""
     joined: Collection[str]
     """What joined it to its family: `firing`, `decoder` or `both`; ALONE for those without."""
     in_list: bool | None
@@ -47,6 +51,9 @@ def passing(columns: Columns, criteria: Criteria) -> Array:
         keep &= facts.relevant == relevant
     if (family := criteria.get("family")) is not None:
         keep &= facts.family == family
+    for kind, row in ((THEME, criteria.get("theme")), (CLUSTER, criteria.get("cluster"))):
+        if row is not None:
+            keep &= columns.rows[kind] == row
     if joined := criteria.get("joined"):
         by = np.full(facts.d_sae, ALONE, object)
         by[list(facts.joined_by)] = list(facts.joined_by.values())

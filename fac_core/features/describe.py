@@ -16,10 +16,11 @@ from fac_core.features.association import NEGATIVE, POSITIVE, Association
 from fac_core.features.families import Links, firing_links, near_copies
 from fac_core.features.keywords import SEPARATOR, UNCLEAR, firings, name_features
 from fac_core.features.phrases import build_index
+from fac_core.features.row_names import name_rows
 from fac_core.features.themes import find_themes
 from fac_core.features.trials import column as _column
 from fac_core.features.trials import trials
-from fac_core.store.features import THEME
+from fac_core.store.features import CLUSTER, THEME
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,6 +41,8 @@ class Inputs(NamedTuple):
     """(content_id, contrast_id, positive, held_out) of the anchor's samples; contrast and positive may be null."""
     pairs: pa.Table
     """(feature_id, other_id, cosine) of decoder directions that nearly coincide."""
+    clusters: pa.Table
+    """(feature_id, cluster, cosine) of decoder clusters and how near a feature is to the middle of its own."""
 
     @property
     def anything(self) -> bool:
@@ -60,12 +63,11 @@ def describe_families(inputs: Inputs, delta: float, names: Mapping[int, str]) ->
 
 
 def describe_themes(inputs: Inputs, delta: float, names: Mapping[int, str]) -> tuple[pa.Table, pa.Table]:
-    """Themes of what is alive in the anchor: columns of `family`, and their names as (feature_id, text)."""
+    """Themes of what is alive in the anchor: columns of `family`, and their names as columns of `row_name`."""
     import pyarrow as pa
 
-    found = find_themes(*_in_anchor(inputs), delta, names)
-    ids, themes = (found.feature, found.theme) if found else (np.empty(0), np.empty(0))
-    called = found.names if found else {}
+    found = find_themes(*_in_anchor(inputs), delta)
+    ids, themes = (found.feature, found.theme) if found else (np.empty(0, np.int64), np.empty(0, np.int64))
     members = pa.table(
         {
             "feature_id": ids.astype(np.int32),
@@ -73,8 +75,34 @@ def describe_themes(inputs: Inputs, delta: float, names: Mapping[int, str]) -> t
             "joined_by": pa.array([THEME] * len(ids), pa.string()),
         }
     )
-    table = {"feature_id": pa.array(list(called), pa.int32()), "text": pa.array(list(called.values()), pa.string())}
-    return members, pa.table(table)
+    closeness = found.closeness if found else np.empty(0)
+    return members, _row_names(THEME, ids, themes, closeness, names)
+
+
+def describe_clusters(inputs: Inputs, names: Mapping[int, str]) -> pa.Table:
+    """What decoder clusters are called after their members that are alive: columns of `row_name`."""
+    feature, cluster, cosine = (_column(inputs.clusters, name) for name in ("feature_id", "cluster", "cosine"))
+    alive = np.isin(feature, _column(inputs.activation, "feature_id"))
+    return _row_names(CLUSTER, feature[alive], cluster[alive], cosine[alive].astype(np.float64), names)
+
+
+def _row_names(kind: str, feature: Ints, row: Ints, closeness: Floats, names: Mapping[int, str]) -> pa.Table:
+    """Rows named after their members, which count by the square of their closeness to the row's middle."""
+    import pyarrow as pa
+
+    members: dict[int, dict[int, float]] = {}
+    order = np.lexsort((feature, -closeness))
+    weight = np.maximum(closeness, 0.0) ** 2
+    for i in order.tolist():
+        members.setdefault(int(row[i]), {})[int(feature[i])] = float(weight[i])
+    called = sorted(name_rows(members, names).items())
+    return pa.table(
+        {
+            "kind": pa.array([kind] * len(called), pa.string()),
+            "row_id": pa.array([row for row, _ in called], pa.int32()),
+            "name": pa.array([name for _, name in called], pa.string()),
+        }
+    )
 
 
 def describe_relevance(inputs: Inputs, method: str) -> pa.Table:

@@ -1,4 +1,5 @@
-"""Job kind *describe*: relevance and its check, names, families and themes, then purity; each shard replaces what was.
+"""Job kind *describe*: relevance and its check, names, families, themes and names of rows, then purity; each shard
+replaces what was.
 
 Inputs are the tables of `describe.Inputs`; spec: space_id, delta, method, fingerprint (of what it describes). Only the
 end notes what the description was made from, so one that was left half-made counts as none.
@@ -14,6 +15,7 @@ from fac_core.features import description
 from fac_core.features.describe import (
     Inputs,
     describe_check,
+    describe_clusters,
     describe_families,
     describe_names,
     describe_relevance,
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RELEVANCE, CHECK, PURITY = "relevance", "check", "purity"
-NAMES, FAMILIES, THEME_NAMES = "names", "families", "theme_names"
+NAMES, FAMILIES, ROW_NAMES = "names", "families", "row_names"
 AUTHOR = "contrastive keywords"
 NAMES_A_SHARD = 4096
 
@@ -74,7 +76,8 @@ def shards(inputs: Inputs, spec: dict[str, Any], have: set[str]) -> Iterator[tup
         delta = float(spec["delta"])
         themes, theme_names = describe_themes(inputs, delta, names)
         families = pa.concat_tables([describe_families(inputs, delta, names), themes])
-        yield FAMILIES, {FAMILIES: families, THEME_NAMES: theme_names}
+        row_names = pa.concat_tables([theme_names, describe_clusters(inputs, names)])
+        yield FAMILIES, {FAMILIES: families, ROW_NAMES: row_names}
     if PURITY not in have:
         yield PURITY, {PURITY: purities(inputs.contents, inputs.activation)}
 
@@ -95,7 +98,7 @@ def ingest(
     store.drop_description(cursor, space_id)
     if FAMILIES in tables:
         store.replace_families(cursor, space_id, tables[FAMILIES])
-        store.add_method_names(cursor, space_id, store.THEME, tables[THEME_NAMES], AUTHOR, now())
+        store.replace_row_names(cursor, space_id, tables[ROW_NAMES])
     if RELEVANCE in tables:
         relevance_store.replace_relevance(cursor, space_id, tables[RELEVANCE])
         checked = tables[CHECK].column("found").to_pylist()

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fac_core.workspace import Workspace
 
 KIND, READING = "describe", "extract"
-REVISION = 3
+REVISION = 4
 """The way of describing; raised when the same data would now be described otherwise."""
 MAX_CONTENTS = 6000
 """Texts that names are made from, all of the explaining side: the anchor first, then seed, synthetic and pool."""
@@ -117,7 +117,8 @@ def _inputs(ws: Workspace, space_id: str) -> Inputs:
     wanted = [contents.column("content_id"), items.column("content_id"), items.column("contrast_id").drop_null()]
     ids = np.unique(np.concatenate([column.to_numpy() for column in wanted]))
     activation = samples.activations_of(ws.database, space_id, pa.table({"content_id": ids}))
-    return Inputs(contents, activation, items, weights.close_pairs(ws.database, space_id, MIN_COSINE))
+    pairs = weights.close_pairs(ws.database, space_id, MIN_COSINE)
+    return Inputs(contents, activation, items, pairs, weights.clusters(ws.database, space_id))
 
 
 def _held_out(ws: Workspace, items: pa.Table) -> NDArray[np.bool_]:

@@ -10,6 +10,7 @@ import numpy as np
 from fac_core.features.facts import load_facts
 from fac_core.features.naming import NameEvent, history
 from fac_core.features.relevance import OverruleEvent, RelevanceTest, check_feature, judgements, tests_of
+from fac_core.features.rows import NO_ROW, ROWS_BY, row_ids
 from fac_core.features.table import FeatureRow, feature_row
 from fac_core.store import coverage as coverage_store
 from fac_core.store import feature_weights as weights
@@ -27,6 +28,16 @@ class FamilyMember(NamedTuple):
     name: str
     joined_by: str
     """What joined it: `firing`, `decoder` or `both`."""
+
+
+class RowOf(NamedTuple):
+    """A row of heatmaps that a feature is in."""
+
+    kind: str
+    """`theme` or `cluster` (of decoder directions)."""
+    row_id: int
+    name: str
+    n_features: int
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,8 @@ class FeatureDetail:
     judgements: list[OverruleEvent]
     family: list[FamilyMember]
     """Other members of its family."""
+    rows: list[RowOf]
+    """Its theme and its decoder cluster, as far as it is in one."""
 
 
 def feature_detail(ws: Workspace, space_id: str, feature_id: int, delta: float) -> FeatureDetail:
@@ -73,7 +86,19 @@ def feature_detail(ws: Workspace, space_id: str, feature_id: int, delta: float) 
         relevance=tests_of(ws, space_id, feature_id),
         judgements=judgements(ws, space_id, feature_id),
         family=[FamilyMember(member, names.get(member, ""), facts.joined_by[member]) for member in members],
+        rows=_rows_of(ws, space_id, feature_id, facts.d_sae),
     )
+
+
+def _rows_of(ws: Workspace, space_id: str, feature_id: int, d_sae: int) -> list[RowOf]:
+    found = []
+    for kind in ROWS_BY:
+        ids = row_ids(ws, space_id, d_sae, kind)
+        row = int(ids[feature_id])
+        if row != NO_ROW:
+            name = store.row_names(ws.database, space_id, kind).get(row, "")
+            found.append(RowOf(kind, row, name, int((ids == row).sum())))
+    return found
 
 
 def _histogram(ws: Workspace, space_id: str, feature_id: int) -> dict[str, list[int]]:

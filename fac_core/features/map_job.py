@@ -1,4 +1,5 @@
-"""Job kind *map*: what the weights alone say about features (place on the map, neighbours, boosted tokens, template).
+"""Job kind *map*: what the weights alone say about features (place on the map, neighbours, decoder clusters,
+boosted tokens, template).
 
 The layout is repeatable: exact nearest neighbours by cosine, fixed seed, one thread. Facts that are there already, as
 with the shipped space, are not computed again.
@@ -44,7 +45,9 @@ def start_map(ws: Workspace, space_id: str) -> str:
     spec = {
         "space_id": space_id,
         "space": json.loads(chosen.spec.to_json()),
-        "facts": not (weights.has_static(ws.database, space_id) and weights.has_opposites(ws.database, space_id)),
+        "facts": not all(
+            known(ws.database, space_id) for known in (weights.has_static, weights.has_opposites, weights.has_clusters)
+        ),
     }
     return owner.start(ws, KIND, "Map of the features", spec)
 

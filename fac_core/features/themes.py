@@ -7,14 +7,10 @@ others), features that fire often enough are clustered by direction, the rest jo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from fac_core.features.keywords import SEPARATOR, UNCLEAR
-from fac_core.features.words import is_light, stem, words_of
 
 MIN_FIRINGS = 5
 MAX_SHARE = 0.1
@@ -23,8 +19,6 @@ MIN_FEATURES = 60
 """Below so many features that fire often enough there are no themes."""
 DIMENSIONS = 64
 MAX_THEMES = 40
-NAMED_AFTER = 3
-_LOOK_AT = 12
 _SEED = 20260210
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -37,10 +31,11 @@ class Themes(NamedTuple):
     """[features]"""
     theme: Ints
     """[features]"""
-    names: dict[int, str]
+    closeness: Floats
+    """[features] cosine to the middle of its theme; 0 for those that fire too seldom or too often to shape one."""
 
 
-def find_themes(feature: Ints, sample: Ints, value: Floats, delta: float, names: Mapping[int, str]) -> Themes | None:
+def find_themes(feature: Ints, sample: Ints, value: Floats, delta: float) -> Themes | None:
     """Cluster the features of activations (feature, sample, value > 0); None where there are too few.
 
     Firing is counted above half of δ, so that there is more to compare than the firings that count.
@@ -55,14 +50,13 @@ def find_themes(feature: Ints, sample: Ints, value: Floats, delta: float, names:
     place = _places(row, column, value > delta / 2, chosen, len(samples), dimensions)
     theme, centre = _cluster(place, chosen)
     closeness = np.einsum("ij,ij->i", place, centre[theme])
-    heads, named = {}, {}
+    heads = {}
     for number in range(len(centre)):
         members = np.flatnonzero((theme == number) & chosen)
         if len(members):
-            central = ids[members[np.lexsort((ids[members], -closeness[members]))]]
-            heads[number] = int(central[0])
-            named[heads[number]] = _name([names.get(int(member), "") for member in central[:_LOOK_AT]])
-    return Themes(ids, np.array([heads[number] for number in theme.tolist()], np.int64), named)
+            heads[number] = int(ids[members[np.lexsort((ids[members], -closeness[members]))][0]])
+    theme_of = np.array([heads[number] for number in theme.tolist()], np.int64)
+    return Themes(ids, theme_of, np.where(chosen, closeness, 0.0))
 
 
 def _places(
@@ -106,17 +100,3 @@ def _cluster(place: Floats, chosen: NDArray[np.bool_]) -> tuple[Ints, Floats]:
 def _unit(values: Floats) -> Floats:
     length: Floats = np.linalg.norm(values, axis=1, keepdims=True)
     return values / np.maximum(length, 1e-12)
-
-
-def _name(names: list[str]) -> str:
-    """The first keywords of the most central features, saying no word twice; telling ones first."""
-    firsts = [name.split(SEPARATOR)[0] for name in names if name and not name.endswith(UNCLEAR)]
-    found: list[str] = []
-    for telling in (True, False):
-        for phrase in firsts:
-            keys = [word.key for word in words_of(phrase) if word.is_word]
-            said = {stem(key) for kept in found for key in (word.key for word in words_of(kept))}
-            new = not {stem(key) for key in keys} & said and phrase not in found
-            if new and telling == any(not is_light(key) for key in keys) and len(found) < NAMED_AFTER:
-                found.append(phrase)
-    return SEPARATOR.join(found)

@@ -126,10 +126,10 @@ def add_explanation(
 
 
 def explanations_of(database: Database, space_id: str, feature_ids: Sequence[int]) -> list[Explanation]:
-    """Every explanation of some features, newest first; names of themes are none."""
+    """Every explanation of some features, newest first."""
     rows = database.rows(
         "SELECT event_id, feature_id, method, author, text, model, version, verdict, detail, created_at "
-        "FROM explanation WHERE space_id = ? AND method <> 'theme' AND feature_id IN (SELECT unnest(?::INTEGER[])) "
+        "FROM explanation WHERE space_id = ? AND feature_id IN (SELECT unnest(?::INTEGER[])) "
         "ORDER BY event_id DESC",
         [space_id, list(feature_ids)],
     )
@@ -206,7 +206,7 @@ def current_explanations(
         "SELECT explanation_id, feature_id, text, feature_id IN (SELECT feature_id FROM worklist WHERE space_id = ?) "
         "AS listed FROM (SELECT feature_id, max(event_id) AS explanation_id, arg_max(text, event_id) AS text, "
         "arg_max(coalesce(verdict, ''), event_id) AS verdict FROM explanation "
-        "WHERE space_id = ? AND method <> 'theme' GROUP BY feature_id, method) "
+        "WHERE space_id = ? GROUP BY feature_id, method) "
         f"WHERE text <> '' AND verdict <> ? {scored if unscored_by else ''} ORDER BY feature_id, explanation_id",
         [space_id, space_id, CANNOT_TELL, *((space_id, *unscored_by) if unscored_by else ())],
     )
@@ -216,7 +216,7 @@ def explanation_row(database: Database, space_id: str, explanation_id: int) -> E
     """One explanation, or None."""
     row = database.one(
         "SELECT event_id, feature_id, method, author, text, model, version, verdict, detail, created_at "
-        "FROM explanation WHERE space_id = ? AND method <> 'theme' AND event_id = ?",
+        "FROM explanation WHERE space_id = ? AND event_id = ?",
         [space_id, explanation_id],
     )
     return Explanation(*row)._replace(detail=json.loads(row[8]) if row[8] else {}) if row else None

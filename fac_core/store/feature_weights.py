@@ -72,6 +72,21 @@ def has_opposites(database: Database, space_id: str) -> bool:
     return row is not None
 
 
+def clusters(database: Database, space_id: str) -> pa.Table:
+    """Decoder clusters: (feature_id, cluster, cosine to the middle of it); without rows where they are not known."""
+    return database.arrow(
+        "SELECT feature_id, cluster, cluster_cosine AS cosine FROM feature_static "
+        "WHERE space_id = ? AND cluster IS NOT NULL ORDER BY feature_id",
+        [space_id],
+    )
+
+
+def has_clusters(database: Database, space_id: str) -> bool:
+    """Whether decoder clusters are known for a space; facts computed before there were any lack them."""
+    found = database.one("SELECT 1 FROM feature_static WHERE space_id = ? AND cluster IS NOT NULL LIMIT 1", [space_id])
+    return found is not None
+
+
 def close_pairs(database: Database, space_id: str, at_least: float) -> pa.Table:
     """Pairs of features whose decoder directions nearly coincide: (feature_id, other_id, cosine)."""
     return database.arrow(

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 KEYWORDS, HUMAN = "keywords", "human"
 THEME = "theme"
-"""Value of `family.joined_by` that makes a row membership of a theme instead of a family of near-copies."""
+"""Value of `family.joined_by` that makes a row membership of a theme instead of a family of near-copies; with CLUSTER,
+the kinds of rows that have names."""
+CLUSTER = "cluster"
 _NAMES = f"""
     SELECT feature_id, coalesce(nullif(human, ''), nullif(keywords, '')) AS name,
         CASE WHEN nullif(human, '') IS NOT NULL THEN '{HUMAN}' ELSE '{KEYWORDS}' END AS named_by
@@ -93,8 +95,8 @@ def count_named(database: Database, space_id: str) -> int:
 def name_events(database: Database, space_id: str, feature_id: int) -> list[NameEvent]:
     """Every name a feature was given, newest first."""
     found = database.rows(
-        f"SELECT text, method, author, created_at FROM explanation WHERE space_id = ? AND feature_id = ? "
-        f"AND method <> '{THEME}' ORDER BY event_id DESC",
+        "SELECT text, method, author, created_at FROM explanation WHERE space_id = ? AND feature_id = ? "
+        "ORDER BY event_id DESC",
         [space_id, feature_id],
     )
     return [NameEvent(*row) for row in found]
@@ -116,8 +118,6 @@ def add_method_names(
 ) -> None:
     """Note what a method calls features (feature_id, text) where it differs from what it called them last; an empty
     text takes back an earlier one.
-
-    `method` is KEYWORDS for features, or THEME for the theme of which a feature is the head.
     """
     cursor.register("incoming_names", names)
     cursor.execute(
@@ -131,14 +131,18 @@ def add_method_names(
     cursor.unregister("incoming_names")
 
 
-def theme_names(database: Database, space_id: str) -> dict[int, str]:
-    """Names of themes by id."""
-    found = database.rows(
-        f"SELECT feature_id, arg_max(text, event_id) FROM explanation WHERE space_id = ? AND method = '{THEME}' "
-        "GROUP BY feature_id",
-        [space_id],
-    )
-    return {int(theme): str(name) for theme, name in found}
+def row_names(database: Database, space_id: str, kind: str) -> dict[int, str]:
+    """Names of themes or decoder clusters by id."""
+    found = database.rows("SELECT row_id, name FROM row_name WHERE space_id = ? AND kind = ?", [space_id, kind])
+    return {int(row): str(name) for row, name in found}
+
+
+def replace_row_names(cursor: duckdb.DuckDBPyConnection, space_id: str, rows: pa.Table) -> None:
+    """Put new names of themes and decoder clusters in the place of the old ones: (kind, row_id, name)."""
+    cursor.execute("DELETE FROM row_name WHERE space_id = ?", [space_id])
+    cursor.register("incoming_row_name", rows)
+    cursor.execute("INSERT INTO row_name SELECT ?, kind, row_id, name FROM incoming_row_name", [space_id])
+    cursor.unregister("incoming_row_name")
 
 
 def families(database: Database, space_id: str) -> pa.Table:

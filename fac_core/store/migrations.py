@@ -195,4 +195,16 @@ MIGRATIONS: list[str] = [
     -- up to where a job's journal of calls has been read, in bytes
     CREATE TABLE llm_journal (job_id VARCHAR PRIMARY KEY, place BIGINT NOT NULL);
     """,
+    # 8: features are sorted by decoder direction too; what a row of many features is called explains none of them
+    """
+    -- id of the decoder cluster (its most central feature) and the cosine to the middle of it; NULL: not computed
+    ALTER TABLE feature_static ADD COLUMN cluster INTEGER;
+    ALTER TABLE feature_static ADD COLUMN cluster_cosine FLOAT;
+    -- kind is 'theme' or 'cluster'
+    CREATE TABLE row_name (
+        space_id VARCHAR NOT NULL, kind VARCHAR NOT NULL, row_id INTEGER NOT NULL, name VARCHAR NOT NULL);
+    INSERT INTO row_name SELECT space_id, 'theme', feature_id, arg_max(text, event_id) FROM explanation
+        WHERE method = 'theme' GROUP BY space_id, feature_id;
+    DELETE FROM explanation WHERE method = 'theme';
+    """,
 ]

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
 # columns of the tables of per-feature facts, without space_id; those in brackets may be missing and are then NULL
 STATIC_TABLES: dict[str, tuple[str, ...]] = {
-    "feature_static": ("feature_id", "pca_x", "pca_y", "umap_x", "umap_y", "is_template"),
+    "feature_static": (
+        *("feature_id", "pca_x", "pca_y", "umap_x", "umap_y", "is_template"),
+        *("cluster", "cluster_cosine"),
+    ),
     "feature_neighbour": ("feature_id", "rank", "other_id", "cosine"),
     "feature_token": ("feature_id", "rank", "token", "logit"),
 }
-_MAY_BE_MISSING = {"pca_x", "pca_y", "umap_x", "umap_y"}
+_MAY_BE_MISSING = {"pca_x", "pca_y", "umap_x", "umap_y", "cluster", "cluster_cosine"}
 
 
 @dataclass(frozen=True)

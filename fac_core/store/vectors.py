@@ -19,7 +19,7 @@ EXPLANATION, CONTENT = "explanation", "content"
 # what stands now of each method; an empty text took the name back
 _EXPLAINED = """
     SELECT max(event_id) AS id, feature_id, arg_max(text, event_id) AS text FROM explanation
-    WHERE space_id = $space AND method <> 'theme' GROUP BY feature_id, method HAVING arg_max(text, event_id) <> ''"""
+    WHERE space_id = $space GROUP BY feature_id, method HAVING arg_max(text, event_id) <> ''"""
 _READ = """
     SELECT s.content_id AS id, min(list_position(['anchor', 'seed', 'synthetic', 'pool', 'holdout'], d.role)) AS place
     FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL

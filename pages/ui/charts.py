@@ -45,11 +45,12 @@ def literal(text: str, limit: int = NAME_CHARS) -> str:
 
 
 def heatmap(found: Heatmap, palette: Mapping[str, str], dark: bool, chosen: tuple[int, int] | None = None) -> go.Figure:
-    """Themes × groups. Colour is the measure; each cell says how many features are missing, ◐ where that says little.
+    """Rows of features × groups. Colour is the measure; each cell says how many features are missing, ◐ where that
+    says little.
 
     What is not covered stands out from the paper, so the ramp is turned round on a dark one.
 
-    A plotly heatmap cannot be clicked, so each cell also carries an invisible point with (family id, group).
+    A plotly heatmap cannot be clicked, so each cell also carries an invisible point with (row id, group).
     """
     n_rows, n_columns = found.share.shape
     rows, columns = np.arange(n_rows), np.arange(n_columns)
@@ -66,7 +67,7 @@ def heatmap(found: Heatmap, palette: Mapping[str, str], dark: bool, chosen: tupl
         marker={"size": 20, "color": "rgba(0,0,0,0)", "line": {"width": 0}},
         selected={"textfont": {"color": None}},
         unselected={"marker": {"opacity": 0}},
-        customdata=[[found.families[f][0], found.groups[g]] for f, g in shown],
+        customdata=[[found.rows[f][0], found.groups[g]] for f, g in shown],
         hovertext=[_cell_hover(found, f, g) for f, g in shown],
         hoverinfo="text",
         showlegend=False,
@@ -77,7 +78,7 @@ def heatmap(found: Heatmap, palette: Mapping[str, str], dark: bool, chosen: tupl
         chart.add_shape(type="rect", **box, line={"color": palette["text"], "width": 2.5}, fillcolor="rgba(0,0,0,0)")
     theme.figure(chart, height=ROW * n_rows + 120, hovermode="closest", hoverdistance=40, clickmode="event+select")
     chart.update_layout(dragmode=False, margin={"l": 8, "r": 8, "t": 8, "b": 8})
-    names = [literal(name or f"feature {family}") for family, name in found.families]
+    names = [literal(name or f"feature {row}") for row, name in found.rows]
     chart.update_yaxes(tickvals=rows, ticktext=names, range=[n_rows - 0.5, -0.5], showgrid=False, zeroline=False)
     chart.update_yaxes(tickfont={"color": palette["text"], "size": 12})
     chart.update_xaxes(tickvals=columns, ticktext=[literal(group, 18) for group in found.groups], side="top")
@@ -97,7 +98,7 @@ def heatmap_cell(selection: Mapping[str, Any], found: Heatmap) -> tuple[int, int
     for point in selection.get("points") or []:
         data = point.get("customdata") or []
         if len(data) == 2 and data[1] in found.groups:
-            rows = [row for row, (family, _) in enumerate(found.families) if family == data[0]]
+            rows = [place for place, (row, _) in enumerate(found.rows) if row == data[0]]
             if rows:
                 return rows[0], found.groups.index(data[1])
     return None
@@ -119,11 +120,11 @@ def _cell_text(found: Heatmap, f: int, g: int) -> str:
 
 
 def _cell_hover(found: Heatmap, f: int, g: int) -> str:
-    family, name = found.families[f]
+    row, name = found.rows[f]
     n, shown, value = int(found.n_missing[f, g]), int(found.n_shown[f, g]), float(found.share[f, g])
     measure = f"{value:+.1%} firing rate against the anchor" if found.measure == DIFFERENCE else f"{value:.0%} covered"
     lines = [
-        f"<b>{literal(name or f'feature {family}', 70)}</b>",
+        f"<b>{literal(name or f'feature {row}', 70)}</b>",
         f"{literal(found.groups[g], 60)}: {measure}",
         f"{n} of {shown} features of the anchor missing",
     ]

@@ -12,9 +12,24 @@ from fac_core.coverage.gaps import Gap, describe_gaps, gaps
 from fac_core.coverage.heatmap import DIFFERENCE, MEASURES, SHARE, Heatmap, group_columns, heatmap, left_out
 from fac_core.coverage.richness import richness
 from fac_core.coverage.states import MISSING, STATES, gap_states
+from fac_core.features import map_job
+from fac_core.jobs import owner
 from fac_core.samples.datasets import counts_only
+from fac_core.store.features import CLUSTER
 from fac_core.workspace import Workspace
-from pages.ui import charts, chrome, curves, gap_table, heat, map_view, provenance, services, theme
+from pages.ui import (
+    charts,
+    chrome,
+    curves,
+    feature_related,
+    gap_table,
+    heat,
+    map_view,
+    provenance,
+    row_choice,
+    services,
+    theme,
+)
 from pages.ui.services import Here
 
 FEW_ROWS, ALL_ROWS = 20, 60
@@ -29,7 +44,7 @@ def described(ws: Workspace, space_id: str, delta: float, feature_ids: tuple[int
 
 
 def show_heatmap(here: Here) -> None:
-    """Themes × groups; a click on a cell opens what is missing in it."""
+    """Rows of features × groups; a click on a cell opens what is missing in it."""
     columns = services.cached(group_columns, here, here.space_id)
     if sentence := left_out(here.ws):
         chrome.notice(sentence, "note")
@@ -49,25 +64,38 @@ def show_heatmap(here: Here) -> None:
             key="measure",
             bind="query-params",
         )
+        by = row_choice.rows_by()
         all_rows = st.toggle("more rows", key="rows", bind="query-params")
     rows = ALL_ROWS if all_rows else FEW_ROWS
-    found = services.cached(heatmap, here, here.space_id, here.delta, str(group_by), str(measure), rows)
+    found = services.cached(heatmap, here, here.space_id, here.delta, str(group_by), str(measure), rows, by)
+    are = row_choice.PLURALS[found.row_kind]
     left, right = st.columns([3, 2], gap="medium")
-    key = f"heatmap_{here.space_id}_{group_by}_{rows}"
+    key = f"heatmap_{here.space_id}_{group_by}_{by}_{rows}"
     cell = charts.heatmap_cell((st.session_state.get(key) or {}).get("selection") or {}, found)
     with left:
         theme.chart(
             charts.heatmap(found, theme.palette(), theme.is_dark(), cell),
             key=key,
-            alt=f"Heatmap of {len(found.families)} themes by {group_by}: {_MEASURE_WORDS[str(measure)]}",
+            alt=f"Heatmap of {len(found.rows)} {are} by {group_by}: {_MEASURE_WORDS[str(measure)]}",
             on_select="rerun",
             selection_mode="points",
         )
         st.caption(
-            "Rows are themes of features, those with the most gaps first. In a cell: ○ how many of the features that "
-            "the "
-            "anchor shows in this group are missing; ◐ missing, but too few were to be expected to say so."
+            f"Rows are {are} of features, those with the most gaps first. In a cell: ○ how many of the features that "
+            "the anchor shows in this group are missing; ◐ missing, but too few were to be expected to say so."
         )
+        if by == CLUSTER != found.row_kind:
+            st.caption("The decoder clusters of this space are not computed yet.")
+            making = any(job.kind == map_job.KIND and job.active for job in owner.jobs(here.ws))
+            st.button(
+                "Computing …" if making else "Compute them",
+                key="clusters_compute",
+                type="tertiary",
+                icon=":material/hub:",
+                disabled=making,
+                on_click=feature_related.compute,
+                help="A job that compares all directions and lays out the map.",
+            )
     with right:
         _cell_panel(here, found, cell)
 
@@ -78,9 +106,9 @@ def _cell_panel(here: Here, found: Heatmap, cell: tuple[int, int] | None) -> Non
             st.text("Click a cell: what is missing in it will be listed here, to be ticked and put into the work list.")
             return
         f, g = cell
-        family, name = found.families[f]
+        row, name = found.rows[f]
         n = int(found.n_missing[f, g])
-        heat.words(heat.Piece(name or f"feature {family}", kind="strong"), key="cell_name")
+        heat.words(heat.Piece(name or f"feature {row}", kind="strong"), key="cell_name")
         heat.words(
             heat.Piece(f"{found.group_by}: "),
             heat.Piece(found.groups[g], kind="strong"),

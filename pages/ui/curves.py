@@ -205,7 +205,7 @@ def before_after(
 def closes(
     names: Sequence[str], before: Sequence[int], closed: Sequence[int], total: Sequence[int], dark: bool
 ) -> go.Figure:
-    """Families that gained a covered feature: covered before, newly covered, still open."""
+    """Rows of features that gained a covered one: covered before, newly covered, still open."""
     rows = [literal(name) for name in names]
     parts = (
         ("● covered before", before, "covered", 0.45, ""),
@@ -230,7 +230,7 @@ def closes(
         )
     theme.figure(chart, height=70 + 24 * len(rows), barmode="stack", bargap=0.25)
     chart.update_yaxes(tickvals=list(range(len(rows))), ticktext=rows, autorange="reversed", showgrid=False)
-    chart.update_xaxes(title="features of the family in the anchor")
+    chart.update_xaxes(title="features of the row in the anchor")
     chart.update_layout(legend={"traceorder": "normal"})
     return chart
 

@@ -16,7 +16,7 @@ from fac_core.features.table import GIVEN
 from fac_core.features.trust import BADGES
 from fac_core.jobs import owner
 from fac_core.workspace import Workspace
-from pages.ui import services, theme
+from pages.ui import row_choice, services, theme
 from pages.ui.services import Here
 
 SORTS = {
@@ -105,12 +105,14 @@ def rail(here: Here) -> Filters:
         wrap=True,
         help=theme.TERMS["trust"],
     )
-    family = _family()
+    family, theme_id, cluster = (_one_set(name) for name in ("family", "theme", "cluster"))
     criteria = Criteria(
         search="" if by_meaning else search,
         states=tuple(name for name in states or () if name in theme.STATES),
         relevant=RELEVANT.get(str(relevant)),
         family=family,
+        theme=theme_id,
+        cluster=cluster,
         joined=tuple(name for name in joined or () if name in JOINED),
         in_list=True if listed == WORK_LIST else None,
         trust=tuple(name for name in trust or () if name in BADGES),
@@ -127,6 +129,8 @@ def rail(here: Here) -> Filters:
         criteria["joined"],
         trust,
         family is not None,
+        theme_id is not None,
+        cluster is not None,
     )
     order = GIVEN if by_meaning else sort if sort in SORTS else "effect"
     return Filters(criteria, order, sum(map(bool, chosen)))
@@ -187,18 +191,19 @@ def start_index() -> None:
     semantic_search.start_index(here.ws, here.space_id)
 
 
-def _family() -> int | None:
-    """The one family that is looked at, with a way back to all."""
-    said = services.follow("f_family")
+def _one_set(name: str) -> int | None:
+    """The one family, theme or decoder cluster that is looked at, with a way back to all."""
+    said = services.follow(f"f_{name}")
     if not said or not (said.isascii() and said.isdecimal() and len(said) < 9):
         return None
+    word = row_choice.KINDS[name]
     st.button(
-        f"Family of {said}",
+        f"{word.capitalize()} of {said}",
         icon=":material/close:",
-        key="f_family_off",
+        key=f"f_{name}_off",
         on_click=services.go,
-        args=("f_family", None),
-        help="Only this family is shown; press to show all.",
+        args=(f"f_{name}", None),
+        help=f"Only this {word} is shown; press to show all.",
     )
     return int(said)
 

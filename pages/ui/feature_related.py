@@ -1,5 +1,5 @@
 """What lies near a feature in three senses, each a way on: like direction, firing together, opposite direction; and the
-family that counts as one with it.
+family that counts as one with it; and the rows of heatmaps it is in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from fac_core.features.detail import FeatureDetail
 from fac_core.features.map_job import start_map
 from fac_core.jobs import owner
 from fac_core.workspace import Workspace
-from pages.ui import feature_list, heat, services, theme
+from pages.ui import feature_list, heat, row_choice, services, theme
 from pages.ui.services import Here
 
 N_SHOWN = 8
@@ -50,6 +50,7 @@ def show(here: Here, detail: FeatureDetail) -> None:
     left, right = st.columns(2, gap="large")
     with left:
         family(detail)
+        rows_of(detail)
     with right:
         tokens(detail)
 
@@ -111,6 +112,29 @@ def family(detail: FeatureDetail) -> None:
         on_click=services.go,
         args=("f_family", str(detail.row.family_id)),
     )
+
+
+def rows_of(detail: FeatureDetail) -> None:
+    """Its theme and its decoder cluster, each a way to all of its features in the table."""
+    st.subheader("In the heatmap", anchor=False, help=theme.TERMS["rows"])
+    if not detail.rows:
+        st.caption("It is in no theme and no decoder cluster.")
+    for each in detail.rows:
+        word = row_choice.KINDS[each.kind]
+        heat.words(
+            heat.Piece(f"{word}   ", kind="quiet small"),
+            heat.Piece(each.name or f"{word} of {each.row_id}", kind="strong"),
+            heat.Piece(f"   {theme.plural(each.n_features, 'feature')}", kind="quiet small"),
+            key=f"row_{each.kind}",
+        )
+        st.button(
+            f"Show the {word} in the table",
+            type="tertiary",
+            icon=":material/table_rows:",
+            key=f"rows_{each.kind}",
+            on_click=services.go,
+            args=(f"f_{each.kind}", str(each.row_id)),
+        )
 
 
 def tokens(detail: FeatureDetail) -> None:

@@ -100,8 +100,8 @@ def go(name: str, value: str | None) -> None:
 
 
 def move(**to: str | None) -> None:
-    """Change project or feature space; the feature and the family of the one that is left are none of the other's."""
-    for name, value in {**to, "feature": None, "f_family": None}.items():
+    """Change project or feature space; the feature and its sets in the one that is left are none of the other's."""
+    for name, value in {**to, **dict.fromkeys(("feature", "f_family", "f_theme", "f_cluster"))}.items():
         go(name, value)
 
 

@@ -90,6 +90,8 @@ TERMS: dict[str, str] = {
     "a person's word, as the settings say.",
     "alive": "A feature is alive if at least one text that was read activates it at all.",
     "family": "Features that fire on nearly the same samples or point nearly the same way count as one family.",
+    "rows": "A theme is a set of features that fire in the same texts; a decoder cluster is a set of features whose "
+    "decoder directions lie near one another, whatever the texts. Both are named from their members' keywords.",
     "chance": "Of the gaps with at least this much evidence, the share a set that left nothing out would have too. "
     "Up to 10 % a gap is called beyond chance.",
     "robust": "A gap is robust if the feature is missing at this δ and also at δ = 0.",

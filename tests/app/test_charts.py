@@ -23,7 +23,8 @@ def heatmap(measure: str = SHARE) -> Heatmap:
     return Heatmap(
         group_by="topic",
         measure=measure,
-        families=[(7, HOSTILE), (3, "")],
+        row_kind="theme",
+        rows=[(7, HOSTILE), (3, "")],
         groups=["casual", "<i>formal</i>"],
         share=np.array([[0.25, 1.0], [np.nan, 0.0]]),
         n_shown=np.array([[4, 2], [0, 3]]),

@@ -39,7 +39,7 @@ def test_columns_to_group_by_are_those_that_sort_both_sides_into_a_few_groups(ws
 
 def test_a_cell_is_the_share_of_what_the_anchor_shows_in_the_group(ws: Workspace) -> None:
     found = heatmap(ws, _project(ws), 1.0, "topic")
-    share = dict(zip(found.families, found.share.tolist(), strict=True))
+    share = dict(zip(found.rows, found.share.tolist(), strict=True))
     column = {topic: place for place, topic in enumerate(found.groups)}
     two, venom = share[1, "pills · money"], share[5, "venom"]
     assert [two[column[topic]] for topic in TOPICS] == [1.0, 0.5, 0.0]
@@ -48,10 +48,10 @@ def test_a_cell_is_the_share_of_what_the_anchor_shows_in_the_group(ws: Workspace
 
 def test_a_group_the_seed_leaves_out_is_missing_and_not_undersampled(ws: Workspace) -> None:
     found = heatmap(ws, _project(ws), 1.0, "topic")
-    row, column = found.families.index((5, "venom")), found.groups.index("poison")
+    row, column = found.rows.index((5, "venom")), found.groups.index("poison")
     assert found.cell(row, column) == [5] and found.n_missing[row, column] == 1
     assert not found.undersampled[row, column]
-    row = found.families.index((1, "pills · money"))
+    row = found.rows.index((1, "pills · money"))
     assert found.cell(row, column) == [1, 2] and found.cell(row, found.groups.index("drugs")) == []
 
 
@@ -64,7 +64,7 @@ def test_a_cell_in_which_little_was_to_be_expected_says_undersampled(ws: Workspa
 
 def test_the_difference_is_that_of_firing_rates(ws: Workspace) -> None:
     found = heatmap(ws, _project(ws), 1.0, "topic", measure="difference")
-    row = found.families.index((1, "pills · money"))
+    row = found.rows.index((1, "pills · money"))
     # drugs: feature 1 fires always in both, feature 2 in half of the anchor and in all of the seed
     assert found.share[row, found.groups.index("drugs")] == pytest.approx((0.0 + 0.5) / 2)
     assert found.share[row, found.groups.index("poison")] == pytest.approx((-1.0 - 0.5) / 2)
@@ -74,13 +74,13 @@ def test_by_dataset_each_set_in_hand_is_compared_with_the_whole_anchor(ws: Works
     space = _project(ws)
     found = heatmap(ws, space, 1.0, "dataset")
     assert found.groups == ["seed"]
-    assert found.share[found.families.index((1, "pills · money"))].tolist() == [1.0]
-    assert found.share[found.families.index((5, "venom"))].tolist() == [0.0]
+    assert found.share[found.rows.index((1, "pills · money"))].tolist() == [1.0]
+    assert found.share[found.rows.index((5, "venom"))].tolist() == [0.0]
 
 
 def test_rows_are_those_with_most_missing_features_and_no_more_than_asked_for(ws: Workspace) -> None:
     found = heatmap(ws, _project(ws), 1.0, "topic", max_rows=1)
-    assert found.families == [(5, "venom")] and found.share.shape == (1, 3)
+    assert found.rows == [(5, "venom")] and found.share.shape == (1, 3)
 
 
 def test_a_group_named_like_a_query_is_only_a_name(ws: Workspace) -> None:

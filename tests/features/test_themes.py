@@ -22,7 +22,7 @@ def _activations() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def test_features_of_one_topic_are_one_theme_named_after_its_members() -> None:
     names = {feature: f"topic{feature // PER_TOPIC} word{feature} · more" for feature in range(N_TOPICS * PER_TOPIC)}
-    found = find_themes(*_activations(), 1.0, names)
+    found = find_themes(*_activations(), 1.0)
     assert found is not None and len(found.feature) == N_TOPICS * PER_TOPIC + 1
     theme = dict(zip(found.feature.tolist(), found.theme.tolist(), strict=True))
     for number in range(N_TOPICS):
@@ -36,7 +36,7 @@ def test_features_of_one_topic_are_one_theme_named_after_its_members() -> None:
 def test_themes_come_out_the_same_every_time_and_in_any_order_of_rows() -> None:
     rows = _activations()
     order = np.random.default_rng(1).permutation(len(rows[0]))
-    first, again = find_themes(*rows, 1.0, {}), find_themes(*(part[order] for part in rows), 1.0, {})
+    first, again = find_themes(*rows, 1.0), find_themes(*(part[order] for part in rows), 1.0)
     assert first is not None and again is not None
     assert first.theme.tolist() == again.theme.tolist()
 
@@ -44,6 +44,6 @@ def test_themes_come_out_the_same_every_time_and_in_any_order_of_rows() -> None:
 def test_a_few_features_have_no_themes() -> None:
     feature, sample, value = _activations()
     few = feature < 30
-    assert find_themes(feature[few], sample[few], value[few], 1.0, {}) is None
+    assert find_themes(feature[few], sample[few], value[few], 1.0) is None
     nothing = np.empty(0, np.int64)
-    assert find_themes(nothing, nothing, np.empty(0), 1.0, {}) is None
+    assert find_themes(nothing, nothing, np.empty(0), 1.0) is None
