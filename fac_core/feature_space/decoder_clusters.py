@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 MIN_CLUSTERS, MAX_CLUSTERS = 2, 40
 """As many rows as a heatmap can hold."""
 MAX_ROUNDS = 50
-_FEATURES_A_CLUSTER = 3.2
-"""Clusters are the square root of the number of features over this, within the bounds."""
+_ROOT_OVER = 3.2
+"""There are as many clusters as the square root of the number of features over this, within the bounds."""
 _DECIMALS = 3
 """Of the cosines that are kept; more would say nothing and would take room in shipped files."""
 _SEED = 20260210
@@ -41,7 +41,7 @@ def decoder_clusters(unit: Tensor) -> Clusters:
     from torch.nn.functional import normalize
 
     points = normalize(unit.float().cpu() - unit.float().cpu().mean(0), dim=1)
-    n = int(np.clip(np.sqrt(len(points)) / _FEATURES_A_CLUSTER, MIN_CLUSTERS, MAX_CLUSTERS))
+    n = int(np.clip(np.sqrt(len(points)) / _ROOT_OVER, MIN_CLUSTERS, MAX_CLUSTERS))
     middle = _first_middles(points, min(n, len(points)))
     member = torch.full((len(points),), -1)
     for _ in range(MAX_ROUNDS):
@@ -53,9 +53,9 @@ def decoder_clusters(unit: Tensor) -> Clusters:
         # one that nobody is nearest to stays where it is
         middle = torch.where(total.norm(dim=1, keepdim=True) > 0, normalize(total, dim=1), middle)
     cosine, member = (points @ middle.T).max(1)
-    rounded = np.round(cosine.numpy().astype(np.float32), _DECIMALS)
+    rounded = np.round(cosine.cpu().numpy().astype(np.float32), _DECIMALS)
     head = np.zeros(len(points), np.int32)
-    numbers = member.numpy()
+    numbers = member.cpu().numpy()
     for number in np.unique(numbers).tolist():
         members = np.flatnonzero(numbers == number)
         head[members] = members[np.argmax(rounded[members])]
@@ -63,14 +63,20 @@ def decoder_clusters(unit: Tensor) -> Clusters:
 
 
 def _first_middles(points: Tensor, n: int) -> Tensor:
-    """k-means++: each next one is drawn by how far a direction is from those there are."""
+    """Greedy k-means++: of a few directions drawn by how far they are from those there are, the one that helps most."""
     import torch
 
     draw = np.random.default_rng(_SEED)
+    trials = 2 + int(np.log(n))
     chosen = [int(draw.integers(len(points)))]
-    distance = torch.ones(len(points))
+    distance = (1 - points @ points[chosen[0]]).clamp(min=0)
     for _ in range(n - 1):
-        distance = torch.minimum(distance, (1 - points @ points[chosen[-1]]).clamp(min=0))
-        weight = distance.double().numpy()
-        chosen.append(int(draw.choice(len(points), p=weight / weight.sum())) if weight.sum() > 0 else chosen[-1])
+        weight = distance.double().cpu().numpy()
+        if weight.sum() == 0:  # nothing differs from what is there
+            break
+        drawn = draw.choice(len(points), trials, p=weight / weight.sum())
+        left = torch.minimum(distance[:, None], (1 - points @ points[drawn].T).clamp(min=0))
+        best = int(left.sum(0).argmin())
+        chosen.append(int(drawn[best]))
+        distance = left[:, best]
     return points[chosen].clone()

@@ -91,7 +91,7 @@ def _choose(row: _Row, spread: Counter[str], usual: float) -> Iterable[str]:
         found = row.surfaces[each]
         new = {phrase: n for phrase, n in found.items() if phrase.tier == tier and not said & set(phrase.stems)}
         if new:
-            phrase = max(new, key=lambda one: (new[one], -len(one.surface)))
+            phrase = max(new, key=new.__getitem__)
             chosen.append(phrase.surface)
             said.update(phrase.stems)
     return chosen

@@ -20,8 +20,7 @@ def _activations() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return feature, sample, np.full(len(feature), 3.0)
 
 
-def test_features_of_one_topic_are_one_theme_named_after_its_members() -> None:
-    names = {feature: f"topic{feature // PER_TOPIC} word{feature} · more" for feature in range(N_TOPICS * PER_TOPIC)}
+def test_features_of_one_topic_are_one_theme_known_by_its_most_central_feature() -> None:
     found = find_themes(*_activations(), 1.0)
     assert found is not None and len(found.feature) == N_TOPICS * PER_TOPIC + 1
     theme = dict(zip(found.feature.tolist(), found.theme.tolist(), strict=True))
@@ -29,8 +28,11 @@ def test_features_of_one_topic_are_one_theme_named_after_its_members() -> None:
         members = [theme[feature] for feature in range(number * PER_TOPIC, (number + 1) * PER_TOPIC)]
         largest = max(set(members), key=members.count)
         assert members.count(largest) >= 18
-        assert found.names[largest].startswith(f"topic{number} ")
-    assert all(theme[head] == head for head in found.names), "a theme is known by its most central feature"
+    closeness = dict(zip(found.feature.tolist(), found.closeness.tolist(), strict=True))
+    for head in set(theme.values()):
+        assert theme[head] == head
+        assert closeness[head] == max(closeness[each] for each in theme if theme[each] == head)
+    assert closeness[N_TOPICS * PER_TOPIC] == 0, "what fires everywhere shapes no theme"
 
 
 def test_themes_come_out_the_same_every_time_and_in_any_order_of_rows() -> None:
