@@ -53,6 +53,7 @@ def plant(
     default_delta: float = 1.0,
     template: Sequence[int] = (),
     neighbours: Sequence[tuple[int, int, float]] = (),
+    clusters: Mapping[int, int] | None = None,
 ) -> str:
     """Register a space and put samples and activations into the store; returns the space's id."""
     samples = list(samples)
@@ -105,6 +106,8 @@ def plant(
                 "pca_x": np.arange(d_sae, dtype=np.float32),
                 "pca_y": np.zeros(d_sae, np.float32),
                 "is_template": [feature in template for feature in range(d_sae)],
+                "cluster": pa.array([(clusters or {}).get(feature) for feature in range(d_sae)], pa.int32()),
+                "cluster_cosine": np.full(d_sae, 0.5, np.float32),
             }
         )
         near = pa.table(

@@ -150,11 +150,17 @@ def _common_surface(index: PhraseIndex, phrase: int, texts: Ints, peaks: Ints) -
         high = min(int(index.first[text + 1]), peak + WINDOW + 1)
         for begin in (np.flatnonzero(index.at[n - 1, low:high] == phrase) + low).tolist():
             surface = _surface(index, begin, n, text)
-            opens = begin == index.first[text] or not index.words[begin - 1].is_word
-            if opens and (n > 1 or surface[1:2].islower()):
-                surface = surface[:1].lower() + surface[1:]
+            if begin == index.first[text] or not index.words[begin - 1].is_word:
+                surface = _within_a_sentence(surface)
             spellings[surface] = spellings.get(surface, 0) + 1
     return max(spellings, key=lambda surface: (spellings[surface], surface))
+
+
+def _within_a_sentence(surface: str) -> str:
+    """The opening of a sentence as it would stand within one; words all in capitals (*WIN A CAR*, *B2*) keep them."""
+    first, _, others = surface.partition(" ")
+    opens_small = first[1:].islower() if len(first) > 1 else others != others.upper()
+    return surface[:1].lower() + surface[1:] if opens_small else surface
 
 
 def _surface(index: PhraseIndex, begin: int, n: int, text: int) -> str:

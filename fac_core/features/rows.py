@@ -21,6 +21,8 @@ from fac_core.store.features import CLUSTER, THEME
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
 
+__all__ = ["CLUSTER", "FAMILY", "NO_ROW", "ROWS_BY", "THEME", "Rows", "load_rows", "row_ids"]
+
 FAMILY = "family"
 ROWS_BY = (THEME, CLUSTER)
 """What features can be put into rows by; the first is what is shown unasked, since it tells topics apart better (see

@@ -13,9 +13,9 @@ from fac_core.coverage.heatmap import DIFFERENCE, MEASURES, SHARE, Heatmap, grou
 from fac_core.coverage.richness import richness
 from fac_core.coverage.states import MISSING, STATES, gap_states
 from fac_core.features import map_job
+from fac_core.features.rows import CLUSTER
 from fac_core.jobs import owner
 from fac_core.samples.datasets import counts_only
-from fac_core.store.features import CLUSTER
 from fac_core.workspace import Workspace
 from pages.ui import (
     charts,

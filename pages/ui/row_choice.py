@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fac_core.features.rows import FAMILY, ROWS_BY
-from fac_core.store.features import CLUSTER, THEME
+from fac_core.features.rows import CLUSTER, FAMILY, ROWS_BY, THEME
 from pages.ui import theme
 
 WORDS = {THEME: "what fires together", CLUSTER: "decoder direction"}

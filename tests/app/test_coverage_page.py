@@ -98,7 +98,15 @@ def test_an_impossible_threshold_in_the_address_gives_a_usable_page(app: App, sa
 
 @pytest.mark.parametrize(
     "query",
-    [{"view": "nowhere"}, {"by": "no column"}, {"measure": "x"}, {"states": "x"}, {"rows": "maybe"}, {"collapse": "1"}],
+    [
+        {"view": "nowhere"},
+        {"by": "no column"},
+        {"measure": "x"},
+        {"states": "x"},
+        {"rows": "maybe"},
+        {"rows_by": "x"},
+        {"collapse": "1"},
+    ],
 )
 def test_any_other_nonsense_in_the_address_gives_the_default_view(app: App, query: dict[str, str]) -> None:
     at = app("coverage", **query)
@@ -110,7 +118,7 @@ def test_each_view_draws(described_app: App, view: str) -> None:
     at = described_app("coverage", view=view)
     assert not at.exception
     words = said(at)
-    expected = {"Heatmap": "Rows are themes", "Map": "map", "List": "beyond chance", "Richness": "Endless samples"}
+    expected = {"Heatmap": "Rows are families", "Map": "map", "List": "beyond chance", "Richness": "Endless samples"}
     assert expected[view] in words or "No feature is in these states" in words
 
 

@@ -16,7 +16,7 @@ from tests.planted import Planted, activation_table, family, keywords, plant, re
 TOPICS = ["drugs", "fraud", "poison"]
 
 
-def _project(ws: Workspace) -> str:
+def _project(ws: Workspace, clusters: dict[int, int] | None = None) -> str:
     """Features 1 and 2 are a family; the seed leaves out poison, and feature 2 among frauds."""
     samples = []
     for i in range(90):
@@ -27,7 +27,7 @@ def _project(ws: Workspace) -> str:
         topic = TOPICS[i % 2]
         active = {1: 2.0, **({2: 2.0} if topic == "drugs" else {})}
         samples.append(Planted("seed", f"seed {i}", active, label="harmful", meta={"topic": topic, "id": f"s{i}"}))
-    space = plant(ws, samples)
+    space = plant(ws, samples, clusters=clusters)
     family(ws, space, [1, 2])
     keywords(ws, space, {1: "pills · tablets", 2: "money", 5: "venom"})
     return space
@@ -148,3 +148,26 @@ def test_texts_read_since_profiles_were_counted_wait_for_them_as_fac_does(ws: Wo
     assert [gap.chance for gap in gaps(ws, space, 1.0)] == [gap.chance for gap in listed]
     recount(ws, space)
     assert heatmap(ws, space, 1.0, "topic").n_shown.sum() > before.n_shown.sum()
+
+
+def test_rows_are_decoder_clusters_where_they_are_asked_for(ws: Workspace) -> None:
+    space = _project(ws, clusters={1: 1, 2: 5, 5: 5})
+    with ws.database.transaction() as cursor:
+        cursor.execute("INSERT INTO row_name VALUES (?, 'cluster', 5, 'money · venom')", [space])
+    by_cluster = heatmap(ws, space, 1.0, "topic", rows_by="cluster")
+    assert by_cluster.row_kind == "cluster" and set(by_cluster.rows) == {(1, "pills · tablets"), (5, "money · venom")}
+    row = by_cluster.rows.index((5, "money · venom"))
+    assert by_cluster.cell(row, by_cluster.groups.index("poison")) == [2, 5]
+    assert heatmap(ws, space, 1.0, "topic").row_kind == "family", "this project has no themes"
+    assert by_cluster.share.shape == (2, 3)
+
+
+def test_a_space_without_decoder_clusters_falls_back_on_families_and_says_so(ws: Workspace) -> None:
+    found = heatmap(ws, _project(ws), 1.0, "topic", rows_by="cluster")
+    assert found.row_kind == "family" and (1, "pills · money") in found.rows
+
+
+def test_rows_by_anything_else_are_refused(ws: Workspace) -> None:
+    space = _project(ws)
+    with pytest.raises(InputError, match=r"Rows are made by 'theme' or 'cluster', not by 'x'\."):
+        heatmap(ws, space, 1.0, "topic", rows_by="x")

@@ -14,13 +14,13 @@ from fac_core.features import describe_job
 from fac_core.features.detail import feature_detail
 from fac_core.features.facts import load_facts
 from fac_core.features.judgement import judge
-from fac_core.features.keywords import UNCLEAR
+from fac_core.features.keywords import UNCLEAR, _within_a_sentence
 from fac_core.features.naming import history, rename
 from fac_core.features.refresh import refresh
 from fac_core.features.relevance import judgements, overrule
 from fac_core.jobs import owner
 from fac_core.jobs.folder import JobFolder
-from fac_core.store.features import names_of
+from fac_core.store.features import CLUSTER, names_of, row_names
 from fac_core.workspace import Workspace
 from tests.planted import Planted, plant
 
@@ -175,7 +175,7 @@ def test_a_persons_name_outlives_new_keywords_and_an_empty_one_brings_them_back(
 
 def test_describing_twice_changes_nothing(described: tuple[Workspace, str]) -> None:
     ws, space = described
-    tables = ("explanation", "family", "relevance")
+    tables = ("explanation", "family", "relevance", "row_name")
     before = [ws.database.rows(f"SELECT * FROM {table} ORDER BY ALL") for table in tables]
     refresh(ws, space, wait=True, force=True)
     after = [ws.database.rows(f"SELECT * FROM {table} ORDER BY ALL") for table in tables]
@@ -188,6 +188,12 @@ def test_features_that_fire_on_the_same_texts_become_one_family(ws: Workspace) -
     refresh(ws, space, wait=True)
     assert load_facts(ws, space, 1.0).family[[1, 2, 3, 4]].tolist() == [1, 1, 1, 1]
     assert feature_detail(ws, space, 3, 1.0).family[0][0] == 1
+
+
+def test_a_decoder_cluster_is_called_after_its_members_that_are_alive(ws: Workspace) -> None:
+    space = plant(ws, _samples(), clusters={0: 0, 2: 0, 5: 5, 20: 5, 21: 21})
+    refresh(ws, space, wait=True)
+    assert row_names(ws.database, space, CLUSTER) == {0: "hack into · break into", 5: "weather"}
 
 
 def test_the_job_gives_the_same_tables_as_describing_at_once(
@@ -233,6 +239,34 @@ def test_what_cannot_be_read_is_no_part_of_what_people_write_about_features(ws: 
         with pytest.raises(InputError, match="Your own name holds"):
             act()
     assert history(ws, space, 0) == [] and judgements(ws, space, 0) == []
+
+
+@pytest.mark.parametrize(
+    ("opening", "name"),
+    [
+        ("WIN a FREE", "WIN a FREE"),
+        ("A FREE iPhone", "A FREE iPhone"),
+        ("Hack into", "hack into"),
+        ("A dog barks", "a dog barks"),
+        ("McDonald burgers", "McDonald burgers"),
+        ("USA", "USA"),
+        ("Weather", "weather"),
+    ],
+)
+def test_a_capital_that_only_opens_a_sentence_is_no_part_of_a_name_but_words_in_capitals_are(
+    opening: str, name: str
+) -> None:
+    assert _within_a_sentence(opening) == name
+
+
+def test_a_feature_that_fires_on_an_opening_in_capitals_is_called_so(ws: Workspace) -> None:
+    texts = [f"WIN a FREE {thing} today" for thing in ("phone", "car", "boat", "house", "trip", "meal")]
+    plain = [f"the {thing} was sold to my aunt" for thing in ("phone", "car", "boat", "house", "trip", "meal")]
+    samples = [Planted("anchor", text, {1: 3.0}, {1: (6, 10)}) for text in texts]
+    space = plant(ws, [*samples, *(Planted("anchor", text, {}) for text in plain)])
+    refresh(ws, space, wait=True)
+    assert "WIN" in names_of(ws.database, space, [1])[1] or "FREE" in names_of(ws.database, space, [1])[1]
+    assert "wIN" not in names_of(ws.database, space, [1])[1]
 
 
 def test_names_in_any_script_and_with_emoji_are_kept_as_written(ws: Workspace) -> None:

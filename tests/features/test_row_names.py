@@ -21,7 +21,7 @@ def _named(*names: str, beside: tuple[str, ...] = ()) -> str:
     ("members", "name"),
     [
         (["4", "2", "two hundred · 4"], "two hundred"),
-        (["said", "\"", "said · \""], "said"),
+        (["said", '"', 'said · "'], "said"),
         (["n", "wat", "wat · n"], "wat"),
         (["the", "of the", "in the house · of"], "house"),
         (["isn't", "don't", "garage"], "garage"),

@@ -25,7 +25,7 @@ def project(ws: Workspace) -> tuple[Workspace, str]:
     ]
     samples += [Planted("seed", f"seed {i}", {2: 3.0}) for i in range(40)]
     samples += [Planted("pool", "pool", {6: 9.0, 3: 20.0})]
-    space = plant(ws, samples, neighbours=[(3, 6, 0.7)])
+    space = plant(ws, samples, neighbours=[(3, 6, 0.7)], clusters={3: 3, 6: 3, 8: 9})
     keywords(ws, space, {1: "hack into · break into", 2: "Weather", 3: "hack tools"})
     family(ws, space, [1, 3])
     return ws, space
@@ -53,6 +53,23 @@ def test_filters_combine_and_search_finds_all_words_or_a_number(project: tuple[W
     assert found(search="hack", states=["missing"]) == [3]
     assert found(in_list=True) == [3] and found(family=1) == [1, 3]
     assert found(search="%' OR 1=1 --") == []
+
+
+def test_a_theme_and_a_decoder_cluster_narrow_the_table_and_stand_on_the_page_of_a_feature(
+    project: tuple[Workspace, str],
+) -> None:
+    ws, space = project
+    with ws.database.transaction() as cursor:
+        cursor.execute("INSERT INTO family VALUES (?, 3, 2, 'theme'), (?, 2, 2, 'theme')", [space, space])
+        cursor.execute(
+            "INSERT INTO row_name VALUES (?, 'theme', 2, 'weather'), (?, 'cluster', 3, 'tools')", [space] * 2
+        )
+    assert feature_ids(ws, space, 1.0, theme=2) == [2, 3] and feature_ids(ws, space, 1.0, cluster=3) == [3, 6]
+    assert feature_ids(ws, space, 1.0, theme=2, cluster=3) == [3] and feature_ids(ws, space, 1.0, cluster=2) == []
+    rows = feature_detail(ws, space, 3, 1.0).rows
+    assert rows == [("theme", 2, "weather", 2), ("cluster", 3, "tools", 2)]
+    assert feature_detail(ws, space, 8, 1.0).rows == [("cluster", 9, "", 1)]
+    assert feature_detail(ws, space, 9, 1.0).rows == []
 
 
 def test_families_density_and_lists_narrow_the_table_and_all_of_it_can_be_taken(project: tuple[Workspace, str]) -> None:

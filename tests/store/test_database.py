@@ -332,3 +332,24 @@ def test_a_really_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> 
     sentence, kept = ran.stdout.splitlines()
     assert "is full; free some space" in sentence
     assert kept == "yes absent"
+
+
+def test_names_of_themes_become_names_of_rows_and_explain_no_feature_any_more(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = next(i for i, step in enumerate(migrations.MIGRATIONS) if "CREATE TABLE row_name" in step)
+    monkeypatch.setattr("fac_core.store.database.MIGRATIONS", migrations.MIGRATIONS[:number])
+    older = Database.open(path)
+    with older.transaction() as cursor:
+        for event, (method, text) in enumerate([("theme", "old"), ("theme", "new"), ("keywords", "kept")]):
+            cursor.execute(
+                "INSERT INTO explanation (event_id, space_id, feature_id, method, author, text, created_at) "
+                "VALUES (?, 'a', 3, ?, 'x', ?, now())",
+                [event, method, text],
+            )
+    older.close()
+    monkeypatch.setattr("fac_core.store.database.MIGRATIONS", migrations.MIGRATIONS)
+    again = Database.open(path)
+    assert again.rows("SELECT * FROM row_name") == [("a", "theme", 3, "new")]
+    assert again.rows("SELECT text FROM explanation") == [("kept",)]
+    again.close()
