@@ -159,7 +159,8 @@ def _common_surface(index: PhraseIndex, phrase: int, texts: Ints, peaks: Ints) -
 def _within_a_sentence(surface: str) -> str:
     """The opening of a sentence as it would stand within one; words all in capitals (*WIN A CAR*, *B2*) keep them."""
     first, _, others = surface.partition(" ")
-    opens_small = first[1:].islower() if len(first) > 1 else others != others.upper()
+    following = others.partition(" ")[0]
+    opens_small = first[1:].islower() if len(first) > 1 else following != following.upper()
     return surface[:1].lower() + surface[1:] if opens_small else surface
 
 

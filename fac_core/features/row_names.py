@@ -24,6 +24,8 @@ _MIN_LETTERS = 3
 
 _LEAST = 1e-9
 _SHORTENED = ("n't", "'t", "'s", "'re", "'ll", "'d", "'ve", "'m")
+_UNMARKED, _UNMARKED_LETTERS = ("nt", "s"), 4
+"""The same written without an apostrophe (*havent*, *whats*), after so many letters."""
 
 
 class _Phrase(NamedTuple):
@@ -117,7 +119,9 @@ def _phrase(keyword: str) -> _Phrase:
 
 
 def _is_telling(key: str) -> bool:
-    if is_light(key) or any(is_light(key.removesuffix(ending)) for ending in _SHORTENED):
+    bases = [key.removesuffix(ending) for ending in _SHORTENED]
+    bases += [base for ending in _UNMARKED if len(base := key.removesuffix(ending)) >= _UNMARKED_LETTERS]
+    if any(is_light(base) for base in bases):
         return False
     return _is_letters(key) and (not key.isascii() or len(key) >= _MIN_LETTERS)
 

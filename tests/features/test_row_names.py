@@ -24,7 +24,7 @@ def _named(*names: str, beside: tuple[str, ...] = ()) -> str:
         (["said", '"', 'said · "'], "said"),
         (["n", "wat", "wat · n"], "wat"),
         (["the", "of the", "in the house · of"], "house"),
-        (["isn't", "don't", "garage"], "garage"),
+        (["isn't", "don't", "whats", "havent", "garage"], "garage"),
         (["die ?", "die"], "die"),
         (["of", "4", "!"], "of"),
         (["4", "!", "4"], "4 · !"),
