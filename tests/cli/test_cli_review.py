@@ -141,6 +141,9 @@ def test_features_gaps_and_the_work_list_are_on_the_command_line(fac_here: Fac) 
     assert fac_here("coverage", "--sweep").code == 0
     assert "topic" in fac_here("heatmap").out
     assert fac_here("heatmap", "--by", "topic").code == 0
+    assert fac_here("heatmap", "--by", "topic", "--rows-by", "cluster").code == 0
+    assert fac_here("evaluate", "--rows-by", "cluster").code == 0
+    assert "not by 'x'" in fac_here("heatmap", "--by", "topic", "--rows-by", "x").err
     assert fac_here("evaluate").code == 0
 
 
