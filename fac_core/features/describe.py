@@ -17,7 +17,7 @@ from fac_core.features.families import Links, firing_links, near_copies
 from fac_core.features.keywords import SEPARATOR, UNCLEAR, firings, name_features
 from fac_core.features.phrases import build_index
 from fac_core.features.row_names import name_rows
-from fac_core.features.themes import find_themes
+from fac_core.features.themes import MIN_FIRINGS, find_themes
 from fac_core.features.trials import column as _column
 from fac_core.features.trials import trials
 from fac_core.store.features import CLUSTER, THEME
@@ -79,11 +79,17 @@ def describe_themes(inputs: Inputs, delta: float, names: Mapping[int, str]) -> t
     return members, _row_names(THEME, ids, themes, closeness, names)
 
 
-def describe_clusters(inputs: Inputs, names: Mapping[int, str]) -> pa.Table:
-    """What decoder clusters are called after their members that are alive: columns of `row_name`."""
+def describe_clusters(inputs: Inputs, delta: float, names: Mapping[int, str]) -> pa.Table:
+    """What decoder clusters are called after their members that are alive: columns of `row_name`.
+
+    As with themes, those that fire too seldom for good keywords count only where there are no others.
+    """
     feature, cluster, cosine = (_column(inputs.clusters, name) for name in ("feature_id", "cluster", "cosine"))
-    alive = np.isin(feature, _column(inputs.activation, "feature_id"))
-    return _row_names(CLUSTER, feature[alive], cluster[alive], cosine[alive].astype(np.float64), names)
+    fires = _column(inputs.activation, "feature_id")
+    alive = np.isin(feature, fires)
+    often, n = np.unique(fires[_column(inputs.activation, "value") > delta], return_counts=True)
+    closeness = np.where(np.isin(feature, often[n >= MIN_FIRINGS]), cosine, 0.0)
+    return _row_names(CLUSTER, feature[alive], cluster[alive], closeness[alive], names)
 
 
 def _row_names(kind: str, feature: Ints, row: Ints, closeness: Floats, names: Mapping[int, str]) -> pa.Table:

@@ -76,7 +76,7 @@ def shards(inputs: Inputs, spec: dict[str, Any], have: set[str]) -> Iterator[tup
         delta = float(spec["delta"])
         themes, theme_names = describe_themes(inputs, delta, names)
         families = pa.concat_tables([describe_families(inputs, delta, names), themes])
-        row_names = pa.concat_tables([theme_names, describe_clusters(inputs, names)])
+        row_names = pa.concat_tables([theme_names, describe_clusters(inputs, delta, names)])
         yield FAMILIES, {FAMILIES: families, ROW_NAMES: row_names}
     if PURITY not in have:
         yield PURITY, {PURITY: purities(inputs.contents, inputs.activation)}
