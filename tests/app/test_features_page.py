@@ -247,15 +247,15 @@ def test_who_named_a_feature_is_whoever_gave_the_name_in_force(described_app: Ap
     assert '"  keywords \\u00b7 ' in drawn(described_app("features", **WITH_FEATURE))
 
 
-def test_another_space_does_not_open_a_feature_or_family_by_the_number_of_the_last(
+def test_another_space_does_not_open_a_feature_or_set_by_the_number_of_the_last(
     described_app: App, filled_ws: Workspace
 ) -> None:
     first = spaces.spaces(filled_ws)[0]
     other = spaces.register_space(filled_ws, replace(first.spec, max_length=first.spec.max_length - 1), {}, 1.0)
-    at = described_app("features", **WITH_FEATURE, f_family="3")
+    at = described_app("features", **WITH_FEATURE, f_family="3", f_theme="3", f_cluster="3")
     at.selectbox(key="_space_pick").select(other).run()
     assert not at.exception and address(at)["space"] == other
-    assert not {"feature", "f_family"} & set(address(at))
+    assert not {"feature", "f_family", "f_theme", "f_cluster"} & set(address(at))
 
 
 def test_a_list_and_a_tag_on_every_feature_are_met_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
