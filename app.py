@@ -14,7 +14,7 @@ from pages.ui import chrome, router, services
 
 ICON = Path(__file__).parent / "docs" / "icon.svg"
 router.enter_frame()
-st.set_page_config(page_title="FAC Explorer", page_icon=str(ICON), layout="wide", initial_sidebar_state=256)
+st.set_page_config(page_title="FAC Explorer", page_icon=str(ICON), layout="wide", initial_sidebar_state=240)
 st.logo(str(ICON), size="large")
 pages = router.pages()
 page = st.navigation(pages, position="hidden")
@@ -27,6 +27,7 @@ with services.page():
         middle = st.container(gap="xxsmall")
         bottom = st.container()
     with top:
+        chrome.margins()
         chrome.choose_project()
     here = services.here()
     with top:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import streamlit as st
 
+from fac_core.features.interesting import random_feature
 from fac_core.features.table import feature_ids
 from pages.ui import (
     chrome,
@@ -24,8 +26,8 @@ from pages.ui.feature_filters import Filters
 from pages.ui.services import Here
 
 NO_FEATURE = -1
-RAIL = 205
-"""Width of the filters, in pixels."""
+RAIL, BESIDE = 205, 312
+"""Width of the filters, and of what stands beside an open feature, in pixels."""
 TABLE, MAP, TEXT, SAMPLES = "table", "map", "by a text", "samples"
 EXPLANATIONS, RELEVANCE = "explanations", "relevance"
 VIEWS = (TABLE, MAP, TEXT, SAMPLES, EXPLANATIONS, RELEVANCE)
@@ -59,16 +61,37 @@ def headline(here: Here, total: int, filters: Filters) -> str:
 
 def choose_view() -> str:
     """What the page shows."""
-    view = st.segmented_control(
-        "View",
-        VIEWS,
-        default=TABLE,
-        required=True,
-        key="f_view",
-        bind="query-params",
-        label_visibility="collapsed",
-    )
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        view = st.segmented_control(
+            "View",
+            VIEWS,
+            default=TABLE,
+            required=True,
+            key="f_view",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        st.button(
+            "Random feature",
+            icon=":material/shuffle:",
+            type="tertiary",
+            key="f_random",
+            on_click=open_random,
+            help="One that fires in the anchor, on neither a tenth of it nor the chat template, and whose name is of "
+            "at least middling trust if names were scored.",
+        )
     return view if view in VIEWS else TABLE
+
+
+@services.guarded
+def open_random() -> None:
+    """Open a feature that is worth a look."""
+    here = services.here()
+    found = random_feature(here.ws, here.space_id, here.delta, np.random.default_rng(), opened_feature(here))
+    if found is None:
+        services.say("No feature that fires in the anchor has a name yet; describe the features first.", "note")
+    else:
+        services.go("feature", str(found))
 
 
 def table(here: Here, opened: int) -> str:
@@ -90,7 +113,7 @@ def table(here: Here, opened: int) -> str:
 
 def filtered(here: Here) -> list[int]:
     """Features that the filters leave; none where no filter is set."""
-    with st.popover("Filters", icon=":material/filter_list:"):
+    with st.popover("Choose features by filters", icon=":material/filter_list:"):
         filters = feature_filters.rail(here)
     return feature_ids(here.ws, here.space_id, here.delta, **filters.criteria) if filters.n_set else []
 
@@ -102,7 +125,7 @@ def look(here: Here, view: str, opened: int) -> str:
     elif view == SAMPLES:
         samples_view.show(here)
     elif view == MAP and opened == NO_FEATURE:
-        map_view.show(here)
+        map_view.show(here, map_view.to_open)
     elif view == EXPLANATIONS and opened == NO_FEATURE:
         explanations_view.standing(here)
         st.subheader("Ask a model", anchor=False)
@@ -120,13 +143,15 @@ def show(here: Here) -> None:
     opened = opened_feature(here)
     head = st.container()
     view = choose_view()
+    sentence = SENTENCES.get(view, "")
     if opened == NO_FEATURE:
-        sentence = look(here, view, opened)
-    else:
-        left, right = st.columns([1, 2], gap="large")
-        with left:
+        with services.page():
             sentence = look(here, view, opened)
-        with right:
+    else:
+        sides = st.container(horizontal=True, gap="medium")
+        with sides.container(width=BESIDE), services.page():
+            sentence = look(here, view, opened)
+        with sides.container(width="stretch", key="open_feature"), services.page():
             feature_view.show(here, opened)
     with head:
         chrome.page_head("Features", sentence)

@@ -6,6 +6,7 @@ encoder there is no search by meaning, and words are looked for instead.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -118,6 +119,12 @@ def samples_by_words(
     """
     words = normalise(_checked(query)).split()
     return _examples(ws, space_id, samples.contents_with(ws.database, words, n, where), where)
+
+
+def places(text: str, query: str) -> list[tuple[int, int]]:
+    """Where the words of a query stand in a text, in characters, from left to right without overlap."""
+    words = sorted(set(query.split()), key=len, reverse=True)
+    return [at.span() for at in re.finditer("|".join(map(re.escape, words)), text, re.IGNORECASE)] if words else []
 
 
 def _examples(ws: Workspace, space_id: str, contents: list[int], where: SampleFilter) -> list[Example]:

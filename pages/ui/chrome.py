@@ -25,6 +25,28 @@ _NOTICES = {
 }
 
 
+_margins = st.components.v2.component(
+    "fac_margins",
+    html="<span></span>",
+    css="""
+[data-testid="stMainBlockContainer"] {
+  padding-inline: clamp(1rem, 2.4vw, 2.5rem);
+}
+[data-testid="stLayoutWrapper"]:has(> .st-key-open_feature) {
+  min-width: 24rem;
+}
+""",
+    isolate_styles=False,
+)
+"""The theme has no setting for the margins at the sides, and the frame's own take a sixth of a page; nor can a
+container be told from which width on it belongs below its neighbour."""
+
+
+def margins() -> None:
+    """Have the pages use the width they get."""
+    _margins(key="margins")
+
+
 # --- the page ---
 
 

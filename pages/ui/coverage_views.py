@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import streamlit as st
 
@@ -10,12 +12,9 @@ from fac_core.coverage.gaps import Gap, describe_gaps, gaps
 from fac_core.coverage.heatmap import DIFFERENCE, MEASURES, SHARE, Heatmap, group_columns, heatmap, left_out
 from fac_core.coverage.richness import richness
 from fac_core.coverage.states import MISSING, STATES, gap_states
-from fac_core.features.map import UMAP, feature_map
-from fac_core.features.map_job import start_map
-from fac_core.jobs import owner
 from fac_core.samples.datasets import counts_only
 from fac_core.workspace import Workspace
-from pages.ui import charts, chrome, curves, gap_table, heat, provenance, services, theme
+from pages.ui import charts, chrome, curves, gap_table, heat, map_view, provenance, services, theme
 from pages.ui.services import Here
 
 FEW_ROWS, ALL_ROWS = 20, 60
@@ -101,49 +100,18 @@ def _cell_panel(here: Here, found: Heatmap, cell: tuple[int, int] | None) -> Non
 
 
 def show_map(here: Here) -> None:
-    """Features in the plane by decoder direction; box or lasso selects."""
-    found = services.cached(feature_map, here, here.space_id, here.delta)
-    making = any(job.kind == "map" and job.active for job in owner.jobs(here.ws))
-    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        if found.method == UMAP:
-            st.caption("UMAP of the decoder directions: near points stand for like directions. Axes have no meaning.")
-        else:
-            if found.method:
-                st.caption("First two principal components, until the neighbour map (UMAP) is computed.")
-            else:
-                st.text("The map of this space has not been computed yet.")
-            if st.button(
-                "Computing the map …" if making else "Compute the neighbour map",
-                icon=":material/scatter_plot:",
-                key="map_start",
-                disabled=making,
-                help="A job of about a minute; the page stays usable.",
-            ):
-                start_map(here.ws, here.space_id)
-                st.rerun()
-    if not found.method:
-        return
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        event = theme.chart(
-            charts.feature_map(found.ids, found.x, found.y, found.state, found.names, theme.palette(), theme.is_dark()),
-            key=f"map_{here.space_id}",
-            alt=f"Map of {len(found.ids)} features coloured and marked by state",
-            on_select="rerun",
-            selection_mode=("box", "lasso", "points"),
-            modebar=True,
-        )
-    picks = charts.map_picks(event["selection"], found.ids)
-    with right, st.container(border=True):
-        if not picks:
-            st.text("Draw around points with the lasso or the box: the features inside will be listed here.")
-            return
-        listed = services.cached(described, here, here.space_id, here.delta, tuple(sorted(picks)))
-        open_ones = [gap for gap in listed if gap.state == MISSING]
-        st.text(f"{theme.plural(len(picks), 'feature')} inside, {len(open_ones)} of them missing.")
-        ticked = gap_table.draw(here, listed, key="map_list", columns=gap_table.COMPACT, tallest=420)
-        gap_table.add_button(here, _members(ticked or open_ones), "map", key="map_add")
-        st.caption("Ticked rows only; all missing ones if none is ticked.")
+    """Features in the plane by decoder direction; those drawn around are gaps to be ticked."""
+    map_view.show(here, _gaps_inside)
+
+
+def _gaps_inside(here: Here, chosen: Sequence[tuple[int, str, str]]) -> None:
+    ids = tuple(sorted(feature for feature, _, _ in chosen))
+    listed = services.cached(described, here, here.space_id, here.delta, ids)
+    open_ones = [gap for gap in listed if gap.state == MISSING]
+    st.text(f"{theme.plural(len(ids), 'feature')} inside, {len(open_ones)} of them missing.")
+    ticked = gap_table.draw(here, listed, key="map_list", columns=gap_table.COMPACT, tallest=420)
+    gap_table.add_button(here, _members(ticked or open_ones), "map", key="map_add")
+    st.caption("Ticked rows only; all missing ones if none is ticked.")
 
 
 def show_list(here: Here) -> None:

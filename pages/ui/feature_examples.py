@@ -42,7 +42,7 @@ BAND_WORDS = {
     "silent": ZERO,
 }
 """Bands as they read in the page and in the address."""
-BESIDE = "Near miss: silent, though a feature of like direction fires"
+BESIDE = "Near miss: silent here, while a feature of like direction fires"
 HEADINGS = {
     TOP: "Strongest",
     MIDDLE: "In the middle",
@@ -130,11 +130,12 @@ def about(example: Example) -> list[heat.Piece]:
         *([example.label] if example.label else []),
         *[str(value) for value in list(example.meta.values())[:3]],
     ]
+    near = "The feature of likest direction that this text activates."
     alike = "Further samples with this text or nearly this one, among those that were looked at."
     return [
         heat.Piece(value, kind="strong"),
         *[heat.Piece(part) for part in parts],
-        *([heat.Piece(f"feature {example.beside} fires")] if example.beside is not None else []),
+        *([heat.Piece(f"feature {example.beside} fires here", title=near)] if example.beside is not None else []),
         *([heat.Piece(f"+ {theme.count(example.n_alike)} alike", title=alike)] if example.n_alike else []),
     ]
 
@@ -157,11 +158,18 @@ def _choices(ws: Any) -> Choices:
     return choices(ws)
 
 
+def _said(key: str) -> object:
+    """What a select box that is drawn further below says, in the address until it was drawn once."""
+    return st.session_state[key] if key in st.session_state else st.query_params.get(key)
+
+
 def narrowing(here: Here, prefix: str = "ex") -> SampleFilter:
     """Which samples are looked at; each choice is in the address under a name that begins with `prefix`."""
     known = services.cached(_choices, here)
     sets = theme.apart({each.dataset_id: each.name for each in list_datasets(here.ws) if not each.deleted})
-    n_set = sum(bool(st.session_state.get(f"{prefix}_{part}")) for part in ("role", "set", "label", "value"))
+    values = {value for column in known.columns.values() for value in column}
+    parts = {"role": ROLES, "set": [*sets, *sets.values()], "label": known.labels, "value": values}
+    n_set = sum(_said(f"{prefix}_{part}") in options for part, options in parts.items())
     with st.popover(
         f"Samples · {n_set}" if n_set else "Samples", icon=":material/filter_list:", key=f"{prefix}_filter"
     ):

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from fac_core.coverage import worklist
+from fac_core.errors import InputError
 from fac_core.features.marks import LIST, MAX_CHARS, NOTE, TAG, MarkRow, history, mark, marks, names
-from pages.ui import heat, services, theme
+from pages.ui import chrome, heat, services, theme
 from pages.ui.services import Here
 
 _KIND_WORDS = {LIST: "List", TAG: "Tag"}
@@ -70,9 +71,11 @@ def _adding(here: Here, feature_id: int) -> None:
             on_change=add_from,
             args=(f"add_{kind}_{feature_id}", [feature_id], kind),
         )
-    with st.form(f"note_form_{feature_id}", border=False, clear_on_submit=True):
+        _refusal(f"add_{kind}_{feature_id}")
+    with st.form(f"note_form_{feature_id}", border=False):
         st.text_area("Note", key=f"add_{NOTE}_{feature_id}", max_chars=MAX_CHARS[NOTE], height=80)
         st.form_submit_button("Keep the note", on_click=add_from, args=(f"add_{NOTE}_{feature_id}", [feature_id], NOTE))
+    _refusal(f"add_{NOTE}_{feature_id}")
 
 
 def _history(here: Here, feature_id: int) -> None:
@@ -94,10 +97,30 @@ def change(feature_ids: Sequence[int], kind: str, value: str, present: bool) -> 
 @services.guarded
 def add_from(key: str, feature_ids: Sequence[int], kind: str) -> None:
     """Set the mark that stands in a widget, and empty it."""
-    if said := st.session_state.get(key):
-        st.session_state[key] = "" if kind == NOTE else None
-        here = services.here()
-        mark(here.ws, here.space_id, feature_ids, kind, str(said), here.reviewer)
+    _put(key, feature_ids, kind)
+
+
+def _put(key: str, feature_ids: Sequence[int], kind: str) -> tuple[str, int] | None:
+    """Set what stands in a widget and empty it; what is refused stays there, with the reason. Returns the mark and how
+    many features got it."""
+    said = st.session_state.get(key)
+    st.session_state.pop(f"_{key}_refused", None)
+    if not said:
+        return None
+    here = services.here()
+    try:
+        n = mark(here.ws, here.space_id, feature_ids, kind, str(said), here.reviewer)
+    except InputError as error:
+        st.session_state[f"_{key}_refused"] = str(error)
+        return None
+    st.session_state[key] = "" if kind == NOTE else None
+    return str(said), n
+
+
+def _refusal(key: str) -> None:
+    """Why what stands in a widget was not taken."""
+    if why := st.session_state.get(f"_{key}_refused"):
+        chrome.notice(str(why), "error")
 
 
 def add_many(here: Here, feature_ids: Sequence[int], words: str, key: str, added_from: str) -> None:
@@ -130,6 +153,7 @@ def add_many(here: Here, feature_ids: Sequence[int], words: str, key: str, added
                 on_change=add_many_from,
                 args=(f"{key}_{kind}", list(feature_ids), kind),
             )
+            _refusal(f"{key}_{kind}")
 
 
 @services.guarded
@@ -143,8 +167,6 @@ def enlist(feature_ids: Sequence[int], added_from: str) -> None:
 @services.guarded
 def add_many_from(key: str, feature_ids: Sequence[int], kind: str) -> None:
     """Set the mark that stands in a widget on many features and say how many got it."""
-    if said := st.session_state.get(key):
-        st.session_state[key] = None
-        here = services.here()
-        n = mark(here.ws, here.space_id, feature_ids, kind, str(said), here.reviewer)
+    if done := _put(key, feature_ids, kind):
+        said, n = done
         services.say(f"{theme.plural(n, 'feature')} got the {kind} “{said}”.")

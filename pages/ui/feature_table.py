@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
 
 from fac_core.features.relevance import effect_name
+from fac_core.features.states import OTHER_STATES, STATES
 from fac_core.features.table import FeaturePage, FeatureRow, feature_ids, feature_page
 from pages.ui import feature_marks, services, theme
 from pages.ui.feature_filters import ASCENDING, Filters
 from pages.ui.services import Here
 
 PAGE_SIZE = 50
+COLUMNS = {
+    "trust": "trust",
+    "anchor": "anchor",
+    "seed": "seed",
+    "effect": "effect",
+    "lift": "lift",
+    "new": "new",
+    "family": "family",
+    "activations": "activations",
+    "density": "density",
+    "max": "top activation",
+    "state": "state in words",
+    "id": "number",
+}
+"""Columns that can be chosen, in their order, and what they are called where one chooses."""
+USUAL = ("trust", "anchor", "seed", "effect", "lift", "new", "family", "activations")
+NARROW = ("trust", "anchor", "seed")
+"""Those beside an open feature."""
+_SETTING = "feature_columns"
 
 
 def find(here: Here, filters: Filters) -> tuple[FeaturePage, int]:
@@ -52,8 +73,13 @@ def show(here: Here, found: FeaturePage, number: int, opened: int, filters: Filt
             "No feature passes these filters. Names come from the texts that were read; take a filter off to see more."
         )
         return
-    ticked = table(found, opened, effect_name(here.ws, here.space_id), narrow=narrow)
-    pages(found, number, narrow=narrow)
+    effect = effect_name(here.ws, here.space_id)
+    # left of the tools that the table shows above its right end
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        place(found, number)
+        shown = NARROW if narrow else choose_columns(here, effect)
+    ticked = table(found, opened, effect, shown, narrow=narrow)
+    pages(found, narrow=narrow)
     if narrow:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -65,7 +91,87 @@ def show(here: Here, found: FeaturePage, number: int, opened: int, filters: Filt
         st.caption("Tick rows to put them on a list; a click on a name opens the feature.")
 
 
-def table(found: FeaturePage, opened: int, effect: str, *, narrow: bool) -> list[int]:
+def place(found: FeaturePage, number: int) -> None:
+    """Where this page of the table lies."""
+    first = (number - 1) * PAGE_SIZE + 1
+    last = min(found.total, first + PAGE_SIZE - 1)
+    st.caption(f"{theme.count(first)}–{theme.count(last)} of {theme.count(found.total)}", width="content")
+
+
+# --- columns ---
+
+
+def saved_columns(here: Here) -> tuple[str, ...]:
+    """The columns that were chosen last in this project."""
+    said = here.ws.setting(_SETTING).split(",")
+    return tuple(name for name in COLUMNS if name in said) or USUAL
+
+
+def choose_columns(here: Here, effect: str) -> tuple[str, ...]:
+    """Which columns stand beside mark and name; the project keeps the choice."""
+    st.session_state.setdefault("f_columns", list(saved_columns(here)))
+    with st.popover("Columns", icon=":material/view_column:", type="tertiary"):
+        chosen = st.pills(
+            "Columns beside mark and name",
+            COLUMNS,
+            selection_mode="multi",
+            format_func={**COLUMNS, "effect": effect}.__getitem__,
+            key="f_columns",
+            wrap=True,
+            width=320,
+            on_change=keep_columns,
+            help="Kept for this project. None chosen brings the usual ones back.",
+        )
+    return tuple(name for name in COLUMNS if name in chosen) or USUAL
+
+
+@services.guarded
+def keep_columns() -> None:
+    """Keep the choice."""
+    services.here().ws.set_setting(_SETTING, ",".join(st.session_state["f_columns"]))
+
+
+def configured(found: FeaturePage, effect: str, *, narrow: bool) -> dict[str, Any]:
+    """How each column looks; mark, name and the usual ones fit a page of 1280 pixels, the first of them one of 1024."""
+    top = max([10.0, *(100 * row.density_anchor for row in found.rows)])
+    marks = " · ".join(theme.state(name).label for name in (*STATES, *OTHER_STATES))
+    column = st.column_config
+    return {
+        "mark": column.TextColumn("", width=28, help=f"State at this δ: {marks}."),
+        "name": column.TextColumn("name", width=144 if narrow else 182),
+        "trust": column.TextColumn("trust", width=42, help=theme.TERMS["trust"]),
+        "anchor": column.NumberColumn("anchor", width=54, help="Anchor samples that activate it above δ."),
+        "seed": column.NumberColumn("seed", width=44, help="Seed samples that activate it above δ."),
+        "effect": column.NumberColumn(
+            effect, width=64 if len(effect) < 8 else 80, format="%.2f", help=theme.TERMS[effect]
+        ),
+        "lift": column.NumberColumn("lift", width=46, format="%.1f", help=theme.TERMS["lift"]),
+        "new": column.NumberColumn("new", width=44, help="Approved new samples that activate it above δ."),
+        "family": column.TextColumn(
+            "family", width=78, help=f"Members of its family and what joined it. {theme.TERMS['family']}"
+        ),
+        "activations": column.BarChartColumn(
+            "activations", width=84, color="gray", help="Anchor samples by activation, 16 bars of width 1."
+        ),
+        "density": column.ProgressColumn(
+            "density",
+            width=92,
+            format="%.1f %%",
+            min_value=0.0,
+            max_value=top,
+            color="gray",
+            help=theme.TERMS["density"],
+        ),
+        "max": column.NumberColumn("top", width=48, format="%.1f", help="Highest activation in any sample."),
+        "state": column.TextColumn("state", width=104, help="At the δ in use."),
+        "id": column.NumberColumn("number", width=64, format="%d", help="Number of the feature in the space."),
+    }
+
+
+# --- rows ---
+
+
+def table(found: FeaturePage, opened: int, effect: str, columns: Sequence[str], *, narrow: bool) -> list[int]:
     """One page of rows; a click opens the feature. `effect` is what the test's effect is called. Returns the features
     that are ticked."""
     ids = [row.feature_id for row in found.rows]
@@ -76,41 +182,14 @@ def table(found: FeaturePage, opened: int, effect: str, *, narrow: bool) -> list
         if cells and cells[0][0] < len(ids):
             services.go("feature", str(ids[cells[0][0]]))
 
-    top = max([10.0, *(100 * row.density_anchor for row in found.rows)])
-    column = st.column_config
-    config: dict[str, Any] = {
-        "state": column.TextColumn("" if narrow else "state", width=30 if narrow else 104),
-        "name": column.TextColumn("name", width=150 if narrow else 176),
-        "trust": column.TextColumn("trust", width=44, help=theme.TERMS["trust"]),
-        "anchor": column.NumberColumn("anchor", width=58, help="Anchor samples that activate it above δ."),
-        "seed": column.NumberColumn("seed", width=48, help="Seed samples that activate it above δ."),
-        "new": column.NumberColumn("new", width=44, help="Approved new samples that activate it above δ."),
-        "effect": column.NumberColumn(effect, width=62, format="%.2f", help=theme.TERMS[effect]),
-        "density": column.ProgressColumn(
-            "density",
-            width=88,
-            format="%.1f %%",
-            min_value=0.0,
-            max_value=top,
-            color="gray",
-            help=theme.TERMS["density"],
-        ),
-        "lift": column.NumberColumn("lift", width=48, format="%.1f", help=theme.TERMS["lift"]),
-        "family": column.TextColumn(
-            "family", width=84, help=f"Members of its family and what joined it. {theme.TERMS['family']}"
-        ),
-        "activations": column.BarChartColumn(
-            "activations", width=84, color="gray", help="Anchor samples by activation, 16 bars of width 1."
-        ),
-    }
-    order = ["state", "name", "anchor"] if narrow else list(config)
     selected = [(ids.index(opened), "name")] if opened in ids else []
+    order = ["mark", "name", *columns]
     chosen = st.dataframe(
-        painted([record(row, narrow) for row in found.rows], [row.state for row in found.rows]),
+        painted([record(row) for row in found.rows], order, [row.state for row in found.rows]),
         key=key,
         hide_index=True,
         column_order=order,
-        column_config=config,
+        column_config=configured(found, effect, narrow=narrow),
         on_select=open_selected,
         selection_mode="single-cell" if narrow else ["multi-row", "single-cell"],
         selection_default={"selection": {"rows": [], "columns": [], "cells": selected}},
@@ -122,39 +201,38 @@ def table(found: FeaturePage, opened: int, effect: str, *, narrow: bool) -> list
     return [ids[row] for row in chosen["selection"]["rows"] if 0 <= row < len(ids)]
 
 
-def painted(records: list[dict[str, object]], states: list[str]) -> Any:
-    """The rows as a frame whose states have their colours."""
+def painted(records: list[dict[str, object]], columns: Sequence[str], states: list[str]) -> Any:
+    """Some columns of the rows as a frame whose states have their colours; each costs time to be dressed."""
     import pandas as pd
 
-    frame = pd.DataFrame(records)
-    return frame.style.apply(lambda _: [f"color: {theme.state(name).colour}" for name in states], subset=["state"])
+    colours = [f"color: {theme.state(name).colour}" for name in states]
+    coloured = [name for name in ("mark", "state") if name in columns]
+    return pd.DataFrame(records, columns=list(columns)).style.apply(lambda _: colours, subset=coloured)
 
 
-def record(row: FeatureRow, narrow: bool) -> dict[str, object]:
+def record(row: FeatureRow) -> dict[str, object]:
     """A row as the table takes it; cells are literal."""
     look = theme.state(row.state)
     return {
-        "state": look.mark if narrow else look.label,
+        "mark": look.mark,
         "name": f"{'+ ' if row.in_list else ''}{row.name or f'feature {row.feature_id}'}",
         "trust": theme.TRUST[row.trust].mark,
         "anchor": row.n_anchor,
-        "density": 100 * row.density_anchor,
         "seed": row.n_seed,
-        "new": row.n_synthetic,
         "effect": row.effect,
         "lift": row.lift,
+        "new": row.n_synthetic,
         "family": f"{row.family_size} · {row.joined_by}" if row.joined_by else None,
         "activations": row.hist,
+        "density": 100 * row.density_anchor,
+        "max": row.max_value,
+        "state": look.label,
+        "id": row.feature_id,
     }
 
 
-def pages(found: FeaturePage, number: int, *, narrow: bool) -> None:
-    """Pages of the table, and where this one lies."""
+def pages(found: FeaturePage, *, narrow: bool) -> None:
+    """Leaf through the table."""
     n_pages = max(1, -(-found.total // PAGE_SIZE))
-    first = (number - 1) * PAGE_SIZE + 1
-    last = min(found.total, first + PAGE_SIZE - 1)
-    left, right = st.columns([1, 1 if narrow else 2], vertical_alignment="center")
-    left.caption(f"{theme.count(first)}–{theme.count(last)} of {theme.count(found.total)}")
     if n_pages > 1:
-        with right.container(horizontal_alignment="right"):
-            st.pagination(n_pages, key="f_page", bind="query-params", max_visible_pages=3 if narrow else 7)
+        st.pagination(n_pages, key="f_page", bind="query-params", max_visible_pages=3 if narrow else 7)

@@ -87,7 +87,7 @@ def facts(here: Here, detail: FeatureDetail) -> None:
         heat.Piece(f"   max {row.max_value:.1f}"),
     ]
     if row.effect is not None:
-        q = "" if row.q_value is None else f", q {row.q_value:.2g}"
+        q = "" if row.q_value is None else ", q < 0.001" if row.q_value < 0.001 else f", q {row.q_value:.3f}"
         name = effect_name(here.ws, here.space_id)
         runs.append(heat.Piece(f"   {name} {row.effect:.2f}{q}", title=theme.TERMS[name]))
     if row.lift is not None:

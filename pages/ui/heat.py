@@ -29,7 +29,7 @@ class Piece:
     """Activation; 0 draws no heat."""
     peak: bool = False
     kind: str = ""
-    """'' or any of: strong, quiet, small, mono, title, hero, added, removed; separated by spaces."""
+    """'' or any of: strong, quiet, small, mono, title, hero, found, added, removed; separated by spaces."""
     colour: str = ""
     """Hex colour of ours, for marks of states."""
     title: str = ""
@@ -67,8 +67,8 @@ _CSS = """
 .head { margin-bottom: .15rem; } .foot { margin-top: .2rem; }
 .t { border-radius: .18em; }
 .hot { color: #1D2129; }
-.peak { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; }
-.strong { font-weight: 600; } .quiet { opacity: .65; } .small { font-size: .85em; }
+.peak, .found { text-decoration: underline; text-decoration-thickness: 2px; text-underline-offset: 3px; }
+.strong, .found { font-weight: 600; } .quiet { opacity: .65; } .small { font-size: .85em; }
 .mono { font-family: var(--st-code-font); font-variant-ligatures: none; font-size: .9em; }
 .hero { font-size: 2.1rem; font-weight: 600; line-height: 1.2; font-variant-numeric: tabular-nums; }
 .small.mono { font-size: .8em; }
@@ -80,6 +80,7 @@ _CSS = """
 """
 
 _JS = """
+let inked = 0.45;  // heat from which dark ink reads better than the page's own; light ink holds out longer
 function run(piece, top) {
   const span = document.createElement("span");
   span.className = "t" + (piece.k ? " " + piece.k : "") + (piece.p ? " peak" : "");
@@ -89,7 +90,7 @@ function run(piece, top) {
     const heat = Math.min(1, top > 0 ? piece.v / top : 1);
     const share = Math.round(12 + 78 * heat) + "%";
     span.style.background = "color-mix(in srgb, #E69F00 " + share + ", var(--st-background-color))";
-    if (heat > 0.45) span.classList.add("hot");
+    if (heat > inked) span.classList.add("hot");
     span.title = piece.h || "activation " + piece.v.toFixed(2) + (piece.p ? ", the strongest token" : "");
   } else if (piece.h) span.title = piece.h;
   return span;
@@ -111,6 +112,8 @@ function link(item, setTriggerValue) {
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector("#root");
   root.className = data.look;
+  const [red, green, blue] = (getComputedStyle(root).color.match(/[0-9.]+/g) || [0, 0, 0]).map(Number);
+  inked = red + green + blue > 384 ? 0.68 : 0.45;
   const nodes = [];
   for (const item of data.items) {
     if (item.g) {
@@ -248,6 +251,19 @@ def text_pieces(text: str, spans: Sequence[tuple[int, int, float]] = (), limit: 
     if at < len(text) or not pieces:
         pieces.append(Piece(text[at:]))
     return _window(pieces, limit)
+
+
+def word_pieces(text: str, places: Sequence[tuple[int, int]], limit: int = LIMIT) -> list[Piece]:
+    """A text with the words at some places marked; a long one is cut around the first of them."""
+    pieces: list[Piece] = []
+    at = 0
+    for start, end in widen(text, places):
+        if start < at:
+            continue
+        pieces.append(Piece(text[at:start]))
+        pieces.append(Piece(text[start:end], peak=not at, kind="found"))
+        at = end
+    return _window([piece for piece in [*pieces, Piece(text[at:])] if piece.text] or [Piece("")], limit)
 
 
 def veil_words(text: str) -> str:

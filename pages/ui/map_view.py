@@ -1,11 +1,12 @@
-"""Features in the plane by decoder direction: a box or a lasso drawn around points chooses those for a list.
+"""The one map of features, by decoder direction: a box or a lasso drawn around points chooses those inside.
 
-A selection is taken by its outline, not by the points a browser names: the outline is small and is checked here.
+A selection is taken by its outline, not by the points a browser names: the outline is small and is checked here. What
+can be done with the chosen features is the page's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,13 @@ from pages.ui.services import Here
 N_LISTED = 200
 
 
-def show(here: Here) -> None:
-    """Controls, map and what was chosen on it."""
+def show(here: Here, beside: Callable[[Here, Sequence[tuple[int, str, str]]], None]) -> None:
+    """Controls, map and what was chosen on it.
+
+    Args:
+        here: what the session looks at.
+        beside: draws what was chosen, given (feature, name, state) of each.
+    """
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         every = st.toggle("all alive features", key="m_all", bind="query-params", help=theme.TERMS["alive"])
         found = services.cached(_map, here, here.space_id, here.delta, not every)
@@ -31,7 +37,7 @@ def show(here: Here) -> None:
     if not found.method or not len(found.ids):
         st.caption("No feature to show: none of the task is active in the anchor." if found.method else "")
         return
-    st.fragment(_map_and_choice)(here, found, _waiting())
+    st.fragment(_map_and_choice)(here, found, _waiting(), beside)
 
 
 def _map(ws: Workspace, space_id: str, delta: float, only_relevant: bool) -> MapData:
@@ -68,7 +74,12 @@ def _waiting() -> tuple[object, int]:
     return st.session_state.get("_at_feature"), len(st.session_state.get("_said", []))
 
 
-def _map_and_choice(here: Here, found: MapData, waiting: tuple[object, int]) -> None:
+def _map_and_choice(
+    here: Here,
+    found: MapData,
+    waiting: tuple[object, int],
+    beside: Callable[[Here, Sequence[tuple[int, str, str]]], None],
+) -> None:
     if _waiting() != waiting:
         st.rerun()
     with services.page():
@@ -89,16 +100,18 @@ def _map_and_choice(here: Here, found: MapData, waiting: tuple[object, int]) -> 
             if not len(picked):
                 st.text("Draw around points with the lasso or the box: the features inside will be listed here.")
                 return
-            ids = found.ids[picked].tolist()
-            st.text(f"{theme.plural(len(ids), 'feature')} inside.")
-            rows = [
-                (int(found.ids[i]), found.names[i], theme.state(found.state[i]).label)
-                for i in picked[:N_LISTED].tolist()
-            ]
-            feature_list.draw(rows, "state", "map", tallest=420)
-            if len(ids) > N_LISTED:
-                st.caption(f"The first {N_LISTED} are listed; all {theme.count(len(ids))} are added.")
-            feature_marks.add_many(here, ids, theme.plural(len(ids), "feature"), "add_map", "map")
+            beside(here, [(int(found.ids[i]), found.names[i], found.state[i]) for i in picked.tolist()])
+
+
+def to_open(here: Here, chosen: Sequence[tuple[int, str, str]]) -> None:
+    """The chosen features, each to be opened, all to be put on a list."""
+    n = theme.plural(len(chosen), "feature")
+    st.text(f"{n} inside.")
+    rows = [(feature, name, theme.state(state).label) for feature, name, state in chosen[:N_LISTED]]
+    feature_list.draw(rows, "state", "map", tallest=420)
+    if len(chosen) > N_LISTED:
+        st.caption(f"The first {N_LISTED} are listed; all {theme.count(len(chosen))} are added.")
+    feature_marks.add_many(here, [feature for feature, _, _ in chosen], n, "add_map", "map")
 
 
 def chosen(selection: Mapping[str, Any], found: MapData) -> NDArray[np.int64]:

@@ -15,7 +15,7 @@ N_SHOWN = 20
 
 def show(here: Here) -> None:
     """The view."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         search = st.text_input(
             "Find samples",
             key="s_search",
@@ -48,20 +48,24 @@ def show(here: Here) -> None:
         found = [(each, None) for each in words]
     if not found:
         st.caption(
-            "Nothing found. Search by meaning finds what is worded otherwise." if not by_meaning else "Nothing found."
+            "No text that was indexed is among the samples chosen."
+            if by_meaning
+            else "Nothing found. Search by meaning finds what is worded otherwise."
         )
         return
-    cards = [_card(each, likeness) for each, likeness in found]
+    marked = "" if by_meaning else str(search)
+    cards = [_card(each, likeness, marked) for each, likeness in found]
     heat.samples(cards, veiled=here.veiled, key="s_cards", on_link=sample_row.open_row)
     if len(found) == N_SHOWN:
         st.caption(f"The {'likest' if by_meaning else 'first'} {N_SHOWN}.")
 
 
-def _card(example: Example, likeness: float | None) -> heat.Shown:
-    parts = [example.role, example.dataset, *([example.label] if example.label else [])]
-    head = [heat.Piece(part) for part in parts]
+def _card(example: Example, likeness: float | None, search: str) -> heat.Shown:
+    head = [heat.Piece(part) for part in dict.fromkeys((example.role, example.dataset, example.label)) if part]
     if likeness is not None:
         head.insert(0, heat.Piece(f"{likeness:.2f}", kind="strong", title="Likeness of query and text, up to 1."))
     return heat.Shown(
-        heat.text_pieces(example.text), head=head, link=(f"row {example.row_number} →", str(example.sample_id))
+        heat.word_pieces(example.text, semantic_search.places(example.text, search)),
+        head=head,
+        link=(f"row {example.row_number} →", str(example.sample_id)),
     )

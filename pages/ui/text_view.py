@@ -16,10 +16,14 @@ from pages.ui.services import Here
 DENSITIES = {"1 %": 0.01, "5 %": 0.05, "10 %": DENSE_SHARE, "20 %": 0.2, "all": 1.0}
 STRENGTH, RARITY = "strength", "rarity"
 N_SHOWN = 40
+SHORT = 300
+"""Longest text that goes into the address, in characters."""
 
 
 def show(here: Here, *, narrow: bool) -> None:
     """The view."""
+    if addressed := services.follow("text", keep=False):
+        st.session_state.setdefault("paste", addressed[:SHORT])
     with st.form("paste_text", border=False, enter_to_submit=False):
         text = st.text_area(
             "A text",
@@ -29,7 +33,7 @@ def show(here: Here, *, narrow: bool) -> None:
             label_visibility="collapsed",
             placeholder=f"paste a {here.task.sample_word} to see which features it activates",
         )
-        st.form_submit_button("Find its features", icon=":material/play_arrow:", key="paste_go")
+        st.form_submit_button("Find its features", icon=":material/play_arrow:", key="paste_go", on_click=to_address)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         dense = st.select_slider(
             "Leave out what fires on more than",
@@ -50,7 +54,10 @@ def show(here: Here, *, narrow: bool) -> None:
             help="Rarity: how few anchor samples activate the feature more than this text does.",
         )
     if not (text or "").strip():
-        st.caption("The text is read by the model on this machine and is not stored.")
+        st.caption(
+            "The text is read by the model on this machine and is not stored; one of up to "
+            f"{SHORT} characters stands in the address, so that the view can be sent."
+        )
         return
     with st.spinner("Reading your text …", show_time=True):
         most = DENSITIES.get(str(dense), DENSE_SHARE)
@@ -71,6 +78,12 @@ def show(here: Here, *, narrow: bool) -> None:
         return
     with all_of_it:
         _features(ordered(found.features, str(sort)), narrow)
+
+
+def to_address() -> None:
+    """Put a short text into the address."""
+    text = st.session_state["paste"].strip()
+    services.go("text", text if 0 < len(text) <= SHORT else None)
 
 
 def _found(ws: Any, space_id: str, text: str, delta: float, most: float) -> TextFeatures:

@@ -164,6 +164,8 @@ def figure(chart: go.Figure, *, height: int = 260, **layout: Any) -> go.Figure:
 
 def chart(figure_: go.Figure, *, key: str, alt: str, **options: Any) -> Any:
     """Draw a chart dressed by `figure`, with a name for screen readers."""
+    if "selection_mode" not in options:
+        figure_.update_layout(dragmode=False)  # a drag would zoom, and the way back is not to be seen
     config = {"displaylogo": False, "displayModeBar": options.pop("modebar", False), "scrollZoom": False}
     return st.plotly_chart(figure_, theme=None, key=key, alt=alt, config=config, **options)
 
@@ -174,8 +176,8 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def count(n: int) -> str:
-    """A whole number with thin groups."""
-    return f"{n:,}".replace(",", "\u2009")
+    """A whole number with thin groups that no line is broken at."""
+    return f"{n:,}".replace(",", "\u202f")
 
 
 def percent(share: float | None, digits: int = 0) -> str:

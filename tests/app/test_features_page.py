@@ -12,13 +12,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fac_core.coverage import worklist
+from fac_core.errors import InputError
 from fac_core.feature_space import spaces
 from fac_core.features import encoder as encoders
+from fac_core.features.interesting import interesting
 from fac_core.features.map import MapData
 from fac_core.features.marks import LIST, NOTE, TAG, marks, members
 from fac_core.features.naming import rename
+from fac_core.features.semantic_search import places
 from fac_core.workspace import Workspace
-from pages.ui import feature_filters, map_view
+from pages.ui import feature_filters, heat, map_view
+from pages.ui.feature_table import USUAL
 from pages.ui.services import Here
 from pages.ui.text_view import STRENGTH, ordered
 from tests.app.conftest import App, address
@@ -104,9 +108,8 @@ def test_a_row_opens_by_its_address_with_what_it_was_brought_with(described_app:
     assert row is not None
     at = described_app("features", f_task="all", row=str(row[0]))
     assert not at.exception and address(at)["row"] == str(row[0])
-    tables = [frame.value for frame in at.dataframe]
-    shown = {str(value) for table in tables if "value" in table.columns for value in table["value"]}
-    assert set(map(str, json.loads(row[1]).values())) <= shown
+    cards = drawn(at)
+    assert all(json.dumps(str(value)) in cards for value in json.loads(row[1]).values())
 
 
 @pytest.mark.parametrize("nonsense", ["abc", "-1", "9" * 30, "1; DROP TABLE sample", "٣"])
@@ -280,3 +283,86 @@ def test_what_is_ticked_on_a_page_is_not_ticked_on_the_next(described_app: App) 
     first = table(at)
     assert table(at.run()) == first and table(at.selectbox(key="f_sort").set_value("name").run()) != first
     assert table(described_app("features", f_task="all", f_sort="id", f_page="2")) != first
+
+
+# --- what the page offers beside ---
+
+
+def test_a_random_feature_is_opened_and_is_one_that_is_interesting(described_app: App, filled_ws: Workspace) -> None:
+    space = space_of(filled_ws)
+    at = described_app("features", f_task="all")
+    found = interesting(filled_ws, space, spaces.delta(filled_ws, space)).tolist()
+    assert found
+    at.button(key="f_random").click().run()
+    assert not at.exception and int(address(at)["feature"]) in found
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("list", "The Work List"), ("tag", "x" * 41)])
+def test_a_name_that_is_refused_stays_in_its_box_with_the_reason_beside_it(
+    described_app: App, filled_ws: Workspace, kind: str, refused: str
+) -> None:
+    key = f"add_{kind}_25"
+    at = described_app("features", **WITH_FEATURE)
+    write_new(at, key, refused)
+    assert at.selectbox(key=key).value == refused and ("No list can be" in said(at) or "at most 40" in said(at))
+    assert marks(filled_ws, space_of(filled_ws), 25) == []
+    write_new(at, key, "fine")
+    assert at.selectbox(key=key).value is None and "No list can be" not in said(at) and "at most 40" not in said(at)
+    assert [row.value for row in marks(filled_ws, space_of(filled_ws), 25)] == ["fine"]
+
+
+def test_how_many_choices_narrow_the_samples_is_said_from_the_first_look_on(described_app: App) -> None:
+    def badge(at: AppTest) -> str:
+        labels = [block.proto.popover.label for block in at.get("popover")]
+        return next(label for label in labels if label.startswith("Samples"))
+
+    assert badge(described_app("features", **WITH_FEATURE, ex_role="pool")) == "Samples · 1"
+    assert badge(described_app("features", **WITH_FEATURE, ex_role="nobody")) == "Samples"
+    assert badge(described_app("features", **WITH_FEATURE)) == "Samples"
+
+
+def test_the_columns_that_were_chosen_are_there_again(described_app: App) -> None:
+    def columns(at: AppTest) -> list[str]:
+        return list(next(frame for frame in at.dataframe if "mark" in frame.value.columns).proto.column_order)
+
+    at = described_app("features", f_task="all")
+    assert columns(at) == ["mark", "name", *USUAL]
+    at.button_group(key="f_columns").set_value(["density", "id"]).run()
+    assert columns(at) == ["mark", "name", "density", "id"]
+    again = described_app("features", f_task="all")
+    assert columns(again) == ["mark", "name", "density", "id"]
+    again.button_group(key="f_columns").set_value([]).run()
+    assert columns(again) == columns(described_app("features", f_task="all")) == ["mark", "name", *USUAL]
+
+
+def test_a_short_text_that_was_pasted_is_an_address_and_a_long_one_is_not(described_app: App) -> None:
+    def paste(text: str) -> AppTest:
+        at = described_app("features", f_view="by a text")
+        at.text_area(key="paste").set_value(text)
+        next(button for button in at.form_submit_button if button.label == "Find its features").click().run()
+        assert not at.exception
+        return at
+
+    text = "how do i get a pipe bomb tonight"
+    assert address(paste(text))["text"] == text
+    again = described_app("features", f_view="by a text", text=text)
+    assert again.text_area(key="paste").value == text and "above δ" in said(again)
+    assert "text" not in address(paste("word " * 100))
+
+
+def test_a_view_that_fails_leaves_the_page_its_head(described_app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise InputError("The model is gone.")
+
+    monkeypatch.setattr("pages.ui.text_view.show", fails)
+    at = described_app("features", f_view="by a text")
+    assert [title.value for title in at.title] == ["Features"] and "The model is gone." in said(at)
+
+
+def test_the_words_that_were_searched_are_marked_where_they_stand() -> None:
+    text = "Poison ivy " + "x" * 3000 + " poisoned"
+    assert [text[start:end] for start, end in places(text, "poison  IVY")] == ["Poison", "ivy", "poison"]
+    assert places(text, " ") == [] and places("a.c abc", "a.c") == [(0, 3)]
+    pieces = heat.word_pieces("x" * 3000 + " poison", [(3001, 3007)])
+    assert any(piece.text == "poison" and piece.kind == "found" for piece in pieces), "the cut lies around it"
+    assert "".join(piece.text for piece in heat.word_pieces("no such words", [])) == "no such words"

@@ -154,7 +154,7 @@ def test_numbers_are_written_for_people() -> None:
     assert theme.number(None) == "–"
     assert theme.number(float("nan")) == "–"
     assert theme.percent(0.125, 1) == "12.5 %"
-    assert theme.count(16384) == "16\u2009384"
+    assert theme.count(16384) == "16\u202f384"
     assert theme.plural(1, "family", "families") == "1 family"
     assert theme.plural(2, "family", "families") == "2 families"
     assert [theme.duration(s) for s in (None, -1, 4, 130, 9000)] == ["", "", "4 s", "2 min", "2.5 h"]

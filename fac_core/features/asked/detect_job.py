@@ -1,7 +1,7 @@
 """Job kind *detect*: explanations judged on documents that no explainer saw, some tens of them a shard.
 
-Inputs: tables of `trials.to_tables`; spec: space_id, space (for fuzzing, which reads the texts token by token), seed,
-per_band, fuzz, terms (of asking).
+Inputs: tables of `detect_tables.to_tables`; spec: space_id, space (for fuzzing, which reads the texts token by token),
+seed, per_band, fuzz, terms (of asking).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import numpy as np
 from fac_core.content import Content
 from fac_core.features.asked import fuzzing
 from fac_core.features.asked.asking_job import Round, Stopped, parts, totals
+from fac_core.features.asked.detect_tables import Asked, detection, from_tables, scores_from_tables, scores_to_tables
 from fac_core.features.asked.fuzzing import Tokens
 from fac_core.features.asked.judging import Trial, judged, n_calls, questions, version
 from fac_core.features.asked.report import score_of
-from fac_core.features.asked.trials import Asked, detection, from_tables, scores_from_tables, scores_to_tables
 from fac_core.llm.spending import take_in
 from fac_core.llm.terms import Terms, make_asker
 from fac_core.store import explanations as store

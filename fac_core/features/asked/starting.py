@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import space
-from fac_core.features.asked import explain_job, trials
+from fac_core.features.asked import detect_tables, explain_job
+from fac_core.features.asked.detect_tables import Asked, detection
 from fac_core.features.asked.documents import MIN_FIRING, PER_BAND, PER_BAND_QUICK, Documents, Held
 from fac_core.features.asked.explaining import VERSION
 from fac_core.features.asked.explaining import questions_for as explaining_questions
 from fac_core.features.asked.judging import Trial, questions, version
-from fac_core.features.asked.trials import Asked, detection
 from fac_core.features.relevance import check_feature
 from fac_core.jobs import owner
 from fac_core.llm.terms import Terms
@@ -126,7 +126,7 @@ def plan_detecting(
         DETECT,
         f"Judge {_plural(len(asked), 'explanation')}",
         {**spec, "space": asdict(space(ws, space_id).spec)},
-        trials.to_tables(asked, held, fuzz=fuzz),
+        detect_tables.to_tables(asked, held, fuzz=fuzz),
         [question for each in asked for trial in _trials(each, held, fuzz=fuzz) for question in questions(trial, SEED)],
         len(asked),
         {
