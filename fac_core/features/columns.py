@@ -57,7 +57,7 @@ class Columns:
 def load_columns(ws: Workspace, space_id: str, facts: Facts) -> Columns:
     """The columns as the store has them now."""
     d_sae = facts.d_sae
-    newest = store.newest_explanation(ws.database, space_id)
+    newest = store.names_state(ws.database, space_id)
     names = _names.get(ws, space_id, (d_sae, newest), lambda: _names_now(ws, space_id, d_sae))
     scored = (d_sae, newest, explanation_store.newest_score(ws.database, space_id))
     tests = relevance_store.relevance_rows(ws.database, space_id)

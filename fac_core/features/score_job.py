@@ -1,6 +1,8 @@
 """Job kind *score*: explanations judged on held-out documents by an encoder, a few thousand to a shard.
 
-Inputs are `HeldOutTables` and `explanation` (explanation_id, feature_id, text, listed); spec: space_id, delta, version.
+Scoring follows by itself when features were described or explained, behind everything that a person waits for.
+Inputs are `HeldOutTables` and `explanation` (explanation_id, feature_id, text, listed); spec: space_id, delta, version,
+newest (explanation), anew.
 The documents themselves are kept for features of the work list; for others they are scored again when a person asks,
 with the same result, since 100 documents for each of 65,536 features would be 6.5 million rows.
 """
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 KIND = "score"
 A_SHARD = 2048
+_LOOKED_AT = 50
+"""Newest jobs among which the last of this kind is looked for."""
 _kept: Kept[HeldOut] = Kept(1)
 
 
@@ -58,11 +62,49 @@ def start_scoring(ws: Workspace, space_id: str, anew: bool = False) -> str | Non
         StoreError: the job folder cannot be written.
     """
     waiting = store.current_explanations(ws.database, space_id) if anew else unscored(ws, space_id)
-    given = held_out.tables(ws, space_id)
-    if not waiting.num_rows or not given.held_out.num_rows:
+    return _start(ws, space_id, waiting, anew)
+
+
+def follow(ws: Workspace, space_id: str, after: str | None = None) -> str | None:
+    """Score what is not scored yet, as the next step `after` a job; returns the job's id, None if nothing is started.
+
+    One job at a time: it looks again when it ends. What a person stopped, or what came to nothing, is not begun again
+    before there is something new to score.
+
+    Raises:
+        InputError: the project does not know the space.
+        StoreError: the job folder cannot be written.
+    """
+    with owner.turn(ws):
+        mine = [job for job in owner.jobs(ws, _LOOKED_AT) if job.kind == KIND and job.spec["space_id"] == space_id]
+        mine = [job for job in mine if job.job_id != after]
+        if any(job.active for job in mine):
+            return None
+        waiting = unscored(ws, space_id)
+        if mine and mine[0].resumable and mine[0].spec == _spec(ws, space_id, anew=False):
+            return None
+        return _start(ws, space_id, waiting, anew=False)
+
+
+def _start(ws: Workspace, space_id: str, waiting: pa.Table, anew: bool) -> str | None:
+    if not waiting.num_rows:
         return None
-    spec = {"space_id": space_id, "delta": delta(ws, space_id), "version": held_out.version(ws, space_id)}
+    given = held_out.tables(ws, space_id)
+    if not given.held_out.num_rows:
+        return None
+    spec = _spec(ws, space_id, anew)
     return owner.start(ws, KIND, "Score the explanations", spec, {**given._asdict(), "explanation": waiting})
+
+
+def _spec(ws: Workspace, space_id: str, anew: bool) -> dict[str, Any]:
+    """Of a job; equal ones would score the same explanations on the same documents."""
+    return {
+        "space_id": space_id,
+        "delta": delta(ws, space_id),
+        "version": held_out.version(ws, space_id),
+        "newest": store.newest_explanation(ws.database, space_id),
+        "anew": anew,
+    }
 
 
 def score_text(ws: Workspace, space_id: str, feature_id: int, explanation_id: int) -> int:
@@ -120,7 +162,8 @@ def ingest(
 
 
 def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
-    """Nothing follows from scores but what is read from them."""
+    """Score what came in meanwhile."""
+    follow(ws, spec["space_id"], after=job_id)
 
 
 def _tables(rows: Sequence[dict[str, Any]], scored: Sequence[Scored], judge: str, version: str) -> dict[str, pa.Table]:

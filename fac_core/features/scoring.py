@@ -129,6 +129,8 @@ def _hard(neighbours: Sequence[int], rows: Firing, silent: Mask) -> tuple[Ints, 
     documents, peaks = [rows.document[:0]], [rows.window[:0]]
     left = MOST // 2
     for other in neighbours:
+        if not left:
+            break
         theirs = rows.rows_of(other)
         new = np.flatnonzero(silent[rows.document[theirs]])[:left] + theirs.start
         silent[rows.document[new]] = False

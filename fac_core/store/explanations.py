@@ -23,8 +23,8 @@ EMBEDDING, INTRUDER, DETECTION, FUZZING = "embedding", "intruder", "detection", 
 PROTOCOLS = (EMBEDDING, INTRUDER, DETECTION, FUZZING)
 OF_FEATURE = 0
 """Explanation of a score that asks none."""
-CANNOT_TELL = "cannot tell"
-"""Verdict of an explainer that gave no explanation."""
+CANNOT_TELL, REFUTED = "cannot tell", "no"
+"""Verdicts: of an explainer that gave no explanation, and of a verifier whom the spans do not bear out."""
 _SCORE = (
     "explanation_id, feature_id, protocol, judge, version, n_firing, n_silent, right_firing, right_silent, "
     "n_unanswered, value, low, high, created_at"
@@ -162,6 +162,12 @@ def scores_of(database: Database, space_id: str, feature_ids: Sequence[int]) -> 
 def newest_score(database: Database, space_id: str) -> int:
     """Id of the newest score; 0 where there is none."""
     row = database.one("SELECT coalesce(max(score_id), 0) FROM explanation_score WHERE space_id = ?", [space_id])
+    return int(row[0]) if row else 0
+
+
+def newest_explanation(database: Database, space_id: str) -> int:
+    """The last event that said something of a feature or theme, or took it back; 0 where there is none."""
+    row = database.one("SELECT coalesce(max(event_id), 0) FROM explanation WHERE space_id = ?", [space_id])
     return int(row[0]) if row else 0
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 
 import streamlit as st
 
-from fac_core.features import trust
+from fac_core.features import naming, trust
 from fac_core.features.explained import (
     EMBEDDING,
     FUZZING,
@@ -28,6 +28,11 @@ from pages.ui import heat, provenance, services, theme
 from pages.ui.services import Here
 
 REQUIRED_WORDS = {trust.ANY: "any", trust.LOW: "scored", trust.MIDDLE: "middling", trust.HIGH: "high"}
+CALLED_WORDS = {
+    naming.BY_KEYWORDS: "keywords",
+    naming.BY_MODEL: "a model's explanation",
+    naming.BY_BEST: "whichever scores higher",
+}
 N_SHOWN = 8
 _HEADINGS = (
     ("Silent, and was taken to fire", "Fires, and was not recognised"),
@@ -166,8 +171,37 @@ def standing(here: Here) -> None:
         icon=":material/speed:",
         key="score_all",
         on_click=start_all,
-        help="Every explanation that was not scored on the data as they are; no language model is asked.",
+        help="Every explanation that was not scored on the data as they are; no language model is asked. It also "
+        "begins by itself when features were described or explained.",
     )
+    calling(here)
+
+
+def calling(here: Here) -> None:
+    """What features are called by, and what that does to the scores of names."""
+    choice = st.segmented_control(
+        "Features are named by",
+        list(naming.CHOICES),
+        default=naming.called_by(here.ws),
+        format_func=CALLED_WORDS.__getitem__,
+        key="called_by",
+        required=True,
+        on_change=keep_calling,
+        help="A name that a person gave always stands. A model's explanation counts where it says something and no "
+        "verifier refuted it. Tables, search, prompts, exports and badges follow.",
+    )
+    if choice == naming.BY_BEST:
+        st.caption(
+            "Of the two the one with the higher AUROC on held-out documents is taken, keywords where they are equal or "
+            "one is not scored. Chosen so, the winner's score is a little too good: of two equally good texts the "
+            "luckier one wins."
+        )
+
+
+@services.guarded
+def keep_calling() -> None:
+    """Take over the choice."""
+    naming.call_by(services.here().ws, st.session_state["called_by"])
 
 
 @services.guarded

@@ -55,7 +55,9 @@ def draw(here: Here, gaps: Sequence[Gap], *, key: str, columns: Sequence[str] = 
                 "State", options=list(labels), color=list(labels.values()), width=106, help="What it means at this δ."
             ),
             "name": column.TextColumn(
-                "Gap", width=158 if columns == FULL else None, help="Keywords, or the name a person gave."
+                "Gap",
+                width=158 if columns == FULL else None,
+                help="The name a person gave, else keywords or a model's words, as the project prefers.",
             ),
             "features": column.NumberColumn("Features", width=72, help=theme.TERMS["family"]),
             "anchor": column.NumberColumn("Anchor", width=64, help="Anchor samples that activate it above δ."),

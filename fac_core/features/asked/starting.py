@@ -151,7 +151,8 @@ def explanations_to_judge(ws: Workspace, space_id: str, feature_ids: Sequence[in
         usable = list(first.values())
     elif which == "name":
         names = features_store.names_of(ws.database, space_id, feature_ids)
-        usable = [each for each in usable if each.method != store.LLM and names.get(each.feature_id) == each.text]
+        named = [each for each in usable if names.get(each.feature_id) == each.text]
+        usable = list({each.feature_id: each for each in reversed(named)}.values())
     return sorted(usable, key=lambda each: (each.feature_id, each.explanation_id))
 
 
