@@ -23,7 +23,7 @@ from fac_core.features.intervals import Z, wilson
 from fac_core.features.keywords import SEPARATOR, UNCLEAR
 from fac_core.features.windows import Ints, Windows
 
-REVISION = 1
+REVISION = 2
 """The way of scoring; raised when the same explanation and data would now get another score."""
 MOST = 50
 """Documents of each kind."""

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 def documents(database: Database, space_id: str) -> pa.Table:
-    """Documents that were read in a space: (content_id, content_hash), by id."""
+    """Documents that were read in a space: (content_id, form_hash), by id."""
     return database.arrow(
-        "SELECT c.content_id, c.content_hash FROM content c JOIN content_read r ON r.space_id = ? "
+        "SELECT c.content_id, c.form_hash FROM content c JOIN content_read r ON r.space_id = ? "
         "AND r.content_id = c.content_id WHERE c.content_id IN (SELECT s.content_id FROM sample s JOIN dataset d "
         f"USING (dataset_id) WHERE d.deleted_at IS NULL AND d.role <> 'holdout' AND d.dataset_id <> ? AND d.{SAMPLED}) "
         "ORDER BY c.content_id",
