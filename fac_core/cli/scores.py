@@ -108,6 +108,7 @@ def lines(found: Overview) -> list[str]:
         mark = "*" if each.in_force else " "
         said.append(f"{mark} {safe(by.text) or '(cannot tell)'}  [{safe(by.method)}, {safe(by.author)}]")
         said += [f"    {_line(score)}" for score in each.scores]
+        said += [f"    earlier, of other documents: {_line(score)}" for score in each.earlier]
         said += [f"    {finding.code}: {safe(finding.sentence)}" for finding in each.findings]
     return said
 

@@ -50,7 +50,7 @@ def unscored(ws: Workspace, space_id: str) -> pa.Table:
     Raises:
         InputError: the project does not know the space.
     """
-    by = (EMBEDDING, judge(), held_out.version(ws, space_id))
+    by = (EMBEDDING, judge(), held_out.versions(ws, space_id).encoder)
     return store.current_explanations(ws.database, space_id, by)
 
 
@@ -101,7 +101,7 @@ def _spec(ws: Workspace, space_id: str, anew: bool) -> dict[str, Any]:
     return {
         "space_id": space_id,
         "delta": delta(ws, space_id),
-        "version": held_out.version(ws, space_id),
+        "version": held_out.versions(ws, space_id).encoder,
         "newest": store.newest_explanation(ws.database, space_id),
         "anew": anew,
     }
@@ -118,16 +118,18 @@ def score_text(ws: Workspace, space_id: str, feature_id: int, explanation_id: in
     row = store.explanation_row(ws.database, space_id, explanation_id)
     if row is None or row.feature_id != feature_id or not row.says_something:
         raise InputError(f"Feature {feature_id} has no explanation {explanation_id} that could be scored.")
-    version, at = held_out.version(ws, space_id), delta(ws, space_id)
-    for known in store.scores_of(ws.database, space_id, [feature_id]):
-        same = (known.explanation_id, known.protocol, known.judge, known.version)
-        if same == (explanation_id, EMBEDDING, judge(), version) and store.score_items(ws.database, known.score_id):
-            return known.score_id
+    version, at = held_out.versions(ws, space_id).encoder, delta(ws, space_id)
+    scores = store.scores_of(ws.database, space_id, [feature_id])
+    known = [score for score in scores if (score.judge, score.version) == (judge(), version)]
+    for score in known:
+        told = (score.explanation_id, score.protocol) == (explanation_id, EMBEDDING)
+        if told and store.score_items(ws.database, score.score_id):
+            return score.score_id
     bench = _kept.get(ws, space_id, (version,), lambda: HeldOut(held_out.tables(ws, space_id), at))
     (scored,) = bench.score([(feature_id, row.text)])
     name = bench.encoder.name
     with ws.database.transaction() as cursor:
-        if scored.intruder is not None:
+        if scored.intruder is not None and all(score.explanation_id != OF_FEATURE for score in known):
             store.add_score(cursor, space_id, _score(OF_FEATURE, feature_id, INTRUDER, name, version, scored.intruder))
         score = _score(explanation_id, feature_id, EMBEDDING, name, version, scored.result)
         columns = (scored.content_ids, scored.fires, scored.said, scored.likeness)

@@ -105,6 +105,12 @@ def explanation(here: Here, feature_id: int, each: Explained, key: str) -> None:
         heat.words(heat.Piece(f"⚠ {finding.sentence}", kind="small"), key=f"{key}_{finding.code}")
     for score in each.scores:
         heat.words(*_told(score), key=f"{key}_score_{score.score_id}")
+    for score in each.earlier:
+        heat.words(
+            *_told(score),
+            heat.Piece("   of other documents than there are now: no badge rests on it", kind="quiet small"),
+            key=f"{key}_score_{score.score_id}",
+        )
     if not said.says_something:
         return
     with st.container(horizontal=True, gap="small"):
@@ -117,7 +123,7 @@ def explanation(here: Here, feature_id: int, each: Explained, key: str) -> None:
                 args=(feature_id, said.explanation_id),
                 help="On documents that no explanation is made from; a few seconds.",
             )
-        for score in each.scores:
+        for score in [*each.scores, *each.earlier]:
             if score.value is not None and st.toggle(
                 f"Documents of {WORDS[score.protocol].split(',')[0]}", key=f"{key}_open_{score.score_id}"
             ):

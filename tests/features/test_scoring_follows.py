@@ -47,6 +47,17 @@ def test_a_description_is_followed_by_scores_once(planted: tuple[Workspace, str]
     assert settled(ws) == ["describe", "score", "describe"], "there is nothing new to score"
 
 
+def test_a_features_own_score_is_written_once_a_version(planted: tuple[Workspace, str]) -> None:
+    ws, space = planted
+    refresh(ws, space, wait=True)
+    settled(ws)
+    score_job.start_scoring(ws, space, anew=True)
+    settled(ws)
+    score_job.score_text(ws, space, ABOUT_FRUIT, store.explanations_of(ws.database, space, [ABOUT_FRUIT])[0][0])
+    protocols = [score.protocol for score in store.scores_of(ws.database, space, [ABOUT_FRUIT])]
+    assert sorted(protocols) == ["embedding", "embedding", "embedding", "intruder"]
+
+
 def test_what_is_described_without_a_job_is_followed_too(planted: tuple[Workspace, str]) -> None:
     ws, space = planted
     refresh(ws, space, wait=True)
