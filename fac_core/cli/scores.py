@@ -30,7 +30,11 @@ def score(
     named: Project = None,
     as_json: Json = False,
 ) -> None:
-    """Score explanations on documents that none was made from, without a language model."""
+    """Score explanations on documents that none was made from, without a language model.
+
+    A feature fires in a document if it is above δ there, or it is one of its ten strongest. (A model that judges, with
+    `fac detect`, is given some of each fifth of all activations above 0.)
+    """
     from fac_core.cli.waiting import wait
     from fac_core.features.explained import overview
     from fac_core.features.score_job import score_text, start_scoring

@@ -12,7 +12,7 @@ from fac_core.errors import InputError
 from fac_core.features.relevance import check_feature
 from fac_core.human import one_line
 from fac_core.store import features as store
-from fac_core.store.features import BY_BEST, BY_KEYWORDS, BY_MODEL, NameEvent
+from fac_core.store.features import BY_BEST, BY_KEYWORDS, BY_MODEL, HUMAN, NameEvent
 from fac_core.workspace import now
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "BY_KEYWORDS",
     "BY_MODEL",
     "CHOICES",
+    "HUMAN",
     "MAX_CHARS",
     "NameEvent",
     "call_by",

@@ -12,10 +12,9 @@ import streamlit as st
 from fac_core.coverage import worklist
 from fac_core.feature_space.spaces import DELTA_STEP
 from fac_core.features.detail import FeatureDetail, feature_detail
-from fac_core.features.naming import MAX_CHARS, rename
+from fac_core.features.naming import HUMAN, MAX_CHARS, rename
 from fac_core.features.probe import Probe, probe
 from fac_core.features.relevance import effect_name
-from fac_core.store.features import HUMAN
 from pages.ui import (
     explanations_view,
     feature_examples,

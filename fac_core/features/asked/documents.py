@@ -2,8 +2,9 @@
 
 An explanation is written from the strongest and some middling documents, and judged on firing documents of every
 strength against silent ones of two kinds: any, and hard ones, on which the nearest decoder neighbour fires or whose
-words are nearest. A document fires if its highest activation is above 0: an explanation speaks for the whole range of a
-feature, whatever δ is.
+words are nearest. A document fires if its highest activation is above 0, and as many of each fifth of those are taken:
+an explanation speaks for the whole range of a feature, whatever δ is. (The encoder's score is of those above δ or the
+ten strongest: `features.scoring`.)
 """
 
 from __future__ import annotations
