@@ -24,6 +24,7 @@ from fac_core.features.relevance import check_feature
 from fac_core.features.scoring import Result
 from fac_core.jobs import owner
 from fac_core.jobs.folder import JobFolder
+from fac_core.jobs.owner import Job
 from fac_core.store import explanations as store
 from fac_core.store.explanations import EMBEDDING, INTRUDER, OF_FEATURE, Score, ScoreItem
 from fac_core.workspace import Workspace, now
@@ -57,33 +58,41 @@ def unscored(ws: Workspace, space_id: str) -> pa.Table:
 def start_scoring(ws: Workspace, space_id: str, anew: bool = False) -> str | None:
     """Score what is not scored yet, or with `anew` everything, in a job; returns its id, None if there is nothing.
 
-    Raises:
-        InputError: the project does not know the space.
-        StoreError: the job folder cannot be written.
-    """
-    waiting = store.current_explanations(ws.database, space_id) if anew else unscored(ws, space_id)
-    return _start(ws, space_id, waiting, anew)
-
-
-def follow(ws: Workspace, space_id: str, after: str | None = None) -> str | None:
-    """Score what is not scored yet, as the next step `after` a job; returns the job's id, None if nothing is started.
-
-    One job at a time: it looks again when it ends. What a person stopped, or what came to nothing, is not begun again
-    before there is something new to score.
+    What is under way is not begun twice: its id is returned, and it looks again when it ends.
 
     Raises:
         InputError: the project does not know the space.
         StoreError: the job folder cannot be written.
     """
     with owner.turn(ws):
-        mine = [job for job in owner.jobs(ws, _LOOKED_AT) if job.kind == KIND and job.spec["space_id"] == space_id]
-        mine = [job for job in mine if job.job_id != after]
+        active = [job for job in _jobs(ws, space_id) if job.active and job.state != "cancelling"]
+        if active and not anew:
+            return active[0].job_id
+        waiting = store.current_explanations(ws.database, space_id) if anew else unscored(ws, space_id)
+        return _start(ws, space_id, waiting, anew)
+
+
+def follow(ws: Workspace, space_id: str, after: str | None = None) -> str | None:
+    """Score what is not scored yet, as the next step `after` a job; returns the job's id, None if nothing is started.
+
+    What a person stopped, or what came to nothing, is not begun again before there is something new to score.
+
+    Raises:
+        InputError: the project does not know the space.
+        StoreError: the job folder cannot be written.
+    """
+    with owner.turn(ws):
+        mine = [job for job in _jobs(ws, space_id) if job.job_id != after]
         if any(job.active for job in mine):
             return None
-        waiting = unscored(ws, space_id)
         if mine and mine[0].resumable and mine[0].spec == _spec(ws, space_id, anew=False):
             return None
-        return _start(ws, space_id, waiting, anew=False)
+        return _start(ws, space_id, unscored(ws, space_id), anew=False)
+
+
+def _jobs(ws: Workspace, space_id: str) -> list[Job]:
+    """Those of this kind among the newest, the newest first."""
+    return [job for job in owner.jobs(ws, _LOOKED_AT) if job.kind == KIND and job.spec["space_id"] == space_id]
 
 
 def _start(ws: Workspace, space_id: str, waiting: pa.Table, anew: bool) -> str | None:

@@ -223,6 +223,19 @@ def test_documents_that_count_as_silent_never_fire_and_hard_ones_come_from_the_n
     assert not len(draw(4, [], rows, found).document[draw(4, [], rows, found).fires])
 
 
+def test_random_silent_documents_are_as_full_as_those_in_which_some_feature_fires() -> None:
+    n, full = 200, 40
+    found = windows.cut([f"text number {i}" for i in range(n)])
+    rows = [(feature, document) for feature in range(8) for document in range(full)]
+    rows += [(feature, document) for feature in range(8, 20) for document in range(full + feature, n, 12)]
+    feature, document = (np.array(column) for column in zip(*sorted(rows), strict=True))
+    index = firing(feature, document, np.full(len(rows), 3.0), np.zeros(len(rows), np.int64), found, 1.0)
+    assert index.fires.all()
+    drawn = np.concatenate([draw(silent, [], index, found).document for silent in range(100, 400)])
+    assert len(drawn) == 300 * scoring.MOST
+    assert (drawn < full).mean() > 0.5, "a fifth of the documents, in each of which eight features fire instead of one"
+
+
 # --- scores ---
 
 
@@ -290,7 +303,7 @@ def test_the_job_scores_as_one_at_a_time_keeps_documents_of_the_work_list_and_go
     alone = scored(ws, space, ABOUT_FRUIT)
     assert alone._replace(score_id=0, created_at=None) == by_job[ABOUT_FRUIT]._replace(score_id=0, created_at=None)  # type: ignore[arg-type]
     assert scored(ws, space, ABOUT_TOOL).score_id == by_job[ABOUT_TOOL].score_id, "nothing is scored twice"
-    assert score_job.start_scoring(ws, space) is None
+    assert not score_job.unscored(ws, space).num_rows
 
 
 def test_new_documents_make_scores_old_and_a_new_explanation_waits_for_its_own(planted: tuple[Workspace, str]) -> None:
