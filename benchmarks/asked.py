@@ -37,7 +37,7 @@ from fac_core.features.asked.documents import PER_BAND_QUICK, Documents
 from fac_core.features.asked.results import said
 from fac_core.features.asked.starting import SEED, Planned, plan_detecting, plan_explaining
 from fac_core.features.held_out import HeldOut, tables
-from fac_core.jobs import owner
+from fac_core.jobs import kinds, owner
 from fac_core.llm.estimate import Estimate, estimate
 from fac_core.llm.serving import serving
 from fac_core.llm.spending import spend
@@ -65,6 +65,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["FAC_HOME"] = home
+        for kind in ("describe", "explain"):
+            kinds.FOLLOW_UPS.pop(kind, None)  # nothing scores beside what is measured
         ws = open_demo("toxicity")
         try:
             _settle(ws)

@@ -151,7 +151,10 @@ def _judging(column: st.delta_generator.DeltaGenerator) -> tuple[Which, bool, bo
     )
     full, few = (N_BANDS * per_band for per_band in (PER_BAND, PER_BAND_QUICK))
     quick = column.toggle(
-        "Quick", key=f"{_AT}quick", help=f"{few} + {few} documents instead of {full} + {full}; the interval is wider."
+        "Quick",
+        key=f"{_AT}quick",
+        help=f"{few} + {few} documents instead of {full} + {full}; the interval is wider. Firing ones are as many of "
+        "each fifth of a feature's activations above 0, whatever δ is.",
     )
     fuzz = column.toggle(
         "Fuzzing too",

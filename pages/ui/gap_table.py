@@ -58,7 +58,9 @@ def draw(here: Here, gaps: Sequence[Gap], *, key: str, columns: Sequence[str] = 
             ),
             "mark": column.TextColumn("", width=32, help=" · ".join(theme.state(name).label for name in STATES)),
             "name": column.TextColumn(
-                "Gap", width=158 if columns == FULL else None, help="Keywords, or the name a person gave."
+                "Gap",
+                width=158 if columns == FULL else None,
+                help="The name a person gave, else keywords or a model's words, as the project prefers.",
             ),
             "features": column.NumberColumn("Features", width=72, help=theme.TERMS["family"]),
             "anchor": column.NumberColumn("Anchor", width=64, help="Anchor samples that activate it above δ."),

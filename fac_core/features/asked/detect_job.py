@@ -1,7 +1,7 @@
 """Job kind *detect*: explanations judged on documents that no explainer saw, some tens of them a shard.
 
 Inputs: tables of `detect_tables.to_tables`; spec: space_id, space (for fuzzing, which reads the texts token by token),
-seed, per_band, fuzz, terms (of asking).
+seed, per_band, documents (their state), fuzz, terms (of asking).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def work(job: JobFolder, asker: Asker, read: Read | None) -> dict[str, Any]:
                     trial,
                     judged(trial, answers, seed),
                     judge=judge,
-                    version=version(trial.protocol, seed, int(job.spec["per_band"])),
+                    version=version(trial.protocol, seed, int(job.spec["per_band"]), str(job.spec["documents"])),
                     at=now(),
                 )
                 for trial in trials

@@ -22,6 +22,7 @@ from fac_core.features.asked.explaining import (
     read_verdict,
     verify_question,
 )
+from fac_core.jobs.kinds import follow_up
 from fac_core.llm.spending import take_in
 from fac_core.llm.terms import Terms, make_asker
 from fac_core.store import explanations as store
@@ -93,13 +94,15 @@ def ingest(
 
 
 def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
-    """Owner side, after the last shard: what the calls cost goes into the ledger."""
+    """Owner side, after the last shard: what the calls cost goes into the ledger, and what was said is scored."""
     take_in(ws, job_id)
+    follow_up("explain", ws, spec["space_id"])
 
 
 def stopped(ws: Workspace, job_id: str, spec: dict[str, Any]) -> None:
-    """Owner side, when the job goes no further, for now or for good: the same."""
+    """Owner side, when the job goes no further, for now or for good: the same for what has come in."""
     take_in(ws, job_id)
+    follow_up("explain", ws, spec["space_id"])
 
 
 def to_table(shown: Sequence[Shown]) -> pa.Table:
