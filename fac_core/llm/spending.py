@@ -48,7 +48,7 @@ def damage(ws: Workspace) -> list[str]:
         if n := damaged.get(path.parents[1].name, 0):
             lines = "1 line is" if n == 1 else f"{n:,} lines are"
             found.append(
-                f"The journal {path} is damaged: {lines} not in the ledger, which may say too little. The rest of it is "
+                f"The journal {path} is damaged: {lines} not in the ledger, which may say too little. The rest is "
                 "counted; delete the job's folder when you no longer need its replies."
             )
         elif not os.access(path, os.R_OK):
