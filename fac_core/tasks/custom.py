@@ -89,7 +89,7 @@ def set_rubric(task_id: str, lines: Sequence[str]) -> Task:
     said, rubric = read_toml(path), _lines(lines)
     before, after = _listed(said["rubric"]), _listed(rubric)
     wanted = {**said, "rubric": rubric}
-    text: str | None = toml_edit.with_list(_text_of(path), ("rubric",), rubric)
+    text: str | None = toml_edit.with_list(text_of(task_id), ("rubric",), rubric)
     if before in said["generation"]["system"]:
         wanted["generation"] = {**said["generation"], "system": said["generation"]["system"].replace(before, after)}
         text = text and toml_edit.with_part(text, ("generation", "system"), before, after)
@@ -97,6 +97,38 @@ def set_rubric(task_id: str, lines: Sequence[str]) -> Task:
         raise InputError(f"The file of the task {task_id} is written in a way of its own; change the rubric in {path}.")
     _write(task_id, text)
     return load_task(task_id)
+
+
+def text_of(task_id: str) -> str:
+    """The file of a task of one's own, with its line ends as they are.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    path = custom_folder() / f"{task_id}.toml"
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The task file {path} cannot be read: {error}.") from error
+
+
+def put_back(task_id: str, text: str) -> Path:
+    """Write the file of a task that is gone from a copy of its text; returns where it lies.
+
+    Raises:
+        InputError: there is such a task, or the copy has a fault.
+        StoreError: the file cannot be written.
+    """
+    path = custom_folder() / f"{task_id}.toml"
+    if task_id != task_id_of(task_id) or not is_custom(task_id) or path.exists():
+        raise InputError(f"The task {task_id[:60]!r} needs no copy: its file is there.")
+    try:
+        said = tomllib.loads(text)
+    except ValueError as error:
+        raise InputError(f"The copy of the task {task_id} is no TOML: {error}.") from error
+    parse(task_id, said, shared(), f"The copy of the task {task_id}")
+    _write(task_id, text)
+    return path
 
 
 def task_id_of(name: str) -> str:
@@ -228,14 +260,6 @@ def _write(task_id: str, text: str) -> None:
         raise StoreError(f"The task cannot be written to {folder}: {error.strerror or error}.") from error
     finally:
         half.unlink(missing_ok=True)
-
-
-def _text_of(path: Path) -> str:
-    """A task file with its line ends as they are."""
-    try:
-        return path.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The task file {path} cannot be read: {error}.") from error
 
 
 def _says(text: str, wanted: Mapping[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""A file that a person wrote is changed only where a value stands: comments, order and every other line stay byte for byte.
+"""A file that a person wrote is changed only where a value stands: every other line stays byte for byte.
 
 The places are found by a scan of keys, values and tables; what comes out is for the caller to compare with what it was
 to say. In a list over several lines the entries that stay keep their lines, and with them the comments there.
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 def places(text: str) -> Iterator[Place]:
     """Every value that has a key outside of inline tables, in order; ends early at what it cannot make out."""
-    at, table = 0, ()
+    at, table = 0, tuple[str, ...]()
     while (at := _after(_BLANK, text, at)) < len(text):
         header = re.match(r"\[\[?[ \t]*", text[at:])
         if header is not None:

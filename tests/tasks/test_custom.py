@@ -132,6 +132,44 @@ def test_another_rubric_is_another_version_and_those_of_the_five_are_fixed() -> 
         set_rubric("toxicity", ["x"])
 
 
+def test_a_task_whose_file_is_gone_comes_back_as_it_was_at_the_projects_last_use(tmp_path: Path) -> None:
+    task_id = add_task(NEW)
+    path = by_hand(task_id, "\r\n")
+    ws = workspace.create("Mail", task_id, root=tmp_path)
+    set_rubric(task_id, ["The text begs."])
+    ws.keep_task()
+    ws.close()
+    text = path.read_bytes()
+    path.unlink()
+    ws = workspace.open_project(ws.root)
+    with pytest.raises(InputError, match=re.escape(str(custom_folder()))):
+        load_task(ws.task)
+    assert ws.restore_task() == path and path.read_bytes() == text
+    path.write_text("title = ")  # one that is there is never written over, and is no copy to keep
+    with pytest.raises(InputError, match="its file is there"):
+        ws.restore_task()
+    ws.keep_task()
+    path.unlink()
+    ws.restore_task()
+    assert path.read_bytes() == text
+    ws.close()
+
+
+def test_without_a_copy_or_with_a_spoilt_one_nothing_is_written(tmp_path: Path) -> None:
+    task_id = add_task(NEW)
+    ws = workspace.create("Mail", task_id, root=tmp_path)
+    (custom_folder() / f"{task_id}.toml").unlink()
+    for copy, sentence in (("title = 1", "needs"), ("= x", "is no TOML"), ("", "keeps no copy")):
+        ws.set_setting(workspace.TASK_SETTING, copy)
+        with pytest.raises(InputError, match=sentence):
+            ws.restore_task()
+    ws.set_setting(workspace.TASK_SETTING, "title = 1")
+    with pytest.raises(InputError, match="its file is there"):
+        workspace.Workspace(ws.root, ws.name, "../evil", ws.database).restore_task()
+    assert list(custom_folder().glob("*.toml")) == [] and not list(home().glob("*.toml"))
+    ws.close()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
