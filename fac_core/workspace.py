@@ -82,7 +82,7 @@ class Workspace:
             set_meta(cursor, f"setting.{key}", value)
 
     def keep_task(self) -> None:
-        """Keep a copy of the file of a task of a person's own, as it is now; one that cannot be used leaves the last."""
+        """Keep a copy of the file of a task of one's own, as it is now; one that cannot be used leaves the last."""
         from fac_core.tasks import is_custom, load_task
         from fac_core.tasks.custom import text_of
 

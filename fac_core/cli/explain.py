@@ -77,7 +77,7 @@ def explain(
             [str(each.explanation.feature_id), each.explanation.verdict or "not verified", each.explanation.text]
             for each in found
         ]
-        lines = [*table([">feature", "verdict", "explanation"], rows), _sum(len(found), len(wanted), "explained")]
+        lines = [*table([">feature", "verdict", "explanation"], rows), sum_line(len(found), len(wanted), "explained")]
         show({**context.where(ws, space_id, at), "explanations": [each.explanation for each in found]}, lines, as_json)
 
 
@@ -114,7 +114,7 @@ def detect(
             return
         found = [each for each in judged(ws, space_id, wanted, which) if each.scores]
         heads = [">feature", "protocol", ">score", "95 %", ">firing", ">silent", ">unanswered", "explanation"]
-        lines = [*table(heads, _score_rows(found)), _sum(len(found), plan.n, "judged", "explanation")]
+        lines = [*table(heads, _score_rows(found)), sum_line(len(found), plan.n, "judged", "explanation")]
         show({**context.where(ws, space_id, at), "judged": found}, lines, as_json)
 
 
@@ -158,7 +158,8 @@ def carry_out(ws: Workspace, plan: Planned, *, dry_run: bool, wait: bool, as_jso
     for line in told_of(job.result):
         say(safe(line))
     if unread := n_unread(job.result):
-        say(f"{plural(unread, 'reply')} could not be read and will not be asked for again, except with --again.")
+        replies = plural(unread, "reply is", "replies are")
+        say(f"{replies} not what was asked for, and not asked for again, except with --again.")
     return True
 
 
@@ -189,5 +190,5 @@ def _which(named: str) -> Literal["llm", "name", "all"]:
     raise InputError(f"There are no explanations of {safe(named)!r}; choose one of llm, name, all.")
 
 
-def _sum(n: int, of: int, what: str, noun: str = "feature") -> str:
+def sum_line(n: int, of: int, what: str, noun: str = "feature") -> str:
     return f"{n:,} of {plural(of, noun)} {what}"

@@ -135,7 +135,8 @@ def rate(
             [str(feature), said.rating, "texts" if said.from_texts else "explanation", said.reason]
             for feature, said in found.items()
         ]
-        lines = [*table([">feature", "rating", "from", "reason"], rows), *_summary(overview(ws, space_id))]
+        rated = explain.sum_line(len(found), len(wanted), "rated")
+        lines = [*table([">feature", "rating", "from", "reason"], rows), rated, *_summary(overview(ws, space_id))]
         show({**context.where(ws, space_id, at), "ratings": found}, lines, as_json)
 
 

@@ -47,8 +47,8 @@ def became(job: Job) -> None:
     lines, unread = told(job.result), n_unread(job.result)
     if unread:
         lines.append(
-            f"{theme.plural(unread, 'reply', 'replies')} could not be read; switch on “Also what this model has "
-            "answered” to ask for them anew."
+            f"{theme.plural(unread, 'reply is', 'replies are')} not what was asked for; switch on “Also what this "
+            "model has answered” to ask for them anew."
         )
     heat.words(
         *(heat.Piece(f"{line}\n", kind="quiet small") for line in [f"Last: {job.title}", *lines]), key="asked_became"

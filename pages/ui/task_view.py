@@ -35,8 +35,8 @@ def gate() -> None:
     except TaskMissing:
         where = custom_folder() / f"{ws.task}.toml"
         chrome.notice(
-            f"The task of this project has no file any more: {where} is gone. Put it back there, or bring back the copy "
-            "that the project kept when it was last used.",
+            f"The task of this project has no file any more: {where} is gone. Put it back there, or bring back the "
+            "copy that the project kept when it was last used.",
             "error",
         )
         if st.button("Bring the task back", icon=":material/restore_page:", type="primary", key=f"{_AT}restore"):

@@ -23,6 +23,8 @@ def told(result: Mapping[str, Any] | None) -> list[str]:
         purpose, outcome = name.split(": ", 1)
         by_purpose[purpose].append(f"{n:,} {WORDS.get(outcome, outcome)}")
     lines = [f"{purpose}: {', '.join(counts)}" for purpose, counts in by_purpose.items()]
+    if any(_counts(result, "outcomes").get(f"explain: {outcome}") for outcome in UNREAD):
+        lines.append("where an explanation was cut off or came in prose, its first whole sentence stands for it")
     rejections = _counts(result, "rejections")
     if rejections:
         n, said = sum(rejections.values()), max(rejections, key=lambda sentence: rejections[sentence])
