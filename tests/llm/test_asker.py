@@ -216,3 +216,10 @@ def test_answers_of_a_schema_stay_json_values(make_desk: MakeDesk) -> None:
     with serving(says('<think>maybe {"rating": "No"}</think>' + YES)) as fake:
         (answer,) = EndpointAsker(make_desk(fake.url)).answers([question()])
     assert json.loads(json.dumps(answer.value)) == {"rating": "Yes", "score": 3}
+
+
+def test_a_service_that_answers_in_turn_is_asked_less_at_once_when_a_question_times_out(make_desk: MakeDesk) -> None:
+    with serving(slow(0.6, says(YES)), says(YES)) as fake:
+        desk = make_desk(fake.url, at_once=4, timeout_s=0.2)
+        found = list(EndpointAsker(desk).answers([question()]))
+        assert [answer.outcome for answer in found] == ["answered"] and desk.client._pace.limit < 4

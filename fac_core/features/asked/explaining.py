@@ -7,7 +7,7 @@ answers in prose however it is asked: its first whole sentence is then the expla
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fac_core.features.asked.prompts import EXAMPLE, EXPLAIN, VERIFY, an_object, one_of
@@ -75,10 +75,13 @@ def read_verdict(answer: Answer) -> tuple[str | None, str]:
     return str(answer.value["verdict"]), " ".join(str(answer.value["reason"]).split())[:MAX_CHARS]
 
 
-def questions_for(shown: Sequence[Shown]) -> list[Question]:
-    """Every call of a job, for a look before it starts; the verifier's with a text as long as explanations are."""
+def questions_for(shown: Sequence[Shown], said: Mapping[int, str]) -> list[Question]:
+    """Every call of a job, for a look before it starts; the verifier's with what was said of a feature before, else
+    with a text as long as explanations are.
+    """
     likely = "a phrase that asks another person how to do something"
-    return [question for each in shown for question in (explain_question(each), verify_question(each, likely))]
+    pairs = ((explain_question(each), verify_question(each, said.get(each.feature_id, likely))) for each in shown)
+    return [question for pair in pairs for question in pair]
 
 
 def _in_prose(answer: Answer) -> str:

@@ -87,7 +87,9 @@ def plan_explaining(
     """
     wanted = _checked(ws, space_id, feature_ids)
     said = store.explanations_of(ws.database, space_id, wanted)
-    done = {each.feature_id for each in said if each.model == terms.model and each.version == VERSION}
+    done = {
+        each.feature_id: each.text for each in reversed(said) if (each.model, each.version) == (terms.model, VERSION)
+    }
     left = wanted if again else [feature for feature in wanted if feature not in done]
     shown = list(Documents(ws, space_id).shown(left))
     return Planned(
@@ -95,7 +97,7 @@ def plan_explaining(
         f"Explain {_plural(len(shown), 'feature')}",
         {"space_id": space_id, "terms": replace(terms, anew=again).as_spec()},
         {"span": explain_job.to_table(shown)},
-        explaining_questions(shown),
+        explaining_questions(shown, done),
         len(shown),
         {
             "explained by this model already": len(wanted) - len(left),
