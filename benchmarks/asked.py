@@ -25,7 +25,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +71,6 @@ def main() -> None:
             _settle(ws)
             with _endpoint(options.base_url, options.model, Path(home) / "served", options.port) as (url, model):
                 terms = make_terms(ws, base_url=url, model=model)
-                if not options.base_url:
-                    terms = replace(terms, at_once=1)  # it answers one at a time, and those that wait would time out
                 found = measure(ws, terms, options)
         finally:
             ws.close()

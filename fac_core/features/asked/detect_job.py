@@ -6,7 +6,6 @@ seed, per_band, documents (their state), fuzz, terms (of asking).
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,10 +59,9 @@ def work(job: JobFolder, asker: Asker, read: Read | None) -> dict[str, Any]:
             if read is not None:
                 asking.report("Reading texts")
                 trials += [_fuzzed(each, firing[each.feature_id], read, seed) for each in part]
-            outcomes: Counter[str] = Counter()
             try:
                 asked_now = [question for trial in trials for question in questions(trial, seed)]
-                answers = asking.ask(asked_now, outcomes, "Judging").values()
+                answers = asking.ask(asked_now, "Judging").values()
             except Stopped:
                 return {}
             scores = [
@@ -78,7 +76,7 @@ def work(job: JobFolder, asker: Asker, read: Read | None) -> dict[str, Any]:
             ]
             # one without a value would stand before an earlier one that has it
             told = [each for each in scores if each[0].value is not None]
-            job.commit_shard(name, scores_to_tables(told), {"outcomes": outcomes})
+            job.commit_shard(name, scores_to_tables(told), asking.told())
             if job.cancelled():
                 return {}
         asking.done = expected

@@ -57,16 +57,15 @@ def work(job: JobFolder, asker: Asker) -> dict[str, Any]:
         if name in committed:
             asking.done += 2 * len(part)
             continue
-        outcomes: Counter[str] = Counter()
         try:
-            found = _explain(asking, part, outcomes)
+            found = _explain(asking, part)
         except Stopped:
             return {}
         verdicts = Counter(each.verdict or "not verified" for each in found)
         job.commit_shard(
             name,
             {EXPLANATION: _table(found, part, str(job.spec["terms"]["model"]))},
-            {"verdicts": verdicts, "outcomes": outcomes},
+            {"verdicts": verdicts, **asking.told()},
         )
         if job.cancelled():
             return {}
@@ -133,15 +132,15 @@ def from_table(table: pa.Table) -> list[Shown]:
     return found
 
 
-def _explain(asking: Round, part: Sequence[Shown], outcomes: Counter[str]) -> list[Explained]:
-    answers = asking.ask([explain_question(shown) for shown in part], outcomes, "Explaining")
+def _explain(asking: Round, part: Sequence[Shown]) -> list[Explained]:
+    answers = asking.ask([explain_question(shown) for shown in part], "Explaining")
     texts = {}
     for shown in part:
         answer = answers.get(f"explain/{shown.feature_id}")
         if answer is not None and (text := read_explanation(answer)) is not None:
             texts[shown.feature_id] = (text, answer.request_hash)
     told = [shown for shown in part if texts.get(shown.feature_id, (CANNOT_TELL, ""))[0] != CANNOT_TELL]
-    checks = asking.ask([verify_question(shown, texts[shown.feature_id][0]) for shown in told], outcomes, "Verifying")
+    checks = asking.ask([verify_question(shown, texts[shown.feature_id][0]) for shown in told], "Verifying")
     asking.done += len(part) - len(told)
     found = []
     for feature_id, (text, request_hash) in texts.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fac_core.features.asked import rubric_job
@@ -49,7 +50,12 @@ def plan_rating(
     return Planned(
         JUDGE,
         f"Rate {len(subjects):,} feature{'s' * (len(subjects) != 1)} against the rubric",
-        {"space_id": space_id, "task": task.id, "rubric_version": task.rubric_version, "terms": terms.as_spec()},
+        {
+            "space_id": space_id,
+            "task": task.id,
+            "rubric_version": task.rubric_version,
+            "terms": replace(terms, anew=again).as_spec(),
+        },
         {"span": rubric_job.to_table(subjects)},
         [rating_question(task, each) for each in subjects],
         len(subjects),

@@ -1,7 +1,8 @@
 """What a job would ask is known before it starts: the questions of a plan are those its worker puts, replies aside.
 
 Whatever has been said with the same model and wording, or judged so on the same documents, is left out unless it is
-asked for again.
+asked for again. Then, too, what was answered well costs nothing, and only questions whose replies could not be read are
+put anew.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ class Planned(NamedTuple):
     left_out: dict[str, int]
     """Why the others are not asked for: {reason: how many}."""
 
+    @property
+    def terms(self) -> Terms:
+        """How it asks."""
+        return Terms.from_spec(self.spec["terms"])
+
     def start(self, ws: Workspace, cap: Cap | None = None) -> str:
         """Start the job, with another cap than the plan's if one is given; returns its id.
 
@@ -67,7 +73,7 @@ class Planned(NamedTuple):
             raise InputError(f"There is nothing to ask: {why}.")
         spec = self.spec
         if cap is not None:
-            terms = replace(Terms.from_spec(spec["terms"]), cap=cap)
+            terms = replace(self.terms, cap=cap)
             cap.check(terms.price)
             spec = {**spec, "terms": terms.as_spec()}
         return owner.start(ws, self.kind, self.title, spec, self.inputs)
@@ -83,15 +89,17 @@ def plan_explaining(
     """
     wanted = _checked(ws, space_id, feature_ids)
     said = store.explanations_of(ws.database, space_id, wanted)
-    done = {each.feature_id for each in said if each.model == terms.model and each.version == VERSION}
+    done = {
+        each.feature_id: each.text for each in reversed(said) if (each.model, each.version) == (terms.model, VERSION)
+    }
     left = wanted if again else [feature for feature in wanted if feature not in done]
     shown = list(Documents(ws, space_id).shown(left))
     return Planned(
         EXPLAIN,
         f"Explain {_plural(len(shown), 'feature')}",
-        {"space_id": space_id, "terms": terms.as_spec()},
+        {"space_id": space_id, "terms": replace(terms, anew=again).as_spec()},
         {"span": explain_job.to_table(shown)},
-        explaining_questions(shown),
+        explaining_questions(shown, done),
         len(shown),
         {
             "explained by this model already": len(wanted) - len(left),
@@ -124,8 +132,8 @@ def plan_detecting(
     left = [each for each in candidates if each.explanation_id not in done]
     held = dict(Documents(ws, space_id).held(sorted({each.feature_id for each in left}), per_band, SEED))
     asked = [Asked(each.explanation_id, each.feature_id, each.text) for each in left if each.feature_id in held]
-    spec = {"space_id": space_id, "seed": SEED, "per_band": per_band, "fuzz": fuzz, "terms": terms.as_spec()}
-    spec["documents"] = state
+    spec: dict[str, Any] = {"space_id": space_id, "seed": SEED, "per_band": per_band, "fuzz": fuzz, "documents": state}
+    spec["terms"] = replace(terms, anew=again).as_spec()
     return Planned(
         DETECT,
         f"Judge {_plural(len(asked), 'explanation')}",

@@ -10,7 +10,7 @@ import pytest
 from fac_core.content import Content
 from fac_core.errors import InputError
 from fac_core.features.asked import asking_job, detect_job, explain_job
-from fac_core.features.asked.explaining import VERSION, read_explanation, read_verdict
+from fac_core.features.asked.explaining import VERSION, read_explanation
 from fac_core.features.asked.fuzzing import Tokens
 from fac_core.features.asked.starting import Planned, plan_detecting, plan_explaining
 from fac_core.features.held_out import versions
@@ -239,9 +239,3 @@ def test_a_feature_that_is_not_there_is_refused(ws: Workspace, space_id: str) ->
 )
 def test_of_prose_the_first_whole_sentence_is_the_explanation(outcome: Outcome, reply: str, text: str | None) -> None:
     assert read_explanation(Answer("explain/1", outcome, {}, reply, "hash")) == text
-
-
-def test_a_verdict_in_prose_counts_where_it_comes_first() -> None:
-    said = {"Probably. They do.": "probably", "**No**": "no", "Yesterday": None, "I would say yes": None, "": None}
-    for reply, verdict in said.items():
-        assert read_verdict(Answer("verify/1", "unreadable", {}, reply, "hash"))[0] == verdict
