@@ -26,8 +26,12 @@ SPREAD = (0.75, 1.3)
 """Of the expected tokens out, where earlier calls of the purpose are known."""
 IN_SPREAD = (0.9, 1.15)
 """Of the expected tokens in: some replies cannot be read, and their questions are put once more."""
+IN_SPREAD_BLIND = (0.9, 1.4)
+"""The same before anything is known of a purpose: of a few questions a small model may have to be asked many twice."""
 LEAST = 0.1
 """Of all the tokens that are allowed out, where nothing is known of what comes out."""
+OVER = 1.15
+"""Of these, for questions that are put once more."""
 ENOUGH = 5
 """Questions from which on earlier calls say what the next will take."""
 
@@ -84,9 +88,8 @@ class Estimate(NamedTuple):
 
     @property
     def out_words(self) -> str:
-        """Tokens that come out, said to be the most where that is all that is known."""
-        at_most = any(each.at_most for each in self.purposes if each.n_questions > each.n_cached)
-        return f"at most {self.tokens_out:,}" if at_most else f"{self.tokens_out:,}"
+        """Tokens that come out, said to be all that is allowed where that is all that is known."""
+        return f"up to about {self.tokens_out:,}" if self._at_most else f"{self.tokens_out:,}"
 
     @property
     def money(self) -> float | None:
@@ -99,7 +102,12 @@ class Estimate(NamedTuple):
         if self.price is None:
             return None
         low, high = (sum(getattr(each, name) for each in self.purposes) for name in ("out_low", "out_high"))
-        return self.price.of(self.tokens_in * IN_SPREAD[0], low), self.price.of(self.tokens_in * IN_SPREAD[1], high)
+        least, most = IN_SPREAD_BLIND if self._at_most else IN_SPREAD
+        return self.price.of(self.tokens_in * least, low), self.price.of(self.tokens_in * most, high)
+
+    @property
+    def _at_most(self) -> bool:
+        return any(each.at_most for each in self.purposes if each.n_questions > each.n_cached)
 
     @property
     def sentence(self) -> str:
@@ -156,7 +164,7 @@ def _of_purpose(
     most = allowed * again
     at_most = same is None or known is not same
     if same is None or at_most:
-        out, low, high = most, most * LEAST, most
+        out, low, high = most, most * LEAST, most * OVER
         how = f"tokens in {counted.how}, tokens out at most all that is allowed; {ENOUGH} questions of this kind tell"
     else:
         out = min(n * same.out_each, most)
