@@ -10,7 +10,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import chrome, router, services
+from pages.ui import chrome, router, services, task_view
 
 ICON = Path(__file__).parent / "docs" / "icon.svg"
 router.enter_frame()
@@ -29,6 +29,7 @@ with services.page():
     with top:
         chrome.margins()
         chrome.choose_project()
+    task_view.gate()
     here = services.here()
     with top:
         chrome.choose_space(here)

@@ -25,7 +25,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ from fac_core.features.asked.documents import PER_BAND_QUICK, Documents
 from fac_core.features.asked.results import said
 from fac_core.features.asked.starting import SEED, Planned, plan_detecting, plan_explaining
 from fac_core.features.held_out import HeldOut, tables
-from fac_core.jobs import owner
+from fac_core.jobs import kinds, owner
 from fac_core.llm.estimate import Estimate, estimate
 from fac_core.llm.serving import serving
 from fac_core.llm.spending import spend
@@ -65,13 +64,13 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["FAC_HOME"] = home
+        for kind in ("describe", "explain"):
+            kinds.FOLLOW_UPS.pop(kind, None)  # nothing scores beside what is measured
         ws = open_demo("toxicity")
         try:
             _settle(ws)
             with _endpoint(options.base_url, options.model, Path(home) / "served", options.port) as (url, model):
                 terms = make_terms(ws, base_url=url, model=model)
-                if not options.base_url:
-                    terms = replace(terms, at_once=1)  # it answers one at a time, and those that wait would time out
                 found = measure(ws, terms, options)
         finally:
             ws.close()

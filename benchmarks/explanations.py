@@ -30,8 +30,10 @@ def measured(demo: str, most: int | None = None) -> tuple[Values, Values]:
     from fac_core.demo import open_demo
     from fac_core.feature_space.spaces import delta, spaces
     from fac_core.features.held_out import HeldOut, tables
+    from fac_core.jobs import kinds
     from fac_core.store.explanations import current_explanations
 
+    kinds.FOLLOW_UPS.pop("describe", None)  # nothing scores beside what is measured
     ws = open_demo(demo)
     space_id = spaces(ws)[0].space_id
     rows = current_explanations(ws.database, space_id).to_pylist()

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from fac_core.content import Content, content_hash
+from fac_core.content import Content, content_hash, form_hash
 from fac_core.feature_space import shards
 from fac_core.feature_space.extraction import start_extraction
 from fac_core.feature_space.extractor import Health, TextActivations
@@ -98,8 +98,9 @@ def fill(where: str) -> None:
             numbers = range(begin, min(begin + 10_000, n))
             texts = [f"text {number}: " + f"how do I get to number {number * 7919 % n} " * 3 for number in numbers]
             content = {"content_id": list(numbers), "hash": [content_hash(text) for text in texts], "text": texts}
+            content["form"] = [form_hash(text) for text in texts]
             cursor.register("brought", pa.table(content))
-            cursor.execute("INSERT INTO content SELECT content_id, hash, text, NULL FROM brought")
+            cursor.execute("INSERT INTO content SELECT content_id, hash, text, NULL, form FROM brought")
             cursor.execute(
                 "INSERT INTO sample "
                 "SELECT content_id, 'd', content_id + 1, NULL, content_id, NULL, NULL, '{}', '{}' FROM brought"

@@ -101,8 +101,10 @@ def _demo() -> Trial:
     """The toxicity demo, its anchor only."""
     from fac_core.demo import open_demo
     from fac_core.feature_space.spaces import spaces
+    from fac_core.jobs import kinds
     from fac_core.samples.datasets import delete_dataset, list_datasets
 
+    kinds.FOLLOW_UPS.pop("describe", None)  # nothing scores beside what is measured
     ws = open_demo("toxicity")
     for dataset in list_datasets(ws):
         if dataset.role != "anchor":

@@ -69,5 +69,15 @@ def content_hash(text: str) -> str:
     return _digest(normalise(text))
 
 
+def normal_form(text: str) -> str:
+    """Text without differences that do not matter for identity: NFC, single spaces, no case. Near copies share it."""
+    return " ".join(unicodedata.normalize("NFC", text).split()).casefold()
+
+
+def form_hash(text: str) -> str:
+    """Identity of a text's normal form, 32 hex characters, whoever says it."""
+    return _digest(normal_form(text))
+
+
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

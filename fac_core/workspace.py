@@ -22,6 +22,8 @@ from fac_core.human import one_line
 from fac_core.store.database import Database, data_version, get_meta, set_meta
 
 PROJECT_FILE = "project.json"
+TASK_SETTING = "task_file"
+"""Copy of the file of a task of a person's own, which lies outside of the project and may be gone from there."""
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
 
@@ -78,6 +80,37 @@ class Workspace:
         """Keep a setting of the project."""
         with self.database.transaction() as cursor:
             set_meta(cursor, f"setting.{key}", value)
+
+    def keep_task(self) -> None:
+        """Keep a copy of the file of a task of one's own, as it is now; one that cannot be used leaves the last."""
+        from fac_core.tasks import is_custom, load_task
+        from fac_core.tasks.custom import text_of
+
+        if not is_custom(self.task):
+            return
+        try:
+            load_task(self.task)
+            text = text_of(self.task)
+        except InputError:
+            return
+        if text != self.setting(TASK_SETTING):
+            self.set_setting(TASK_SETTING, text)
+
+    def restore_task(self) -> Path:
+        """Write the file of the project's task anew from the copy; returns where it lies.
+
+        Raises:
+            InputError: the task is there, or the project keeps no copy of it.
+            StoreError: the file cannot be written.
+        """
+        from fac_core.tasks.custom import put_back
+
+        text = self.setting(TASK_SETTING)
+        if not text:
+            raise InputError(
+                f"This project keeps no copy of the task {self.task}; make it anew under that name with: fac task add"
+            )
+        return put_back(self.task, text)
 
     def close(self) -> None:
         """Release the store."""
@@ -145,7 +178,9 @@ def open_project(folder: Path) -> Workspace:
         StoreError: locked, newer or damaged store.
     """
     info = project_info(folder)
-    return Workspace(info.folder, info.name, info.task, Database.open(info.folder / "project.duckdb"))
+    ws = Workspace(info.folder, info.name, info.task, Database.open(info.folder / "project.duckdb"))
+    ws.keep_task()
+    return ws
 
 
 def project_info(folder: Path) -> ProjectInfo:

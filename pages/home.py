@@ -66,7 +66,7 @@ def show_funnel(here: Here, cov: Coverage) -> None:
     boxes = [
         ("features", cov.n_features, "of the SAE", "All features of the feature space."),
         ("alive", cov.n_alive, "in any text", theme.TERMS["alive"]),
-        ("named", cov.n_named, "keywords, people", "Features that carry a name."),
+        ("named", cov.n_named, "method or person", "Features that carry a name."),
         ("relevant", cov.n_relevant, mode, theme.TERMS["relevant"]),
         ("in the anchor", cov.n_anchor, theme.threshold(cov.delta), theme.TERMS["anchor"]),
     ]

@@ -27,7 +27,7 @@ from fac_core.feature_space.extraction import activation_tables  # noqa: E402
 from fac_core.feature_space.extractor import Extractor, load_extractor  # noqa: E402
 from fac_core.feature_space.space import SpaceSpec, read_card  # noqa: E402
 from fac_core.feature_space.spaces import register_space  # noqa: E402
-from fac_core.jobs import process, worker  # noqa: E402
+from fac_core.jobs import kinds, process, worker  # noqa: E402
 from fac_core.store.activations import insert_activations, rebuild_by_feature, rebuild_profiles  # noqa: E402
 from fac_core.store.database import bump_data_version  # noqa: E402
 from fac_core.workspace import Workspace  # noqa: E402
@@ -175,6 +175,19 @@ def _describe(ws: Workspace, space_id: str) -> None:
     from fac_core.features.refresh import refresh
 
     refresh(ws, space_id, wait=True)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_scored_by_itself(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """What follows a description in the background is left out, but where a test asks for `scoring_follows`."""
+    if "scoring_follows" not in request.fixturenames:
+        for kind in ("describe", "explain"):
+            monkeypatch.delitem(kinds.FOLLOW_UPS, kind)
+
+
+@pytest.fixture
+def scoring_follows() -> None:
+    """Explanations are scored by themselves, as outside tests."""
 
 
 @pytest.fixture

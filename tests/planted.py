@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from fac_core.content import content_hash
+from fac_core.content import content_hash, form_hash
 from fac_core.feature_space.space import SpaceSpec
 from fac_core.store.activations import insert_activations, rebuild_by_feature, rebuild_profiles
 from fac_core.store.database import bump_data_version
@@ -80,6 +80,7 @@ def plant(
             "hash": [content_hash(text) for text in texts],
             "text": texts,
             "turns": pa.nulls(len(texts), pa.string()),
+            "form_hash": [form_hash(text) for text in texts],
         }
         _insert(cursor, "content", pa.table(content))
         table = {

@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from fac_core.content import content_hash, normalise
+from fac_core.content import content_hash, form_hash, normalise
 from fac_core.feature_space.model_files import folder_digest
 from fac_core.feature_space.sae_formats import sae_digest
 from fac_core.feature_space.space import SpaceSpec
@@ -101,8 +101,8 @@ def put_content(cursor: Any, text: str) -> int:
     known = cursor.execute("SELECT content_id FROM content WHERE content_hash = ?", [content_hash(text)]).fetchone()
     if known is None:
         known = cursor.execute(
-            "INSERT INTO content VALUES (nextval('content_seq'), ?, ?, NULL) RETURNING content_id",
-            [content_hash(text), normalise(text)],
+            "INSERT INTO content VALUES (nextval('content_seq'), ?, ?, NULL, ?) RETURNING content_id",
+            [content_hash(text), normalise(text), form_hash(text)],
         ).fetchone()
     return int(known[0])
 

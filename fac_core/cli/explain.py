@@ -27,7 +27,13 @@ CapMoney = Annotated[
 ]
 CapTokens = Annotated[int | None, typer.Option(min=1, help="The most tokens it may use, in and out.")]
 Top = Annotated[int | None, typer.Option(min=1, help="Only so many, those that most anchor samples show first.")]
-Again = Annotated[bool, typer.Option("--again", help="Also where this model has answered already.")]
+Again = Annotated[
+    bool,
+    typer.Option(
+        "--again",
+        help="Also where this model has answered already; asks anew only what could not be read or has changed.",
+    ),
+]
 Model = Annotated[str, typer.Option(help="Name of the model (default: the project's setting).")]
 BaseUrl = Annotated[str, typer.Option(help="Endpoint's address. The key comes from OPENAI_API_KEY.")]
 Wait = Annotated[bool, typer.Option(help="Wait until the job has ended.")]
@@ -64,14 +70,14 @@ def explain(
         wanted = chosen_features(ws, space_id, at, features)[:top]
         terms = terms_of(ws, base_url, model, cap, cap_tokens)
         plan = plan_explaining(ws, space_id, wanted, terms, again=again)
-        if not carry_out(ws, plan, terms, dry_run=dry_run, wait=wait, as_json=as_json):
+        if not carry_out(ws, plan, dry_run=dry_run, wait=wait, as_json=as_json):
             return
         found = said(ws, space_id, wanted)
         rows = [
             [str(each.explanation.feature_id), each.explanation.verdict or "not verified", each.explanation.text]
             for each in found
         ]
-        lines = [*table([">feature", "verdict", "explanation"], rows), _sum(len(found), len(wanted), "explained")]
+        lines = [*table([">feature", "verdict", "explanation"], rows), sum_line(len(found), len(wanted), "explained")]
         show({**context.where(ws, space_id, at), "explanations": [each.explanation for each in found]}, lines, as_json)
 
 
@@ -104,11 +110,11 @@ def detect(
         wanted = chosen_features(ws, space_id, at, features)[:top]
         terms = terms_of(ws, base_url, model, cap, cap_tokens)
         plan = plan_detecting(ws, space_id, wanted, terms, which=which, fuzz=fuzz, quick=quick, again=again)
-        if not carry_out(ws, plan, terms, dry_run=dry_run, wait=wait, as_json=as_json):
+        if not carry_out(ws, plan, dry_run=dry_run, wait=wait, as_json=as_json):
             return
         found = [each for each in judged(ws, space_id, wanted, which) if each.scores]
         heads = [">feature", "protocol", ">score", "95 %", ">firing", ">silent", ">unanswered", "explanation"]
-        lines = [*table(heads, _score_rows(found)), _sum(len(found), plan.n, "judged", "explanation")]
+        lines = [*table(heads, _score_rows(found)), sum_line(len(found), plan.n, "judged", "explanation")]
         show({**context.where(ws, space_id, at), "judged": found}, lines, as_json)
 
 
@@ -129,12 +135,14 @@ def _score_rows(found: list[Said]) -> list[list[str]]:
     ]
 
 
-def carry_out(ws: Workspace, plan: Planned, terms: Terms, *, dry_run: bool, wait: bool, as_json: bool) -> bool:
+def carry_out(ws: Workspace, plan: Planned, *, dry_run: bool, wait: bool, as_json: bool) -> bool:
     """Say what a plan costs and, unless that is all, carry it out; whether its results are there to be shown."""
     from fac_core.cli.waiting import wait as wait_for
+    from fac_core.features.asked.outcomes import n_unread
+    from fac_core.features.asked.outcomes import told as told_of
     from fac_core.llm.estimate import estimate
 
-    expected = estimate(ws, terms, plan.questions)
+    expected = estimate(ws, plan.terms, plan.questions)
     told = [f"{plan.title}: {expected.sentence}", *(f"  not: {n} {why}" for why, n in plan.left_out.items() if n)]
     if dry_run:
         value: dict[str, Any] = {"title": plan.title, "n": plan.n, "left_out": plan.left_out, "estimate": expected}
@@ -146,7 +154,12 @@ def carry_out(ws: Workspace, plan: Planned, terms: Terms, *, dry_run: bool, wait
     if not wait:
         show({"job_id": job_id}, ["Started; see: fac jobs"], as_json)
         return False
-    wait_for(ws, job_id)
+    job = wait_for(ws, job_id)
+    for line in told_of(job.result):
+        say(safe(line))
+    if unread := n_unread(job.result):
+        replies = plural(unread, "reply is", "replies are")
+        say(f"{replies} not what was asked for, and not asked for again, except with --again.")
     return True
 
 
@@ -177,5 +190,5 @@ def _which(named: str) -> Literal["llm", "name", "all"]:
     raise InputError(f"There are no explanations of {safe(named)!r}; choose one of llm, name, all.")
 
 
-def _sum(n: int, of: int, what: str, noun: str = "feature") -> str:
+def sum_line(n: int, of: int, what: str, noun: str = "feature") -> str:
     return f"{n:,} of {plural(of, noun)} {what}"

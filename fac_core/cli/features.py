@@ -116,7 +116,7 @@ def features(
 
 def name(
     feature_id: Annotated[int, typer.Argument(help="Number of the feature.")],
-    text: Annotated[str, typer.Argument(help="The name; empty brings the keywords back.")],
+    text: Annotated[str, typer.Argument(help="The name; empty brings back what it is called without.")],
     space: SpaceName = None,
     reviewer: Reviewer = None,
     named: Project = None,
@@ -126,4 +126,4 @@ def name(
 
     with context.opened(named) as ws:
         rename(ws, context.space_of(ws, space), feature_id, text, context.reviewer_of(ws, reviewer))
-    typer.echo(f"Feature {feature_id}: {safe(text) or 'named by its keywords again'}.")
+    typer.echo(f"Feature {feature_id}: {safe(text) or 'the name a person gave is taken back'}.")

@@ -46,7 +46,7 @@ def wait(named: Project = None) -> None:
     from fac_core.cli.waiting import settle
 
     with context.opened(named) as ws:
-        settle(ws)
+        settle(ws, background=True)
     typer.echo("No job is under way.")
 
 
@@ -73,6 +73,6 @@ def resume(
     with context.opened(named) as ws:
         owner.resume(ws, job_id)
         if wait:
-            settle(ws)
+            settle(ws, background=True)
         job = owner.get(ws, job_id)
     typer.echo(f"{job.title}: {job.state}")

@@ -77,10 +77,10 @@ def price(
 @llm.command()
 def cost(named: Project = None, as_json: Json = False) -> None:
     """Show what calls have cost, by purpose and model: attempts, outcomes, tokens, money."""
-    from fac_core.llm.spending import spend
+    from fac_core.llm.spending import damage, spend
 
     with context.opened(named) as ws:
-        found = spend(ws)
+        found, damaged = spend(ws), damage(ws)
     rows = [
         [
             each.purpose,
@@ -99,6 +99,8 @@ def cost(named: Project = None, as_json: Json = False) -> None:
     if assumed:
         said = "did not say what it billed, and counts in full" if assumed == 1 else "did not say what they billed"
         lines.append(f"{plural(assumed, 'attempt')} {said}{'' if assumed == 1 else ', and count in full'}.")
+    for sentence in damaged:
+        say(safe(sentence))
     show(found, lines, as_json)
 
 

@@ -127,7 +127,7 @@ def rate(
         wanted = explain.chosen_features(ws, space_id, at, features)[:top]
         terms = explain.terms_of(ws, base_url, model, cap, cap_tokens)
         plan = plan_rating(ws, space_id, wanted, terms, again=again)
-        if not explain.carry_out(ws, plan, terms, dry_run=dry_run, wait=wait, as_json=as_json):
+        if not explain.carry_out(ws, plan, dry_run=dry_run, wait=wait, as_json=as_json):
             return
         newest = {feature: next(iter(sides(ws, space_id, feature).ratings), None) for feature in wanted}
         found = {feature: said for feature, said in newest.items() if said is not None and said.current}
@@ -135,7 +135,8 @@ def rate(
             [str(feature), said.rating, "texts" if said.from_texts else "explanation", said.reason]
             for feature, said in found.items()
         ]
-        lines = [*table([">feature", "rating", "from", "reason"], rows), *_summary(overview(ws, space_id))]
+        rated = explain.sum_line(len(found), len(wanted), "rated")
+        lines = [*table([">feature", "rating", "from", "reason"], rows), rated, *_summary(overview(ws, space_id))]
         show({**context.where(ws, space_id, at), "ratings": found}, lines, as_json)
 
 

@@ -1,4 +1,5 @@
-"""`fac score`, `trust`: how well explanations tell held-out documents apart, and how well they must."""
+"""`fac score`, `trust`, `names`: how well explanations tell held-out documents apart, how well they must, and which of
+them features are called by."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add this module's commands."""
-    for command in (score, trust):
+    for command in (score, trust, names):
         app.command()(command)
 
 
@@ -29,7 +30,11 @@ def score(
     named: Project = None,
     as_json: Json = False,
 ) -> None:
-    """Score explanations on documents that none was made from, without a language model."""
+    """Score explanations on documents that none was made from, without a language model.
+
+    A feature fires in a document if it is above δ there, or it is one of its ten strongest. (A model that judges, with
+    `fac detect`, is given some of each fifth of all activations above 0.)
+    """
     from fac_core.cli.waiting import wait
     from fac_core.features.explained import overview
     from fac_core.features.score_job import score_text, start_scoring
@@ -72,6 +77,25 @@ def trust(
     show({"least_trust": now}, [f"Least trust before synthesis: {now}"], as_json)
 
 
+def names(
+    by: Annotated[str | None, typer.Argument(help="keywords, model or best.")] = None,
+    named: Project = None,
+    as_json: Json = False,
+) -> None:
+    """Show or set what features that no person named are called by.
+
+    `model`: what a model wrote, where it says something and no verifier refuted it. `best`: of that and the keywords
+    the one with the higher AUROC on held-out documents; chosen so, the winner's score is a little too good.
+    """
+    from fac_core.features.naming import call_by, called_by
+
+    with context.opened(named) as ws:
+        if by is not None:
+            call_by(ws, by)
+        now = called_by(ws)
+    show({"names_by": now}, [f"Features are named by: {now}"], as_json)
+
+
 def lines(found: Overview) -> list[str]:
     """Explanations, findings and scores of one feature, for a terminal."""
     said = [f"trust: {found.badge}"]
@@ -88,6 +112,7 @@ def lines(found: Overview) -> list[str]:
         mark = "*" if each.in_force else " "
         said.append(f"{mark} {safe(by.text) or '(cannot tell)'}  [{safe(by.method)}, {safe(by.author)}]")
         said += [f"    {_line(score)}" for score in each.scores]
+        said += [f"    earlier, of other documents: {_line(score)}" for score in each.earlier]
         said += [f"    {finding.code}: {safe(finding.sentence)}" for finding in each.findings]
     return said
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fac_core.cli.context import Json
+from fac_core.cli import context
+from fac_core.cli.context import Json, Project
 from fac_core.cli.show import safe, say, show, table
 from fac_core.tasks import faults, is_custom, load_task, task_ids
 from fac_core.tasks.custom import NewTask, add_task, formats, set_rubric
@@ -99,3 +100,11 @@ def rubric(
         [f"The rubric of {found.id} is now version {found.rubric_version}."],
         as_json,
     )
+
+
+@task.command("restore")
+def restore(named: Project = None, as_json: Json = False) -> None:
+    """Bring back the file of the project's task, where it is gone, as it was when the project was last used."""
+    with context.opened(named) as ws:
+        path = ws.restore_task()
+        show({"id": ws.task, "file": str(path)}, [f"The task {safe(ws.task)} is back, in {path}."], as_json)

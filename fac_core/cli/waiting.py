@@ -10,6 +10,7 @@ import typer
 from fac_core.cli.context import Stopped
 from fac_core.cli.show import is_terminal, say, short
 from fac_core.jobs import owner
+from fac_core.jobs.kinds import IN_BACKGROUND
 from fac_core.jobs.owner import Job
 from fac_core.workspace import Workspace
 
@@ -54,14 +55,15 @@ def stop(ws: Workspace, job_id: str) -> Job:
     return owner.get(ws, job_id)
 
 
-def settle(ws: Workspace) -> None:
-    """Wait for every job of the project that is under way, follow-up jobs included.
+def settle(ws: Workspace, *, background: bool = False) -> None:
+    """Wait for every job of the project that is under way, follow-up jobs included; for those that nobody waits for
+    only with `background`: they go on by themselves.
 
     Raises:
         Stopped: one of them did not complete.
     """
     owner.poll(ws)
-    while active := owner.active(ws):
+    while active := [job for job in owner.active(ws) if background or job.kind not in IN_BACKGROUND]:
         wait(ws, active[0].job_id)
 
 

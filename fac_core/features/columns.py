@@ -13,8 +13,8 @@ from fac_core.features.facts import Facts
 from fac_core.features.kept import Kept
 from fac_core.features.rows import ROWS_BY, row_ids
 from fac_core.features.trust import UNSCORED, badges
+from fac_core.features.trust import newest as newest_trust
 from fac_core.store import coverage as coverage_store
-from fac_core.store import explanations as explanation_store
 from fac_core.store import feature_samples as samples
 from fac_core.store import features as store
 from fac_core.store import relevance as relevance_store
@@ -60,9 +60,9 @@ class Columns:
 def load_columns(ws: Workspace, space_id: str, facts: Facts) -> Columns:
     """The columns as the store has them now."""
     d_sae = facts.d_sae
-    newest = store.newest_explanation(ws.database, space_id)
+    newest = store.names_state(ws.database, space_id)
     names = _names.get(ws, space_id, (d_sae, newest), lambda: _names_now(ws, space_id, d_sae))
-    scored = (d_sae, newest, explanation_store.newest_score(ws.database, space_id))
+    scored = (d_sae, newest, newest_trust(ws, space_id))
     tests = relevance_store.relevance_rows(ws.database, space_id)
     top = _top.get(ws, space_id, (d_sae,), lambda: _max_values(ws, space_id, d_sae))
     overruled, in_list = np.zeros(d_sae, bool), np.zeros(d_sae, bool)

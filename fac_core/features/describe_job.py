@@ -23,6 +23,7 @@ from fac_core.features.describe import (
 )
 from fac_core.features.purity import purities
 from fac_core.jobs.folder import JobFolder
+from fac_core.jobs.kinds import follow_up
 from fac_core.store import features as store
 from fac_core.store import relevance as relevance_store
 from fac_core.store.activations import carry_profiles
@@ -110,10 +111,14 @@ def ingest(
 
 
 def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
-    """Note what was described, tell caches, and describe anew if that changed meanwhile."""
+    """Note what was described and tell caches; describe anew if that changed meanwhile, else the next step begins."""
     space_id = spec["space_id"]
     with ws.database.transaction() as cursor:
         store.put_description(cursor, space_id, str(spec.get("fingerprint", "")), float(spec["delta"]), now())
         carry_profiles(cursor)
-    if not description.is_reading(ws, space_id) and not description.is_current(ws, space_id):
+    if description.is_reading(ws, space_id):
+        return
+    if description.is_current(ws, space_id):
+        follow_up("describe", ws, space_id)
+    else:
         description.start(ws, space_id, after=job_id)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fac_core.workspace import Workspace
 
 KIND, READING = "describe", "extract"
-REVISION = 4
+REVISION = 5
 """The way of describing; raised when the same data would now be described otherwise."""
 MAX_CONTENTS = 6000
 """Texts that names are made from, all of the explaining side: the anchor first, then seed, synthetic and pool."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fac_core.errors import InputError
 from fac_core.features import trust
+from fac_core.features.held_out import versions
 from fac_core.features.lint import Finding, lint
 from fac_core.features.purity import Purity, purity
 from fac_core.features.relevance import check_feature
@@ -38,7 +39,9 @@ class Explained(NamedTuple):
     """Whether it is what the feature is called."""
     findings: list[Finding]
     scores: list[Score]
-    """The last of each protocol and judge, newest first."""
+    """The last of each protocol and judge on the data as they are, newest first."""
+    earlier: list[Score]
+    """Those of other data, of protocols and judges that have none of these; no badge rests on them."""
 
 
 class Overview(NamedTuple):
@@ -85,6 +88,7 @@ def overview(ws: Workspace, space_id: str, feature_id: int) -> Overview:
     names = dict(zip(named.column("feature_id").to_pylist(), named.column("name").to_pylist(), strict=True))
     name = names.pop(feature_id, "")
     peaks = purity(ws, space_id, feature_id)
+    now = versions(ws, space_id)
     scores = store.scores_of(ws.database, space_id, [feature_id])
     of_name: list[Score] = []
     found: list[Explained] = []
@@ -93,13 +97,19 @@ def overview(ws: Workspace, space_id: str, feature_id: int) -> Overview:
             continue  # a name that was taken back
         in_force = explanation.text == name and not any(each.in_force for each in found)
         findings = lint(explanation.text, others=names, purity=peaks) if explanation.text else []
-        mine = _last(score for score in scores if score.explanation_id == explanation.explanation_id)
-        found.append(Explained(explanation, in_force, findings, mine))
+        last = _last(
+            sorted(
+                (score for score in scores if score.explanation_id == explanation.explanation_id),
+                key=lambda score: not now.are_of(score.protocol, score.version),
+            )
+        )
+        mine = [score for score in last if now.are_of(score.protocol, score.version)]
+        found.append(Explained(explanation, in_force, findings, mine, last[len(mine) :]))
         of_name += mine if explanation.text == name else []  # of one text given twice, the later explanation's
     return Overview(
         badge=badge(of_name),
         explained=found,
-        cohesion=next((score for score in scores if score.explanation_id == OF_FEATURE), None),
+        cohesion=next((s for s in scores if s.explanation_id == OF_FEATURE and s.version == now.encoder), None),
         purity=peaks,
     )
 

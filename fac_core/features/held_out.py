@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from fac_core.feature_space.spaces import delta
 from fac_core.features import scoring
 from fac_core.features.encoder import Encoder, Vectors
+from fac_core.features.kept import Kept
 from fac_core.features.scoring import Floats, Items, Mask, Result
 from fac_core.features.split import SCORE, hashes
 from fac_core.features.windows import cut
+from fac_core.store import documents
 from fac_core.store import feature_samples as samples
 from fac_core.store import feature_weights as weights
 from fac_core.store.database import get_meta
+from fac_core.store.explanations import BY_ENCODER
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +41,22 @@ class HeldOutTables(NamedTuple):
     """(feature_id, content_id, value, char_start, char_end) of those, by feature, strongest first."""
     neighbour: pa.Table
     """(feature_id, other_id) by decoder cosine, by feature, nearest first."""
+
+
+class Versions(NamedTuple):
+    """What the scores of one state of the data are known by."""
+
+    encoder: str
+    """Of an encoder's score: the procedure and what it would be run on; equal ones would give the same score."""
+    documents: str
+    """State of the documents that a model judges on; the last word of the version of its scores."""
+
+    def are_of(self, protocol: str, version: str) -> bool:
+        """Whether a score is of this state; of a model that judges, whatever the prompt was."""
+        return version == self.encoder if protocol in BY_ENCODER else version.endswith(f" {self.documents}")
+
+
+_versions: Kept[Versions] = Kept(3)
 
 
 class Scored(NamedTuple):
@@ -64,20 +83,26 @@ def tables(ws: Workspace, space_id: str) -> HeldOutTables:
     )
 
 
-def version(ws: Workspace, space_id: str) -> str:
-    """The procedure and what it would be run on now: equal ones would give the same score.
+def versions(ws: Workspace, space_id: str) -> Versions:
+    """What scores of a space must be of to be of its data as they are.
 
     Raises:
         InputError: the project does not know the space.
     """
-    basis: list[Any] = [
-        delta(ws, space_id),
-        hashes(SCORE),
-        samples.described_state(ws.database, space_id, MAX_DOCUMENTS, hashes(SCORE)),
-        get_meta(ws.database, f"statics.{space_id}"),
-        get_meta(ws.database, f"read_again.{space_id}"),
-    ]
-    return f"{scoring.REVISION}-{hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:8]}"
+    at = delta(ws, space_id)
+    readings = [get_meta(ws.database, f"{what}.{space_id}") for what in ("statics", "read_again")]
+
+    def of_now() -> Versions:
+        texts = samples.described_state(ws.database, space_id, MAX_DOCUMENTS, hashes(SCORE))
+        judged = documents.documents_state(ws.database, space_id)
+        by_encoder = _digest([at, hashes(SCORE), texts, *readings])
+        return Versions(f"{scoring.REVISION}-{by_encoder}", _digest([hashes(SCORE), judged, *readings]))
+
+    return _versions.get(ws, space_id, (at, *readings), of_now)
+
+
+def _digest(basis: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(basis).encode()).hexdigest()[:8]
 
 
 class HeldOut:

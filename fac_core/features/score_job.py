@@ -1,6 +1,8 @@
 """Job kind *score*: explanations judged on held-out documents by an encoder, a few thousand to a shard.
 
-Inputs are `HeldOutTables` and `explanation` (explanation_id, feature_id, text, listed); spec: space_id, delta, version.
+Scoring follows by itself when features were described or explained, behind everything that a person waits for.
+Inputs are `HeldOutTables` and `explanation` (explanation_id, feature_id, text, listed); spec: space_id, delta, version,
+newest (explanation), anew.
 The documents themselves are kept for features of the work list; for others they are scored again when a person asks,
 with the same result, since 100 documents for each of 65,536 features would be 6.5 million rows.
 """
@@ -22,6 +24,7 @@ from fac_core.features.relevance import check_feature
 from fac_core.features.scoring import Result
 from fac_core.jobs import owner
 from fac_core.jobs.folder import JobFolder
+from fac_core.jobs.owner import Job
 from fac_core.store import explanations as store
 from fac_core.store.explanations import EMBEDDING, INTRUDER, OF_FEATURE, Score, ScoreItem
 from fac_core.workspace import Workspace, now
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 KIND = "score"
 A_SHARD = 2048
+_LOOKED_AT = 50
+"""Newest jobs among which the last of this kind is looked for."""
 _kept: Kept[HeldOut] = Kept(1)
 
 
@@ -46,23 +51,69 @@ def unscored(ws: Workspace, space_id: str) -> pa.Table:
     Raises:
         InputError: the project does not know the space.
     """
-    by = (EMBEDDING, judge(), held_out.version(ws, space_id))
+    by = (EMBEDDING, judge(), held_out.versions(ws, space_id).encoder)
     return store.current_explanations(ws.database, space_id, by)
 
 
 def start_scoring(ws: Workspace, space_id: str, anew: bool = False) -> str | None:
     """Score what is not scored yet, or with `anew` everything, in a job; returns its id, None if there is nothing.
 
+    What is under way is not begun twice: its id is returned, and it looks again when it ends.
+
     Raises:
         InputError: the project does not know the space.
         StoreError: the job folder cannot be written.
     """
-    waiting = store.current_explanations(ws.database, space_id) if anew else unscored(ws, space_id)
-    given = held_out.tables(ws, space_id)
-    if not waiting.num_rows or not given.held_out.num_rows:
+    with owner.turn(ws):
+        active = [job for job in _jobs(ws, space_id) if job.active and job.state != "cancelling"]
+        if active and not anew:
+            return active[0].job_id
+        waiting = store.current_explanations(ws.database, space_id) if anew else unscored(ws, space_id)
+        return _start(ws, space_id, waiting, anew)
+
+
+def follow(ws: Workspace, space_id: str, after: str | None = None) -> str | None:
+    """Score what is not scored yet, as the next step `after` a job; returns the job's id, None if nothing is started.
+
+    What a person stopped, or what came to nothing, is not begun again before there is something new to score.
+
+    Raises:
+        InputError: the project does not know the space.
+        StoreError: the job folder cannot be written.
+    """
+    with owner.turn(ws):
+        mine = [job for job in _jobs(ws, space_id) if job.job_id != after]
+        if any(job.active for job in mine):
+            return None
+        if mine and mine[0].resumable and mine[0].spec == _spec(ws, space_id, anew=False):
+            return None
+        return _start(ws, space_id, unscored(ws, space_id), anew=False)
+
+
+def _jobs(ws: Workspace, space_id: str) -> list[Job]:
+    """Those of this kind among the newest, the newest first."""
+    return [job for job in owner.jobs(ws, _LOOKED_AT) if job.kind == KIND and job.spec["space_id"] == space_id]
+
+
+def _start(ws: Workspace, space_id: str, waiting: pa.Table, anew: bool) -> str | None:
+    if not waiting.num_rows:
         return None
-    spec = {"space_id": space_id, "delta": delta(ws, space_id), "version": held_out.version(ws, space_id)}
+    given = held_out.tables(ws, space_id)
+    if not given.held_out.num_rows:
+        return None
+    spec = _spec(ws, space_id, anew)
     return owner.start(ws, KIND, "Score the explanations", spec, {**given._asdict(), "explanation": waiting})
+
+
+def _spec(ws: Workspace, space_id: str, anew: bool) -> dict[str, Any]:
+    """Of a job; equal ones would score the same explanations on the same documents."""
+    return {
+        "space_id": space_id,
+        "delta": delta(ws, space_id),
+        "version": held_out.versions(ws, space_id).encoder,
+        "newest": store.newest_explanation(ws.database, space_id),
+        "anew": anew,
+    }
 
 
 def score_text(ws: Workspace, space_id: str, feature_id: int, explanation_id: int) -> int:
@@ -76,16 +127,18 @@ def score_text(ws: Workspace, space_id: str, feature_id: int, explanation_id: in
     row = store.explanation_row(ws.database, space_id, explanation_id)
     if row is None or row.feature_id != feature_id or not row.says_something:
         raise InputError(f"Feature {feature_id} has no explanation {explanation_id} that could be scored.")
-    version, at = held_out.version(ws, space_id), delta(ws, space_id)
-    for known in store.scores_of(ws.database, space_id, [feature_id]):
-        same = (known.explanation_id, known.protocol, known.judge, known.version)
-        if same == (explanation_id, EMBEDDING, judge(), version) and store.score_items(ws.database, known.score_id):
-            return known.score_id
+    version, at = held_out.versions(ws, space_id).encoder, delta(ws, space_id)
+    scores = store.scores_of(ws.database, space_id, [feature_id])
+    known = [score for score in scores if (score.judge, score.version) == (judge(), version)]
+    for score in known:
+        told = (score.explanation_id, score.protocol) == (explanation_id, EMBEDDING)
+        if told and store.score_items(ws.database, score.score_id):
+            return score.score_id
     bench = _kept.get(ws, space_id, (version,), lambda: HeldOut(held_out.tables(ws, space_id), at))
     (scored,) = bench.score([(feature_id, row.text)])
     name = bench.encoder.name
     with ws.database.transaction() as cursor:
-        if scored.intruder is not None:
+        if scored.intruder is not None and all(score.explanation_id != OF_FEATURE for score in known):
             store.add_score(cursor, space_id, _score(OF_FEATURE, feature_id, INTRUDER, name, version, scored.intruder))
         score = _score(explanation_id, feature_id, EMBEDDING, name, version, scored.result)
         columns = (scored.content_ids, scored.fires, scored.said, scored.likeness)
@@ -120,7 +173,8 @@ def ingest(
 
 
 def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
-    """Nothing follows from scores but what is read from them."""
+    """Score what came in meanwhile."""
+    follow(ws, spec["space_id"], after=job_id)
 
 
 def _tables(rows: Sequence[dict[str, Any]], scored: Sequence[Scored], judge: str, version: str) -> dict[str, pa.Table]:

@@ -7,7 +7,9 @@ to 50 in which the feature is silent (0, not merely below δ), half of them at r
 decoder directions lie nearest fire there and this one does not.
 
 A document is judged by one piece of it, around a peak: the feature's own where it fires, that of the neighbour that
-makes it hard, or that of any feature; so neither length nor place tells the sides apart.
+makes it hard, or that of a random other feature that fires there; so neither length nor place tells the sides apart. A
+document in which many features fire is as likely among the random ones as it is among those that fire for some feature:
+drawn evenly, silent ones were emptier, and names of other features scored .51 instead of .50.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from fac_core.features.intervals import Z, wilson
 from fac_core.features.keywords import SEPARATOR, UNCLEAR
 from fac_core.features.windows import Ints, Windows
 
-REVISION = 1
+REVISION = 3
 """The way of scoring; raised when the same explanation and data would now get another score."""
 MOST = 50
 """Documents of each kind."""
@@ -42,14 +44,14 @@ class Firing(NamedTuple):
     """Index of the document."""
     window: Ints
     """The piece around the peak."""
-    above: Mask
-    """Whether it is above δ."""
+    fires: Mask
+    """Whether it is above δ or one of the feature's AT_LEAST highest."""
     features: Ints
     """[features] that fire, ascending."""
     first: Ints
     """[features + 1] rows of features[i] are `first[i]:first[i + 1]`."""
     by_document: Ints
-    """[rows] the rows by document."""
+    """The rows that fire, by document."""
     first_in: Ints
     """[documents + 1] those of document i are `by_document[first_in[i]:first_in[i + 1]]`."""
 
@@ -89,15 +91,19 @@ class Result(NamedTuple):
 def firing(feature: Ints, document: Ints, value: Floats, char: Ints, windows: Windows, delta: float) -> Firing:
     """Index rows that come by feature, strongest first; `char` is where the peak begins."""
     ids, first = np.unique(feature, return_index=True)
-    n = len(windows.first) - 1
+    ends = np.append(first, len(feature)).astype(np.int64)
+    rank = np.arange(len(feature)) - np.repeat(first, np.diff(ends))
+    fires = (value > delta) | (rank < AT_LEAST)
+    rows = np.flatnonzero(fires)
+    per_document = np.bincount(document[rows], minlength=len(windows.first) - 1)
     return Firing(
         document,
         windows.around(document, char),
-        value > delta,
+        fires,
         ids,
-        np.append(first, len(feature)).astype(np.int64),
-        np.argsort(document, kind="stable"),
-        np.concatenate([[0], np.cumsum(np.bincount(document, minlength=n))]).astype(np.int64),
+        ends,
+        rows[np.argsort(document[rows], kind="stable")],
+        np.concatenate([[0], np.cumsum(per_document)]).astype(np.int64),
     )
 
 
@@ -109,14 +115,13 @@ def draw(feature: int, neighbours: Sequence[int], rows: Firing, windows: Windows
     rng = np.random.default_rng(feature)
     own = rows.rows_of(feature)
     documents, peaks = rows.document[own], rows.window[own]
-    n = min(len(documents), max(AT_LEAST, int(rows.above[own].sum())))
+    n = int(rows.fires[own].sum())
     chosen = np.unique(np.linspace(0, n - 1, min(MOST, n)).round().astype(np.int64))
     silent = np.ones(len(windows.first) - 1, bool)
     silent[documents] = False
     hard_documents, hard_peaks = _hard(neighbours, rows, silent.copy())
     silent[hard_documents] = False
-    free = np.flatnonzero(silent)
-    random = rng.choice(free, min(MOST - len(hard_documents), len(free)), replace=False)
+    random = _as_often_as_features_fire(np.flatnonzero(silent), MOST - len(hard_documents), rows, rng)
     return Items(
         np.concatenate([documents[chosen], hard_documents, random]),
         np.concatenate([peaks[chosen], hard_peaks, _any_peak(random, rows, windows, rng)]),
@@ -129,6 +134,8 @@ def _hard(neighbours: Sequence[int], rows: Firing, silent: Mask) -> tuple[Ints, 
     documents, peaks = [rows.document[:0]], [rows.window[:0]]
     left = MOST // 2
     for other in neighbours:
+        if not left:
+            break
         theirs = rows.rows_of(other)
         new = np.flatnonzero(silent[rows.document[theirs]])[:left] + theirs.start
         silent[rows.document[new]] = False
@@ -138,8 +145,16 @@ def _hard(neighbours: Sequence[int], rows: Firing, silent: Mask) -> tuple[Ints, 
     return np.concatenate(documents), np.concatenate(peaks)
 
 
+def _as_often_as_features_fire(documents: Ints, n: int, rows: Firing, rng: np.random.Generator) -> Ints:
+    """Up to n of some documents, one after the other, each with a chance as the number of features that fire in it."""
+    weight = rows.first_in[documents + 1] - rows.first_in[documents]
+    with np.errstate(divide="ignore"):
+        waiting = rng.exponential(size=len(documents)) / weight  # the first of several to arrive, by their rates
+    return documents[np.argsort(waiting, kind="stable")[:n]]
+
+
 def _any_peak(documents: Ints, rows: Firing, windows: Windows, rng: np.random.Generator) -> Ints:
-    """A piece of each document around the peak of some feature that fires there, any piece where none does."""
+    """A piece of each document around the peak of a random feature that fires there, any piece where none does."""
     low, high = rows.first_in[documents], rows.first_in[documents + 1]
     fired = high > low
     pieces: Ints = rng.integers(windows.first[documents], windows.first[documents + 1])

@@ -17,8 +17,8 @@ from fac_core.features import encoder as encoders
 from fac_core.features.index_job import KIND, encoded
 from fac_core.features.kept import Kept
 from fac_core.jobs import owner
+from fac_core.store import explanations as explanation_store
 from fac_core.store import feature_samples as samples
-from fac_core.store import features as features_store
 from fac_core.store import vectors as store
 from fac_core.store.feature_samples import EVERY_SAMPLE, SampleFilter
 from fac_core.store.vectors import Vectors
@@ -165,7 +165,7 @@ def _unindexed(ws: Workspace, space_id: str) -> pa.Table:
 
 def _kept(ws: Workspace, space_id: str, subject: str) -> Vectors:
     name = encoders.SENTENCES
-    state = store.count_vectors(ws.database, name), features_store.newest_explanation(ws.database, space_id)
+    state = store.count_vectors(ws.database, name), explanation_store.newest_explanation(ws.database, space_id)
 
     def read() -> Vectors:
         if subject == store.EXPLANATION:

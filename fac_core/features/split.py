@@ -1,7 +1,8 @@
 """A document is used either to explain features or to score explanations, never for both, whatever is asked of it.
 
-The side follows from the document's own hash, so it is fixed before anything is explained, is the same for every
-feature and every project, and does not change when documents come or go.
+The side follows from the hash of the document's normal form, so it is fixed before anything is explained, is the same
+for every feature, judge and project, does not change when documents come or go, and is one for all copies of a text
+that differ in blanks or capitals only.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ _BOUND = f"{math.ceil(SCORE_SHARE * 16**8):08x}"
 _AFTER_ALL = "g"
 
 
-def side_of(content_hash: str) -> Side:
-    """Side of a document by its content hash, in hexadecimal."""
-    return SCORE if content_hash < _BOUND else EXPLAIN
+def side_of(form_hash: str) -> Side:
+    """Side of a document by the hash of its normal form, in hexadecimal."""
+    return SCORE if form_hash < _BOUND else EXPLAIN
 
 
 def hashes(side: Side) -> tuple[str, str]:
-    """The content hashes of a side: from the first on, up to but without the second."""
+    """The hashes of a side: from the first on, up to but without the second."""
     return ("", _BOUND) if side == SCORE else (_BOUND, _AFTER_ALL)

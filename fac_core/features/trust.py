@@ -1,7 +1,7 @@
 """A feature's badge says how far its name was borne out by held-out documents, by one rule that anyone can recompute.
 
-The score is of the name in force: where a model judged it, the weaker of its detection and fuzzing, else the
-encoder's. 0.5 is chance for each of them.
+The score is of the name in force, on the data as they are: where a model judged it, the weaker of its detection and
+fuzzing, else the encoder's. 0.5 is chance for each of them. A score of other documents is history and gives no badge.
 
 | badge | rule |
 |---|---|
@@ -19,6 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fac_core.errors import InputError
+from fac_core.features.held_out import Versions, versions
 from fac_core.store import explanations as store
 from fac_core.store import features as feature_store
 from fac_core.store.explanations import DETECTION, EMBEDDING, FUZZING
@@ -77,7 +78,8 @@ def badges(ws: Workspace, space_id: str) -> dict[int, str]:
     named = feature_store.names(ws.database, space_id)
     names = dict(zip(named.column("feature_id").to_pylist(), named.column("name").to_pylist(), strict=True))
     found: dict[int, dict[str, tuple[int, Evidence]]] = {}
-    rows = store.newest_scores(ws.database, space_id, (DETECTION, FUZZING, EMBEDDING)).to_pydict()
+    of = versions(ws, space_id)
+    rows = store.newest_scores(ws.database, space_id, (DETECTION, FUZZING, EMBEDDING), of).to_pydict()
     columns = (rows[name] for name in ("feature_id", "explanation_id", "text", *Evidence._fields))
     for feature, explanation, text, *score in zip(*columns, strict=True):
         if names.get(feature) == text:  # of one text given twice, the later explanation's
@@ -87,9 +89,13 @@ def badges(ws: Workspace, space_id: str) -> dict[int, str]:
     return {feature: badge_of(score for _, score in mine.values()) for feature, mine in found.items()}
 
 
-def newest(ws: Workspace, space_id: str) -> int:
-    """What badges go with beside names: as long as it stands, nothing was scored anew."""
-    return store.newest_score(ws.database, space_id)
+def newest(ws: Workspace, space_id: str) -> tuple[int, Versions]:
+    """What badges go with beside names: as long as it is the same, no score has come or has become history.
+
+    Raises:
+        InputError: the project does not know the space.
+    """
+    return store.newest_score(ws.database, space_id), versions(ws, space_id)
 
 
 def least_trust(ws: Workspace) -> str:

@@ -31,8 +31,15 @@ KINDS: dict[str, str] = {
     "train_sae": "fac_core.feature_space.training.job",
     "compare_saes": "fac_core.feature_space.comparing_job",
 }
-# what is called, as f(ws, subject), when a job of a kind has been finalised: rooms above the kind's own
-FOLLOW_UPS: dict[str, str] = {"extract": "fac_core.features.refresh:refresh"}
+# what is called, as f(ws, subject), when a job of a kind has been finalised: what its own room must not import
+FOLLOW_UPS: dict[str, str] = {
+    "extract": "fac_core.features.refresh:refresh",
+    "describe": "fac_core.features.score_job:follow",
+    "explain": "fac_core.features.score_job:follow",
+}
+IN_BACKGROUND = frozenset({"score"})
+"""Kinds that nobody waits for: their workers yield to every other, and a command that settles what it began goes on
+without them."""
 
 
 class Kind(Protocol):
@@ -75,7 +82,7 @@ def stopped(kind: str, ws: Workspace, job_id: str, spec: dict[str, Any]) -> None
 
 
 def follow_up(kind: str, ws: Workspace, subject: str) -> None:
-    """Let the room above go on after a job, if one wants to; `subject` is what the job was about."""
+    """Let what comes next go on after a job, if anything does; `subject` is what the job was about."""
     if kind in FOLLOW_UPS:
         module, _, function = FOLLOW_UPS[kind].partition(":")
         getattr(importlib.import_module(module), function)(ws, subject)

@@ -9,14 +9,15 @@ import errno
 import math
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from fac_core.errors import FacError
+from fac_core.errors import FacError, StoreError
 from fac_core.jobs.folder import JobFolder, ending_in
-from fac_core.jobs.kinds import kind_module
+from fac_core.jobs.kinds import IN_BACKGROUND, kind_module
 from fac_core.jobs.process import write_pid
 
 
@@ -56,6 +57,13 @@ def _work(job: JobFolder) -> int:
     return 0
 
 
+def niceness(job: JobFolder) -> int:
+    """How far a worker gives way: the page a person is looking at goes first, then what a person waits for."""
+    with suppress(StoreError):  # a folder that cannot be read is the work's to tell
+        return 19 if job.kind in IN_BACKGROUND else 5
+    return 5
+
+
 def disk_full(path: Path) -> str:
     """The sentence for a full disk."""
     return f"The disk holding {path} is full; free some space and resume, what was finished is kept."
@@ -83,5 +91,5 @@ def json_values(value: Any) -> Any:
 
 if __name__ == "__main__":
     if hasattr(os, "nice"):
-        os.nice(5)  # the page a person is looking at goes first
+        os.nice(niceness(JobFolder(Path(sys.argv[1]))))
     sys.exit(main(sys.argv[1:]))

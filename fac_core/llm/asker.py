@@ -1,8 +1,9 @@
 """Many questions go out at once as far as the endpoint bears; what came in before a stop is kept, and a question that
 fails alone costs only itself.
 
-A question that fails counts as failed only when another is answered after it: where none is, the endpoint is down, and
-what was asked is asked again on resume.
+A question that fails counts as failed only when the service replies to another after it: where it replies to none, the
+endpoint is down, and what was asked is asked again on resume. One that the service rejects as it stands would be
+rejected again, so that is its outcome, and the job goes on.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from fac_core.errors import EndpointError
 from fac_core.llm.asking import Answer, Question
-from fac_core.llm.client import CallFailed
+from fac_core.llm.client import CallFailed, CallRejected
 from fac_core.llm.desk import Desk, Stopped
 
 GIVE_UP_AFTER = 5
@@ -35,7 +36,7 @@ class EndpointAsker:
         source = iter(questions)
         under_way: dict[Future[Answer], Question] = {}
         failed: list[tuple[Question, CallFailed]] = []
-        answered = False
+        replied = False
         error: EndpointError | None = None
         pool = ThreadPoolExecutor(at_once, thread_name_prefix="endpoint")
         try:
@@ -52,22 +53,25 @@ class EndpointAsker:
                         answer = future.result()
                     except Stopped:
                         continue
+                    except CallRejected as rejected:
+                        answer = Answer(question.key, "rejected", {}, str(rejected), desk.name_of(question))
                     except CallFailed as alone:
                         failed.append((question, alone))
                         if len(failed) >= GIVE_UP_AFTER:
                             error = error or EndpointError(str(alone))
+                        continue
                     except EndpointError as unusable:
                         error = error or unusable
-                    else:
-                        answered = True
-                        yield answer
-                        yield from self._failed(failed)
-                        failed = []
+                        continue
+                    replied = True
+                    yield answer
+                    yield from self._failed(failed)
+                    failed = []
                 if error is not None:
                     desk.halted.set()
             if error is not None:
                 raise error
-            if failed and not answered and not desk.stopped():
+            if failed and not replied and not desk.stopped():
                 raise EndpointError(str(failed[-1][1]))
             yield from self._failed(failed)
         finally:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal, NamedTuple, Protocol
 
-Outcome = Literal["answered", "cut off", "refused", "filtered", "unreadable", "failed", "over budget"]
+Outcome = Literal["answered", "cut off", "refused", "filtered", "unreadable", "rejected", "failed", "over budget"]
 """What became of a question: answered as asked; cut off at its token limit; refused by the model; filtered by the
-service; answered with something that does not fit its schema; not answered after all attempts; not asked, since the cap
-would have been passed."""
+service; answered with something that does not fit its schema; rejected by the service as one that it does not take; not
+answered after all attempts; not asked, since the cap would have been passed."""
+UNREAD: frozenset[Outcome] = frozenset({"unreadable", "cut off"})
+"""Outcomes of replies that came and say nothing that can be used."""
 
 
 class Question(NamedTuple):
@@ -39,7 +41,7 @@ class Answer(NamedTuple):
     value: dict[str, Any]
     """The object that fits the schema; empty unless answered."""
     text: str
-    """The reply as it came."""
+    """The reply as it came; of a rejection, the sentence about it with the service's own words."""
     request_hash: str
 
 

@@ -20,8 +20,9 @@ from fac_core.llm.asking import Answer, Question
 from fac_core.llm.budget import OverBudget
 from fac_core.llm.calls import LOST
 from fac_core.llm.client import OUTCOMES, Ending, Reply, chat_messages, chat_settings, reply_in
-from fac_core.llm.desk import Desk, asked_again, asked_of
-from fac_core.llm.failures import OPTIONAL, names_content_filter, setting_in
+from fac_core.llm.desk import Desk
+from fac_core.llm.failures import OPTIONAL, names_content_filter, rejection, setting_in
+from fac_core.llm.kept import asked_of, standing
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -46,6 +47,8 @@ class BatchAsker:
     def __init__(self, desk: Desk, poll_s: float = POLL_S) -> None:
         self._desk = desk
         self._poll_s = poll_s
+        self._rejected: dict[str, str] = {}
+        """Questions that the service does not take, with the sentence about it."""
 
     def answers(self, questions: Iterable[Question]) -> Iterator[Answer]:
         """An answer for each question; stops early where the job is cancelled, and a batch goes on meanwhile.
@@ -60,14 +63,18 @@ class BatchAsker:
             asked: dict[str, tuple[Question, bool]] = {}
             waiting: list[tuple[Question, str]] = []
             for question in left:
-                standing = self._standing(question)
-                if isinstance(standing, Answer):
-                    yield standing
+                found = self._standing(question)
+                if isinstance(found, Answer):
+                    yield found
+                    continue
+                name = desk.name_of(found)
+                if name in self._rejected:
+                    yield Answer(question.key, "rejected", {}, self._rejected[name], name)
                 elif number == ROUNDS:
-                    yield Answer(question.key, "failed", {}, "", desk.name_of(question))
+                    yield Answer(question.key, "failed", {}, "", name)
                 else:
-                    waiting.append((question, name := desk.name_of(standing)))
-                    asked[name] = standing, standing is not question
+                    waiting.append((question, name))
+                    asked[name] = found, found is not question
             if not waiting or desk.stopped():
                 return
             over = self._hand_in(asked)
@@ -83,13 +90,10 @@ class BatchAsker:
     def _standing(self, question: Question) -> Answer | Question:
         """A question's answer, or what is to be asked for it next."""
         desk = self._desk
-        for asked in (question, asked_again(question)):
-            if (reply := desk.calls.reply(desk.name_of(asked))) is None:
-                return asked
-            answer = desk.read(asked, reply)
-            if answer.outcome != "unreadable":
-                break
-        return answer
+        found = standing(desk.calls, desk.endpoint, question, own=desk.own_only(question))
+        if isinstance(found, Answer):
+            desk.calls.read_as(found.request_hash, found.outcome)
+        return found
 
     def _hand_in(self, asked: dict[str, tuple[Question, bool]]) -> set[str]:
         """Hand in questions, each with whether it is put once more, in one batch or several.
@@ -168,7 +172,8 @@ class BatchAsker:
     def _end(self, attempts: Sequence[Attempt], results: dict[str, Any]) -> None:
         for attempt in attempts:
             if attempt.outcome == LOST:
-                told = self._desk.calls.end(attempt, self._ending(results.get(attempt.attempt_id)))
+                result = results.get(attempt.attempt_id)
+                told = self._desk.calls.end(attempt, self._ending(result, attempt.request_hash))
                 self._desk.budget.settle(attempt, told)
 
     def _sought(self, word: str) -> str | None:
@@ -202,7 +207,7 @@ class BatchAsker:
                         found[str(result["custom_id"])] = result
         return found
 
-    def _ending(self, result: Any) -> Ending:
+    def _ending(self, result: Any, name: str) -> Ending:
         """How an attempt ended, by its line; without one it was not answered, which is not billed."""
         response = result.get("response") if isinstance(result, dict) else None
         if not isinstance(response, dict):
@@ -214,6 +219,12 @@ class BatchAsker:
         said = json.dumps(body).casefold()
         if names_content_filter(said):
             return Ending("filtered", False, Reply("", "filter", {"calls": 1}))
+        if status == 429:
+            return Ending("limited", billed=False)
         if (setting := setting_in(status, said, OPTIONAL)) is not None:
             self._desk.client.drop(setting)
-        return Ending("limited" if status == 429 else "rejected", billed=False)
+        elif isinstance(status, int) and 400 <= status < 500:
+            error = body.get("error") if isinstance(body, dict) else None
+            words = str(error.get("message") if isinstance(error, dict) else error or "no reason")
+            self._rejected[name] = rejection(self._desk.endpoint, status, words)
+        return Ending("rejected", billed=False)

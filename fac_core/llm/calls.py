@@ -2,8 +2,9 @@
 
 One journal in the job's folder holds both: a line when an attempt begins, with the most it can cost, and a line when it
 has ended, with the reply and what it cost. A line without its second counts as spent in full: nobody knows how far the
-call came. `request_hash` names a question by all that decides its answer: endpoint, model, both messages, settings,
-schema and the version of the code that reads replies. The key is no part of it and is never written.
+call came. Where a line is damaged, each attempt that may have been in it counts as the dearest of the journal.
+`request_hash` names a question by all that decides its answer: endpoint, model, both messages, settings, schema and the
+version of the code that reads replies. The key is no part of it and is never written.
 """
 
 from __future__ import annotations
@@ -13,24 +14,28 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fac_core.errors import StoreError
 from fac_core.jobs.folder import WORK
 from fac_core.jobs.journal import append_event, append_events
-from fac_core.llm.client import Ending, Reply
+from fac_core.llm.client import MOST_TOKENS, Ending, Reply
 from fac_core.llm.endpoint import Endpoint
 from fac_core.llm.prices import Price
 
 CALLS = "calls.jsonl"
 """Name of the journal in a job's `work` folder."""
-READING = 2
+READING = 3
 """Version of how replies are read; a reply kept under another one is asked for anew."""
 LOST = "lost"
 """Outcome of an attempt whose end is not known."""
+SHORTEST_LINE = 330
+"""Bytes of a line about an attempt, at least: its hash, its names and its numbers."""
+MOST_NUMBER = 1e11
+"""Of what a line tells, seconds since 1970 included; more is damage."""
 
 
 def request_hash(endpoint: Endpoint, asked: dict[str, Any]) -> str:
@@ -74,6 +79,24 @@ class Attempt:
     at: float
     """When it began, in seconds since 1970."""
 
+    @classmethod
+    def of(cls, said: dict[str, Any]) -> Attempt:
+        """The attempt that a journal tells of.
+
+        Raises:
+            TypeError: a value is missing or of the wrong kind.
+        """
+        attempt = cls(**said)
+        texts = (attempt.attempt_id, attempt.request_hash, attempt.purpose, attempt.base_url, attempt.model)
+        amounts = (attempt.tokens_in, attempt.tokens_out, attempt.bytes_in)
+        good = all(isinstance(text, str) for text in (*texts, attempt.outcome))
+        good = good and all(isinstance(amount, int) and 0 <= amount < MOST_TOKENS for amount in amounts)
+        numbers = (attempt.seconds, attempt.at, 0.0 if attempt.price is None else attempt.price)
+        good = good and all(isinstance(number, int | float) and 0 <= number < MOST_NUMBER for number in numbers)
+        if not (good and isinstance(attempt.again, bool) and isinstance(attempt.assumed, bool)):
+            raise TypeError
+        return attempt
+
     @property
     def billed(self) -> bool:
         """Whether it may have cost something."""
@@ -90,7 +113,7 @@ class Calls:
         """Read what is there.
 
         Raises:
-            StoreError: a line other than the last of the job's own journal is damaged.
+            StoreError: the job's own journal is so damaged that nothing tells what it has spent.
         """
         self._path = path
         self._endpoint = endpoint
@@ -104,32 +127,51 @@ class Calls:
         self.notes: list[dict[str, Any]] = []
         """Of this job, other than attempts."""
         for other in earlier:
-            for start, _, line in journal_lines(other, strict=False):
-                self._find(other, start, line)
-        for start, _, line in journal_lines(path):
-            self._find(path, start, line)
-            if "attempt" in line:
-                attempt = Attempt(**line["attempt"])
-                self.attempts[attempt.attempt_id] = attempt
-            elif "read" in line:
-                self._read_as[line["read"]] = line["outcome"]
-            elif "note" in line:
-                self.notes.append(line["note"])
+            for line in journal_lines(other):
+                self._find(other, line)
+        n_lost, every = 0, []
+        for line in journal_lines(path):
+            self._find(path, line)
+            n_lost += line.damaged and most_attempts(line.size)
+            if line.attempt is not None:
+                self.attempts[line.attempt.attempt_id] = line.attempt
+                every.append(line.attempt)
+            elif "read" in line.said:
+                self._read_as[line.said["read"]] = line.said["outcome"]
+            elif "note" in line.said:
+                self.notes.append(line.said["note"])
+        self._count_lost(n_lost, every)
 
-    def _find(self, path: Path, start: int, line: dict[str, Any]) -> None:
-        if "reply" in line:
-            name = line["attempt"]["request_hash"]
-            self._places[name] = (path, start)
-            self._ids[name] = line["attempt"]["attempt_id"]
+    def _find(self, path: Path, line: Line) -> None:
+        if line.attempt is not None and "reply" in line.said:
+            self._places[line.attempt.request_hash] = (path, line.start)
+            self._ids[line.attempt.request_hash] = line.attempt.attempt_id
 
-    def __contains__(self, name: str) -> bool:
-        return name in self._places
+    def _count_lost(self, n: int, every: Sequence[Attempt]) -> None:
+        """Count attempts that nothing is known of at the most that one of this journal can have cost; `every` are those
+        that it tells of, as they began and as they ended.
+        """
+        if n and not every:
+            raise StoreError(
+                f"The journal {self._path} is so damaged that nothing tells what its job has spent; start a new job."
+            )
+        for number in range(n):
+            self.attempts[f"{LOST}-{number}"] = replace(
+                every[-1],
+                attempt_id=f"{LOST}-{number}",
+                request_hash="",
+                outcome=LOST,
+                tokens_in=max(attempt.tokens_in for attempt in every),
+                tokens_out=max(attempt.tokens_out for attempt in every),
+                price=max((attempt.price for attempt in every if attempt.price is not None), default=None),
+                assumed=True,
+            )
 
-    def reply(self, name: str) -> Reply | None:
-        """The reply to a question that was asked before."""
-        if (place := self._places.get(name)) is None:
+    def reply(self, name: str, *, own: bool = False) -> Reply | None:
+        """The reply to a question that was asked before; with `own`, by this job."""
+        path, start = self._places.get(name, (self._path, -1))
+        if start < 0 or (own and path != self._path):
             return None
-        path, start = place
         try:
             with path.open("rb") as handle:
                 handle.seek(start)
@@ -172,7 +214,7 @@ class Calls:
         with self._lock:
             start = append_event(self._path, line)
             self.attempts[told.attempt_id] = told
-            self._find(self._path, start, line)
+            self._find(self._path, Line(start, 0, line, told))
         return told
 
     def _settled(self, attempt: Attempt, ending: Ending) -> Attempt:
@@ -204,31 +246,51 @@ class Calls:
             self.notes.append(note)
 
 
-def journal_lines(path: Path, start: int = 0, *, strict: bool = True) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Whole lines of a journal from a place on, each with where it begins and its bytes; a torn last line is left out.
+class Line(NamedTuple):
+    """A whole line of a journal."""
 
-    Raises:
-        StoreError: `strict`, and a whole line is damaged.
+    start: int
+    size: int
+    """In bytes."""
+    said: dict[str, Any]
+    """Empty where it is damaged."""
+    attempt: Attempt | None
+    """The attempt that it tells of, if it does."""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether it cannot be read."""
+        return not self.said
+
+
+def journal_lines(path: Path, start: int = 0) -> Iterator[Line]:
+    """Whole lines of a journal from a place on, damaged ones too; a torn last line is left out, and so is a file that
+    is not there or cannot be opened.
     """
     try:
         handle = path.open("rb")
-    except FileNotFoundError:
+    except OSError:
         return
     with handle:
         handle.seek(start)
         for content in handle:
             if not content.endswith(b"\n"):
                 return
-            if (line := _parsed(content)) is not None:
-                yield start, len(content), line
-            elif strict:
-                raise StoreError(f"The journal {path} is damaged; delete its job and start again.")
+            yield _line(start, content)
             start += len(content)
 
 
-def _parsed(content: bytes) -> dict[str, Any] | None:
+def most_attempts(size: int) -> int:
+    """How many attempts so many damaged bytes can have told of."""
+    return -(-size // SHORTEST_LINE)
+
+
+def _line(start: int, content: bytes) -> Line:
     try:
-        line = json.loads(content)
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) else None
+        said = json.loads(content)
+        attempt = Attempt.of(said["attempt"]) if "attempt" in said else None
+        if attempt is None and not ({"note"} <= said.keys() or {"read", "outcome"} <= said.keys()):
+            raise KeyError
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return Line(start, len(content), {}, None)
+    return Line(start, len(content), said, attempt)

@@ -24,9 +24,11 @@ from fac_core.llm.failures import (
     is_content_filter,
     is_hopeless,
     is_limit,
+    is_rejection,
     maybe_billed,
     outcome_of,
     retry_wait,
+    timed_out,
     verdict,
 )
 from fac_core.llm.pace import Pace
@@ -58,6 +60,10 @@ OUTCOMES: dict[Finish, Outcome] = {
 
 class CallFailed(EndpointError):
     """One question was not answered after all attempts; another may be."""
+
+
+class CallRejected(CallFailed):
+    """The service does not take one question as it is, and would not the next time; it may take others."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,8 @@ class ChatClient:
         `schema` asks for structured output; a server may ignore it, so the answer has to be parsed with tolerance.
 
         Raises:
-            CallFailed: this question is rejected, or fails in all attempts.
+            CallRejected: the service does not take this question.
+            CallFailed: this question fails in all attempts.
             EndpointError: the service is down, refuses the key or model, or limits calls for longer than is waited.
         """
         wanted = chat_settings(max_tokens=max_tokens, temperature=temperature, seed=seed, schema=schema)
@@ -160,7 +167,11 @@ class ChatClient:
             wait = retry_wait(failed, limits if limited else failures)
             if wait is None or failures >= self._attempts or limits >= LIMITED:
                 sentence = verdict(failed, self.endpoint, limits + failures)
-                raise (EndpointError if is_hopeless(failed, wait) else CallFailed)(sentence)
+                if is_hopeless(failed, wait):
+                    raise EndpointError(sentence)
+                raise (CallRejected if is_rejection(failed) else CallFailed)(sentence)
+            if timed_out(failed):
+                self._pace.limited(began_in, 0.0)
             if limited:
                 self._pace.limited(began_in, wait)  # and waited out by whoever is next, this call among them
             else:

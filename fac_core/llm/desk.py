@@ -15,10 +15,10 @@ from weakref import WeakValueDictionary
 from fac_core.llm.asking import Answer, Question
 from fac_core.llm.budget import Budget, OverBudget
 from fac_core.llm.calls import CALLS, Attempt, Calls, journals_beside, request_hash
-from fac_core.llm.client import ATTEMPTS, OUTCOMES, TIMEOUT_S, ChatClient, Ending, Reply
+from fac_core.llm.client import ATTEMPTS, TIMEOUT_S, ChatClient, Ending, Reply
 from fac_core.llm.endpoint import Endpoint
+from fac_core.llm.kept import asked_again, asked_of, is_read, read_reply, standing
 from fac_core.llm.pace import Pace
-from fac_core.llm.reading import fitting, refuses
 from fac_core.llm.terms import Terms
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ SLICE_S = 0.2
 """A pause is looked at so often for whether the job was cancelled."""
 EXTRA_TOKENS = 200
 """Of a chat template and a service's own words, at most."""
-AGAIN = "\n\nAnswer with one JSON object of this schema and with nothing else:\n"
 
 
 class Stopped(Exception):
@@ -77,8 +76,8 @@ class Desk:
             name, question.purpose, bytes_in=said, most_in=most_in, most_out=question.max_tokens, again=again
         )
 
-    def reply(self, question: Question, *, again: bool = False) -> Reply:
-        """The reply to a question: one that is there, else one that is asked for.
+    def reply(self, question: Question, *, again: bool = False, own: bool = False) -> Reply:
+        """The reply to a question: one that is there (with `own`, one that this job got), else one that is asked for.
 
         Raises:
             Stopped: the job was cancelled before it was asked.
@@ -89,7 +88,7 @@ class Desk:
         with self._guard:
             lock = self._asked.setdefault(name, threading.Lock())
         with lock:  # who asks the same at the same time waits for the one reply
-            kept = self.calls.reply(name)
+            kept = self.calls.reply(name, own=own)
             return kept or self.client.ask(**asked_of(question), meter=_Meter(self, question, again))
 
     def answer(self, question: Question) -> Answer:
@@ -99,28 +98,25 @@ class Desk:
             Stopped: the job was cancelled before it was asked.
             EndpointError: as for `ChatClient.ask`.
         """
+        own = self.own_only(question)
         try:
-            read = self.read(question, self.reply(question))
+            read = self.read(question, self.reply(question, own=own))
             if read.outcome == "unreadable":
                 once_more = asked_again(question)
-                read = self.read(once_more, self.reply(once_more, again=True))
+                read = self.read(once_more, self.reply(once_more, again=True, own=own))
         except OverBudget:
             return Answer(question.key, "over budget", {}, "", self.name_of(question))
         return read
 
+    def own_only(self, question: Question) -> bool:
+        """Whether only replies that this job got answer a question: it is asked anew where others cannot be read."""
+        return self.terms.anew and not is_read(standing(self.calls, self.endpoint, question))
+
     def read(self, question: Question, reply: Reply) -> Answer:
         """What a reply says; what it turns out to be is noted."""
-        name = self.name_of(question)
-        # a whole object before a cut is an answer, half a sentence is none
-        whole = reply.finish == "stop"
-        value = fitting(reply.text, question.schema, plain=whole) if whole or reply.finish == "length" else None
-        outcome = OUTCOMES[reply.finish]
-        if value is not None:
-            outcome = "answered"
-        elif outcome == "answered":
-            outcome = "refused" if refuses(reply.text) else "unreadable"
-        self.calls.read_as(name, outcome)
-        return Answer(question.key, outcome, value or {}, reply.text, name)
+        answer = read_reply(question, reply, self.name_of(question))
+        self.calls.read_as(answer.request_hash, answer.outcome)
+        return answer
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not on after the job was cancelled."""
@@ -150,26 +146,9 @@ class _Meter:
         self._desk.budget.settle(self._attempt, told)
 
 
-def asked_again(question: Question) -> Question:
-    """The question as it is put once more where its reply could not be read."""
-    return question._replace(user=question.user + AGAIN + json.dumps(question.schema, ensure_ascii=False))
-
-
 def bytes_of(question: Question) -> int:
     """UTF-8 bytes of what is said to the model."""
     return sum(len(text.encode(errors="replace")) for text in (question.system, question.user))
-
-
-def asked_of(question: Question) -> dict[str, Any]:
-    """A question as `ChatClient.ask` takes it: all that decides its answer."""
-    return {
-        "system": question.system,
-        "user": question.user,
-        "max_tokens": question.max_tokens,
-        "temperature": question.temperature,
-        "seed": question.seed,
-        "schema": question.schema,
-    }
 
 
 def open_desk(job: JobFolder, terms: Terms, cancelled: Callable[[], bool], *, earlier: bool = True) -> Desk:

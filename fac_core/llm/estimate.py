@@ -1,8 +1,8 @@
 """What a job will ask and cost is said before it starts, by the same names and prices that the ledger uses after.
 
 Replies that are there already are left out. What comes out of a model is known only from earlier calls of the same
-purpose; before there are any, all that is allowed is taken, which a small model uses and a good one seldom, and the
-range says how little that means.
+purpose; before there are any, all that is allowed is taken and called the most it can be: a small model uses it, and a
+good one seldom. How often a model's replies have to be asked for once more is known from all it was asked.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from fac_core.llm.asking import Question
 from fac_core.llm.calls import CALLS, Calls, journals, request_hash
-from fac_core.llm.desk import asked_of
 from fac_core.llm.endpoint import Endpoint
+from fac_core.llm.kept import asked_of, is_read, standing
 from fac_core.llm.prices import Price
 from fac_core.llm.spending import take_in
 from fac_core.llm.terms import Terms
@@ -26,6 +26,12 @@ SPREAD = (0.75, 1.3)
 """Of the expected tokens out, where earlier calls of the purpose are known."""
 IN_SPREAD = (0.9, 1.15)
 """Of the expected tokens in: some replies cannot be read, and their questions are put once more."""
+IN_SPREAD_BLIND = (0.9, 1.4)
+"""The same before anything is known of a purpose: of a few questions a small model may have to be asked many twice."""
+LEAST = 0.1
+"""Of all the tokens that are allowed out, where nothing is known of what comes out."""
+OVER = 1.15
+"""Of these, for questions that are put once more."""
 ENOUGH = 5
 """Questions from which on earlier calls say what the next will take."""
 
@@ -44,6 +50,8 @@ class PurposeEstimate(NamedTuple):
     out_high: float
     how: str
     """Where the figures come from, for people."""
+    at_most: bool
+    """Whether the tokens out are all that is allowed, nothing being known of what comes out."""
 
 
 class Estimate(NamedTuple):
@@ -79,6 +87,11 @@ class Estimate(NamedTuple):
         return round(sum(each.tokens_out for each in self.purposes))
 
     @property
+    def out_words(self) -> str:
+        """Tokens that come out, said to be all that is allowed where that is all that is known."""
+        return f"up to about {self.tokens_out:,}" if self._at_most else f"{self.tokens_out:,}"
+
+    @property
     def money(self) -> float | None:
         """Expected price; None where the model's price is not known."""
         return None if self.price is None else self.price.of(self.tokens_in, self.tokens_out)
@@ -89,7 +102,12 @@ class Estimate(NamedTuple):
         if self.price is None:
             return None
         low, high = (sum(getattr(each, name) for each in self.purposes) for name in ("out_low", "out_high"))
-        return self.price.of(self.tokens_in * IN_SPREAD[0], low), self.price.of(self.tokens_in * IN_SPREAD[1], high)
+        least, most = IN_SPREAD_BLIND if self._at_most else IN_SPREAD
+        return self.price.of(self.tokens_in * least, low), self.price.of(self.tokens_in * most, high)
+
+    @property
+    def _at_most(self) -> bool:
+        return any(each.at_most for each in self.purposes if each.n_questions > each.n_cached)
 
     @property
     def sentence(self) -> str:
@@ -101,7 +119,7 @@ class Estimate(NamedTuple):
             cost = "{:,.4g} to {:,.4g} at the price you entered".format(*self.money_range)
         return (
             f"{self.n_questions:,} questions{cached}: about {self.calls:,} calls, {self.tokens_in:,} tokens in and "
-            f"{self.tokens_out:,} out; {cost}."
+            f"{self.out_words} out; {cost}."
         )
 
 
@@ -110,7 +128,6 @@ def estimate(ws: Workspace, terms: Terms, questions: Sequence[Question]) -> Esti
 
     Raises:
         InputError: the endpoint's address or the key cannot be used.
-        StoreError: a journal of calls is damaged.
     """
     take_in(ws)
     endpoint = terms.endpoint
@@ -122,7 +139,9 @@ def estimate(ws: Workspace, terms: Terms, questions: Sequence[Question]) -> Esti
     for question in questions:
         name = request_hash(endpoint, asked_of(question))
         n_questions[question.purpose] += 1
-        if name in calls or name in by_purpose[question.purpose]:
+        found = standing(calls, endpoint, question)
+        there = is_read(found) if terms.anew else not isinstance(found, Question)
+        if there or name in by_purpose[question.purpose]:
             cached[question.purpose] += 1
         else:
             by_purpose[question.purpose][name] = question
@@ -138,14 +157,19 @@ def _of_purpose(
 ) -> PurposeEstimate:
     n, allowed = len(left), sum(question.max_tokens for question in left)
     same = store.usage(ws.database, endpoint.base_url, endpoint.model, purpose)
-    counted = count_in(endpoint, left, same or store.usage(ws.database, endpoint.base_url, endpoint.model))
-    if same is None or same.n_questions < ENOUGH:
-        calls, tokens_in, out = float(n), counted.tokens_in, float(allowed)
-        low, high = allowed * 0.1, float(allowed)
-        how = f"tokens in {counted.how}, tokens out guessed: all that is allowed"
+    of_all = store.usage(ws.database, endpoint.base_url, endpoint.model)
+    counted = count_in(endpoint, left, same or of_all)
+    known = next((usage for usage in (same, of_all) if usage is not None and usage.n_questions >= ENOUGH), None)
+    again, more_in = (1.0, 1.0) if known is None else (known.calls_each, known.in_each)
+    most = allowed * again
+    at_most = same is None or known is not same
+    if same is None or at_most:
+        out, low, high = most, most * LEAST, most * OVER
+        how = f"tokens in {counted.how}, tokens out at most all that is allowed; {ENOUGH} questions of this kind tell"
     else:
-        calls, tokens_in = n * same.calls_each, counted.tokens_in * same.in_each
-        out = min(n * same.out_each, allowed * same.calls_each)
-        low, high = out * SPREAD[0], min(out * SPREAD[1], allowed * same.calls_each)
+        out = min(n * same.out_each, most)
+        low, high = out * SPREAD[0], min(out * SPREAD[1], most)
         how = f"tokens in {counted.how}, tokens out from {same.n_questions} earlier questions of this kind"
-    return PurposeEstimate(purpose, n_questions, n_cached, calls, tokens_in, out, low, high, how)
+    return PurposeEstimate(
+        purpose, n_questions, n_cached, n * again, counted.tokens_in * more_in, out, low, high, how, at_most
+    )

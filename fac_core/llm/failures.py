@@ -72,7 +72,22 @@ def is_limit(error: Exception) -> bool:
 def is_hopeless(error: Exception, wait: float | None) -> bool:
     """Whether an error that is not waited out, or not any more, would meet every other question too."""
     status = getattr(error, "status_code", None)
-    return status in {401, 403, 404, 429} or isinstance(error, NoCompletion) or (wait is None and (status or 0) >= 500)
+    if status in {401, 403, 404, 429} or isinstance(error, NoCompletion):
+        return True
+    return (wait is None and (status or 0) >= 500) or _about_key(error) or _about_model(error)
+
+
+def is_rejection(error: Exception) -> bool:
+    """Whether the service says of a question that it does not take it: asked once more it would say so again."""
+    status = getattr(error, "status_code", None)
+    return status is not None and 400 <= status < 500 and status not in _RETRIED
+
+
+def timed_out(error: Exception) -> bool:
+    """Whether the service took too long to answer; one that answers in turn lets those that wait grow old."""
+    import openai
+
+    return isinstance(error, openai.APITimeoutError) or getattr(error, "status_code", None) in {408, 504}
 
 
 def outcome_of(error: Exception) -> str:
@@ -110,14 +125,14 @@ def verdict(error: Exception, endpoint: Endpoint, failures: int) -> str:
         return f"{where} did not answer in time{again}; try again later or ask for fewer samples at once."
     if isinstance(error, openai.APIConnectionError):
         return f"{where} cannot be reached{again}; check the address and that the service runs, then resume."
-    if status in {401, 403} and endpoint.withheld:
+    if (status in {401, 403} or _about_key(error)) and endpoint.withheld:
         return (
             f"{where} wants a key, and yours was not sent, since nobody entered this address on this machine; if you "
             "trust it, keep it in the settings or pass it with --base-url, then resume."
         )
-    if status == 401 or status == 403:
+    if status in {401, 403} or _about_key(error):
         return f"{where} does not accept the key; set the right one in the settings or in FAC_LLM_API_KEY, then resume."
-    if status == 404:
+    if status == 404 or _about_model(error):
         return f"{where} knows no model {endpoint.model!r} at this address; check address and model in the settings."
     if status == 429 and _is_quota(error):
         return f"{where} says that the account's quota is used up; top it up or choose another endpoint, then resume."
@@ -126,8 +141,18 @@ def verdict(error: Exception, endpoint: Endpoint, failures: int) -> str:
     if status is not None and status >= 500:
         return f"{where} fails with error {status}{again}; try again later, then resume."
     if status is not None:
-        return f"{where} rejects the request with error {status}: {_quoted(error, endpoint)}."
+        return rejection(endpoint, status, _words(error))
     return f"{where} answers something that is not JSON{again}; check its address, which usually ends in /v1."
+
+
+def rejection(endpoint: Endpoint, status: int, words: str) -> str:
+    """One sentence about a question that the service does not take, with its own words: on one line, short, without the
+    key.
+    """
+    line = " ".join(words.split())
+    if endpoint.key != NO_KEY:
+        line = line.replace(endpoint.key, "…")
+    return f"The endpoint {endpoint.base_url} rejects the request with error {status}: {line[:160].rstrip('.')}."
 
 
 def is_content_filter(error: Exception) -> bool:
@@ -138,6 +163,26 @@ def is_content_filter(error: Exception) -> bool:
 def names_content_filter(said: str) -> bool:
     """Whether the words of a rejection, in lower case, are about what the prompt says."""
     return re.search(r"content_filter|content management policy|content_policy_violation", said) is not None
+
+
+def _about_key(error: Exception) -> bool:
+    """Whether a 400 or 422 is about the key: some services say so with no status of its own."""
+    said = _message(error)
+    about = (
+        r"(?:invalid|incorrect|missing|no|bad)[ _]api[ _]?key"
+        r"|api[ _]?key(?: is)? (?:not valid|invalid|missing|required)"
+    )
+    return getattr(error, "status_code", None) in {400, 422} and re.search(about, said) is not None
+
+
+def _about_model(error: Exception) -> bool:
+    """Whether a 400 or 422 is about the model's name."""
+    said = _message(error)
+    about = (
+        r"model[_ ]not[_ ]found|(?:unknown|invalid|no such|unsupported)[ _]model\b"
+        r"|model\b.{0,120}?(?:does not exist|doesn't exist|not found|is not available|is unknown|not a valid model)"
+    )
+    return getattr(error, "status_code", None) in {400, 422} and re.search(about, said) is not None
 
 
 def _is_transient(error: Exception) -> bool:
@@ -175,11 +220,8 @@ def _message(error: Exception) -> str:
     return f"{error} {json.dumps(body, default=str) if body is not None else ''}".casefold()
 
 
-def _quoted(error: Exception, endpoint: Endpoint) -> str:
-    """The server's own words: one line, short, without the key."""
+def _words(error: Exception) -> str:
+    """The server's own."""
     body: Any = getattr(error, "body", None)
     said = body.get("message") if isinstance(body, dict) else None
-    line = " ".join(str(said or error).split())
-    if endpoint.key != NO_KEY:
-        line = line.replace(endpoint.key, "…")
-    return line[:160].rstrip(".")
+    return str(said or error)

@@ -6,8 +6,10 @@ limit cuts lists short. Each whole object in the reply still counts.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import warnings
 from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +25,8 @@ _DECODER = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
 MAX_BROKEN = 300
 """Broken values entered before the rest of a reply is given up."""
 MAX_DEPTH = 8
+_SINGLE_QUOTED = re.compile(r"\{[^{}]{0,2000}'[^{}]{0,2000}\}")
+"""A flat object with single quotes somewhere."""
 
 
 def objects_in(reply: str, key: str, *, bare: bool = False) -> list[dict[str, Any]]:
@@ -36,6 +40,20 @@ def objects_in(reply: str, key: str, *, bare: bool = False) -> list[dict[str, An
 def values_in(reply: str) -> Iterator[Any]:
     """Whole JSON values of a reply, outermost first, in order, after the thoughts that come before them."""
     yield from _values(without_thoughts(reply[:MAX_CHARS]))
+
+
+def python_objects_in(reply: str) -> Iterator[dict[Any, Any]]:
+    """Whole objects that are written as a Python literal, in single quotes, in order; none that is long."""
+    text = without_thoughts(reply[:MAX_CHARS])
+    for found in _SINGLE_QUOTED.finditer(text):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a backslash that escapes nothing
+            try:
+                value = ast.literal_eval(found[0])
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                continue
+        if isinstance(value, dict):
+            yield value
 
 
 def without_thoughts(text: str) -> str:

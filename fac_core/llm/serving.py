@@ -26,6 +26,7 @@ from fac_core.llm.endpoint import Endpoint
 HOST, PORT = "127.0.0.1", 8765
 READY_S = 180.0
 """How long loading may take."""
+LOG = "log.txt"
 LAST_WORDS = 300
 """Characters of the server's log that are told when it ends by itself."""
 
@@ -48,7 +49,7 @@ def serving(
     _refuse_taken(port)
     try:
         served = _sampling(model, folder)
-        log = (folder / "log.txt").open("wb")
+        log = (folder / LOG).open("wb")
     except OSError as error:
         raise ModelError(f"The folder {folder} cannot be written: {error.strerror or error}.") from error
     said("Loading the model")
@@ -61,7 +62,7 @@ def serving(
             env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(folder / "hub"), "TOKENIZERS_PARALLELISM": "false"},
         )
         try:
-            _await(server, port, folder / "log.txt")
+            _await(server, port, folder / LOG)
             yield Endpoint(f"http://{HOST}:{port}/v1", str(served))
         finally:
             server.terminate()
@@ -70,6 +71,14 @@ def serving(
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()
+
+
+def answers_in_turn(endpoint: Endpoint) -> bool:
+    """Whether an endpoint is a server of this module: it answers one question after the other, and those that wait for
+    their turn would time out and be asked again.
+    """
+    served = Path(endpoint.model)
+    return endpoint.base_url.startswith(f"http://{HOST}:") and served.is_absolute() and (served.parent / LOG).is_file()
 
 
 def _command(served: Path, port: int) -> list[str]:

@@ -1,11 +1,13 @@
 """The ledger follows the journals of the jobs: each attempt is one row, whenever and however often it is looked at.
 
 A journal is read from where it was last left, in one transaction with its rows, so that a job that runs, has ended or
-was killed shows what it has spent.
+was killed shows what it has spent. Lines that are damaged are passed over, and the file is named for as long as it is
+there.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,46 +21,63 @@ from fac_core.workspace import Workspace
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Spend", "spend", "take_in"]
+__all__ = ["Spend", "damage", "spend", "take_in"]
 
 
 def take_in(ws: Workspace, job_id: str | None = None) -> None:
-    """Bring the ledger up to date with one job's journal, or with all; for `finalise` and `stopped` of a kind.
-
-    Raises:
-        StoreError: a journal is damaged.
-    """
+    """Bring the ledger up to date with one job's journal, or with all; for `finalise` and `stopped` of a kind."""
     with ws.database.write_lock:  # two that read on from one place would not meet, but do the work twice
         places = store.journal_places(ws.database)
         for path in journals(ws.jobs, job_id or "*"):
             job = path.parents[1].name
-            if path.stat().st_size > places.get(job, 0):
+            if _size(path) > places.get(job, 0):
                 _read_on(ws, job, path, places.get(job, 0))
 
 
 def spend(ws: Workspace, job_id: str | None = None) -> list[Spend]:
-    """What calls have cost so far, by purpose and model, in all jobs or in one.
-
-    Raises:
-        StoreError: a journal is damaged.
-    """
+    """What calls have cost so far, by purpose and model, in all jobs or in one."""
     take_in(ws, job_id)
     return store.spend(ws.database, job_id)
+
+
+def damage(ws: Workspace) -> list[str]:
+    """A sentence for each journal of which something could not be read when the ledger last looked."""
+    damaged = store.damaged_journals(ws.database)
+    found = []
+    for path in journals(ws.jobs):
+        if n := damaged.get(path.parents[1].name, 0):
+            lines = "1 line is" if n == 1 else f"{n:,} lines are"
+            found.append(
+                f"The journal {path} is damaged: {lines} not in the ledger, which may say too little. The rest is "
+                "counted; delete the job's folder when you no longer need its replies."
+            )
+        elif not os.access(path, os.R_OK):
+            found.append(f"The journal {path} cannot be read, and the ledger lacks it; check the file's permissions.")
+    return found
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # removed meanwhile
+        return 0
 
 
 def _read_on(ws: Workspace, job_id: str, path: Path, place: int) -> None:
     attempts: dict[str, Attempt] = {}
     read_as: dict[str, str] = {}
-    end = place
-    for start, size, line in journal_lines(path, place):
-        end = start + size
-        if "attempt" in line:
-            attempt = Attempt(**line["attempt"])
-            attempts[attempt.attempt_id] = attempt
-        elif "read" in line:
-            read_as[line["read"]] = line["outcome"]
+    end, n_damaged = place, 0
+    for line in journal_lines(path, place):
+        end = line.start + line.size
+        n_damaged += line.damaged
+        if line.attempt is not None:
+            attempts[line.attempt.attempt_id] = line.attempt
+        elif "read" in line.said:
+            read_as[line.said["read"]] = line.said["outcome"]
     with ws.database.transaction() as cursor:
         store.put_calls(cursor, job_id, end, _table(job_id, list(attempts.values())), read_as)
+        if n_damaged:
+            store.add_damaged(cursor, job_id, n_damaged)
 
 
 def _table(job_id: str, attempts: list[Attempt]) -> pa.Table:

@@ -13,6 +13,7 @@ from fac_core.llm.asking import Asker
 from fac_core.llm.endpoint import Endpoint, confirm, endpoint_of, make_endpoint
 from fac_core.llm.pace import AT_ONCE
 from fac_core.llm.prices import NO_CAP, Cap, Price, price_of
+from fac_core.llm.serving import answers_in_turn
 from fac_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Terms:
     at_once: int = AT_ONCE
     batch: bool = False
     """Whether the endpoint's batch service is used: up to a day, at the endpoint's rebate."""
+    anew: bool = False
+    """Whether questions are asked anew whose replies to other jobs could not be read."""
 
     def as_spec(self) -> dict[str, Any]:
         """As JSON values, for a job's spec."""
@@ -42,6 +45,7 @@ class Terms:
             "cap": list(self.cap),
             "at_once": self.at_once,
             "batch": self.batch,
+            "anew": self.anew,
         }
 
     @classmethod
@@ -74,7 +78,8 @@ def make_terms(
     price = price_of(ws, endpoint.model)
     cap = cap or NO_CAP
     cap.check(price)
-    return Terms(endpoint.base_url, endpoint.model, price, cap, batch=batch)
+    at_once = 1 if answers_in_turn(endpoint) else AT_ONCE
+    return Terms(endpoint.base_url, endpoint.model, price, cap, at_once, batch=batch)
 
 
 def make_asker(job: JobFolder, terms: Terms, cancelled: Callable[[], bool] | None = None) -> Asker:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from fac_core.errors import StoreError
-from fac_core.store.migrations import MIGRATIONS
+from fac_core.store.migrations import MIGRATIONS, apply
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -211,7 +211,7 @@ def _migrate(database: Database) -> None:
     for number, script in enumerate(MIGRATIONS[have:], start=have + 1):
         try:
             with database.transaction() as cursor:
-                cursor.execute(script)
+                apply(cursor, script)
                 set_meta(cursor, "schema_version", str(number))
         except duckdb.Error as error:
             raise StoreError(

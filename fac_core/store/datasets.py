@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from fac_core.content import Content
+from fac_core.content import Content, form_hash
 from fac_core.store.activations import carry_profiles, update_profiles
 from fac_core.store.database import bump_data_version
 
@@ -75,6 +75,7 @@ def add_contents(cursor: duckdb.DuckDBPyConnection, contents: Mapping[str, Conte
             "content_hash": pa.array(contents, pa.string()),
             "text": pa.array([content.text for content in contents.values()], pa.string()),
             "turns": pa.array([content.stored_turns for content in contents.values()], pa.string()),
+            "form_hash": pa.array([form_hash(content.text) for content in contents.values()], pa.string()),
         }
     )
     cursor.register("incoming_content", incoming)
@@ -88,7 +89,9 @@ def add_contents(cursor: duckdb.DuckDBPyConnection, contents: Mapping[str, Conte
     if new:
         added = incoming.take(new).add_column(0, "content_id", [_next(cursor, "content_seq", len(new))])
         cursor.register("new_content", added)
-        cursor.execute("INSERT INTO content (content_id, content_hash, text, turns) SELECT * FROM new_content")
+        cursor.execute(
+            "INSERT INTO content (content_id, content_hash, text, turns, form_hash) SELECT * FROM new_content"
+        )
         cursor.unregister("new_content")
         known |= dict(zip(added["content_hash"].to_pylist(), added["content_id"].to_pylist(), strict=True))
     return {str(name): int(content_id) for name, content_id in known.items()}

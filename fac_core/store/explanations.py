@@ -21,10 +21,12 @@ LLM = "llm"
 """Value of `explanation.method` of what a model wrote."""
 EMBEDDING, INTRUDER, DETECTION, FUZZING = "embedding", "intruder", "detection", "fuzzing"
 PROTOCOLS = (EMBEDDING, INTRUDER, DETECTION, FUZZING)
+BY_ENCODER = (EMBEDDING, INTRUDER)
+"""Those that ask no model."""
 OF_FEATURE = 0
 """Explanation of a score that asks none."""
-CANNOT_TELL = "cannot tell"
-"""Verdict of an explainer that gave no explanation."""
+CANNOT_TELL, REFUTED = "cannot tell", "no"
+"""Verdicts: of an explainer that gave no explanation, and of a verifier whom the spans do not bear out."""
 _SCORE = (
     "explanation_id, feature_id, protocol, judge, version, n_firing, n_silent, right_firing, right_silent, "
     "n_unanswered, value, low, high, created_at"
@@ -165,6 +167,12 @@ def newest_score(database: Database, space_id: str) -> int:
     return int(row[0]) if row else 0
 
 
+def newest_explanation(database: Database, space_id: str) -> int:
+    """The last event that said something of a feature or theme, or took it back; 0 where there is none."""
+    row = database.one("SELECT coalesce(max(event_id), 0) FROM explanation WHERE space_id = ?", [space_id])
+    return int(row[0]) if row else 0
+
+
 def score_items(database: Database, score_id: int) -> list[ScoreItem]:
     """The documents of a score."""
     rows = database.rows("SELECT content_id, fires, said, likeness FROM score_item WHERE score_id = ?", [score_id])
@@ -172,7 +180,10 @@ def score_items(database: Database, score_id: int) -> list[ScoreItem]:
 
 
 def add_scores(cursor: duckdb.DuckDBPyConnection, space_id: str, scores: pa.Table, items: pa.Table) -> None:
-    """Write many scores: columns of `Score` without its id, and `place`; items with the `place` of their score."""
+    """Write many scores: columns of `Score` without its id, and `place`; items with the `place` of their score.
+
+    One of a feature that asks no explanation is the same whatever was judged beside it: it is written once a version.
+    """
     import pyarrow as pa
 
     ids = pa.array(next_ids(cursor, scores.num_rows), pa.int64())
@@ -180,8 +191,10 @@ def add_scores(cursor: duckdb.DuckDBPyConnection, space_id: str, scores: pa.Tabl
     cursor.register("incoming_item", items)
     cursor.execute(
         f"INSERT INTO explanation_score (score_id, space_id, {_SCORE}) SELECT score_id, ?, {_SCORE} "
-        "FROM incoming_score",
-        [space_id],
+        f"FROM incoming_score i WHERE explanation_id <> {OF_FEATURE} OR NOT EXISTS (SELECT 1 FROM explanation_score s "
+        f"WHERE s.space_id = ? AND s.feature_id = i.feature_id AND s.explanation_id = {OF_FEATURE} "
+        "AND s.protocol = i.protocol AND s.judge = i.judge AND s.version = i.version)",
+        [space_id, space_id],
     )
     cursor.execute(
         "INSERT INTO score_item SELECT s.score_id, i.content_id, i.fires, i.said, i.likeness "
@@ -222,17 +235,20 @@ def explanation_row(database: Database, space_id: str, explanation_id: int) -> E
     return Explanation(*row)._replace(detail=json.loads(row[8]) if row[8] else {}) if row else None
 
 
-def newest_scores(database: Database, space_id: str, protocols: Sequence[str]) -> pa.Table:
+def newest_scores(database: Database, space_id: str, protocols: Sequence[str], of: tuple[str, str]) -> pa.Table:
     """The last score of each explanation by each protocol, with the explanation's text: (feature_id, explanation_id,
     text, protocol, n_firing, n_silent, value, low, high), by feature.
+
+    `of` says of which data: an encoder's score has that version, a model's has one that ends in that word.
     """
     return database.arrow(
         "SELECT s.feature_id, s.explanation_id, e.text, s.protocol, s.n_firing, s.n_silent, s.value, s.low, "
         "s.high FROM explanation_score s JOIN explanation e ON e.event_id = s.explanation_id "
-        "WHERE s.space_id = ? AND s.protocol IN (SELECT unnest(?::VARCHAR[])) "
+        "WHERE s.space_id = ? AND s.protocol IN (SELECT unnest(?::VARCHAR[])) AND CASE "
+        "WHEN s.protocol IN (SELECT unnest(?::VARCHAR[])) THEN s.version = ? ELSE ends_with(s.version, ?) END "
         "QUALIFY row_number() OVER (PARTITION BY s.explanation_id, s.protocol ORDER BY s.score_id DESC) = 1 "
         "ORDER BY s.feature_id, s.explanation_id",
-        [space_id, list(protocols)],
+        [space_id, list(protocols), list(BY_ENCODER), of[0], f" {of[1]}"],
     )
 
 

@@ -23,7 +23,7 @@ _DESCRIBED = """
     SELECT s.content_id, min(list_position(['anchor', 'seed', 'synthetic', 'pool', 'holdout'], d.role)) AS place
     FROM sample s JOIN dataset d USING (dataset_id) JOIN content h ON h.content_id = s.content_id
     JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id
-    WHERE d.deleted_at IS NULL AND d.dataset_id <> ? AND h.content_hash >= ? AND h.content_hash < ?
+    WHERE d.deleted_at IS NULL AND d.dataset_id <> ? AND h.form_hash >= ? AND h.form_hash < ?
     GROUP BY s.content_id ORDER BY place, s.content_id LIMIT ?"""
 _ITEMS = f"""
     SELECT s.content_id, k.content_id AS contrast_id, s.label FROM sample s JOIN dataset d USING (dataset_id)

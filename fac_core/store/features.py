@@ -1,7 +1,8 @@
 """Names of features are events: nothing a person said is overwritten, and a person outranks a method.
 
-The name of a feature is the newest text a person gave, else the newest keywords; a person's empty text gives the
-keywords back. Keywords are added only where they differ from the last ones.
+The name of a feature is the newest text a person gave, else what the project's setting prefers: keywords, a model's
+explanation, or the better scored of the two; a person's empty text gives that back. Keywords are added only where they
+differ from the last ones. Every name anywhere comes from the one query here.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from fac_core.store.database import get_meta
+from fac_core.store.explanations import CANNOT_TELL, EMBEDDING, LLM, REFUTED, newest_explanation, newest_score
+
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
@@ -17,17 +21,49 @@ if TYPE_CHECKING:
     from fac_core.store.database import Database
 
 KEYWORDS, HUMAN = "keywords", "human"
+BY_KEYWORDS, BY_MODEL, BY_BEST = "keywords", "model", "best"
+"""What features are called by where no person named them."""
+NAMES_BY = "names_by"
+"""Key of that setting."""
 THEME = "theme"
 """Value of `family.joined_by` that makes a row membership of a theme instead of a family of near-copies; with CLUSTER,
 the kinds of rows that have names."""
 CLUSTER = "cluster"
-_NAMES = f"""
-    SELECT feature_id, coalesce(nullif(human, ''), nullif(keywords, '')) AS name,
-        CASE WHEN nullif(human, '') IS NOT NULL THEN '{HUMAN}' ELSE '{KEYWORDS}' END AS named_by
-    FROM (SELECT feature_id, arg_max(text, event_id) FILTER (method = '{HUMAN}') AS human,
-            arg_max(text, event_id) FILTER (method = '{KEYWORDS}') AS keywords
-          FROM explanation WHERE space_id = ? GROUP BY feature_id)
-    WHERE coalesce(nullif(human, ''), nullif(keywords, '')) IS NOT NULL"""
+_SAID = f"""
+    SELECT feature_id, nullif(arg_max(text, event_id) FILTER (method = '{HUMAN}'), '') AS human,
+        nullif(arg_max(text, event_id) FILTER (method = '{KEYWORDS}'), '') AS keywords
+    FROM explanation WHERE space_id = $space {{only}} GROUP BY feature_id"""
+# a model's newest explanation, of those that say something and that no verifier refuted
+_WRITTEN = f"""
+    SELECT feature_id, max(event_id) AS model_id, arg_max(text, event_id) AS model FROM explanation
+    WHERE space_id = $space {{only}} AND method = '{LLM}' AND text <> ''
+        AND coalesce(verdict, '') NOT IN ('{CANNOT_TELL}', '{REFUTED}') GROUP BY feature_id"""
+# of those, the ones that told the same held-out documents apart better than the keywords did, by the same encoder
+_BETTER = f"""
+    WITH written AS ({_WRITTEN}), keyed AS (
+        SELECT feature_id, max(event_id) AS keywords_id FROM explanation
+        WHERE space_id = $space {{only}} AND method = '{KEYWORDS}' GROUP BY feature_id),
+    scored AS (
+        SELECT explanation_id, arg_max({{{{'judge': judge, 'version': version, 'value': value}}}}, score_id) AS last
+        FROM explanation_score WHERE space_id = $space {{only}} AND protocol = '{EMBEDDING}' GROUP BY explanation_id)
+    SELECT feature_id, model FROM written JOIN keyed USING (feature_id)
+    JOIN scored m ON m.explanation_id = model_id JOIN scored k ON k.explanation_id = keywords_id
+    WHERE m.last.judge = k.last.judge AND m.last.version = k.last.version AND m.last.value > k.last.value"""
+_NAMES = {
+    BY_KEYWORDS: f"SELECT *, NULL::VARCHAR AS model FROM ({_SAID})",
+    BY_MODEL: f"FROM ({_SAID}) LEFT JOIN ({_WRITTEN}) USING (feature_id)",
+    BY_BEST: f"FROM ({_SAID}) LEFT JOIN ({_BETTER}) USING (feature_id)",
+}
+
+
+def _names(database: Database, only: str = "") -> str:
+    """The query for (feature_id, name, named_by) of the features of $space that have a name; `only` narrows it."""
+    said = _NAMES[names_by(database)].format(only=only)
+    return f"""
+        SELECT feature_id, coalesce(human, model, keywords) AS name,
+            CASE WHEN human IS NOT NULL THEN '{HUMAN}' WHEN model IS NOT NULL THEN '{LLM}' ELSE '{KEYWORDS}' END
+                AS named_by
+        FROM ({said}) WHERE coalesce(human, model, keywords) IS NOT NULL"""
 
 
 class NameEvent(NamedTuple):
@@ -66,29 +102,32 @@ def drop_description(cursor: duckdb.DuckDBPyConnection, space_id: str) -> None:
     cursor.execute("DELETE FROM description WHERE space_id = ?", [space_id])
 
 
+def names_by(database: Database) -> str:
+    """What features are called by in this project: BY_KEYWORDS, BY_MODEL or BY_BEST."""
+    return get_meta(database, f"setting.{NAMES_BY}", BY_KEYWORDS)
+
+
 def names(database: Database, space_id: str) -> pa.Table:
-    """Features that have a name: (feature_id, name, named_by)."""
-    return database.arrow(_NAMES, [space_id])
+    """Features that have a name: (feature_id, name, named_by); named_by is HUMAN, KEYWORDS or LLM."""
+    return database.arrow(_names(database), {"space": space_id})
 
 
-def newest_explanation(database: Database, space_id: str) -> int:
-    """The last event that gave or took a name; as long as it stands, names do."""
-    row = database.one("SELECT max(event_id) FROM explanation WHERE space_id = ?", [space_id])
-    return int((row and row[0]) or 0)
+def names_state(database: Database, space_id: str) -> tuple[str, int, int]:
+    """What names go with: as long as it is the same, every feature of the space is called what it was."""
+    by = names_by(database)
+    return by, newest_explanation(database, space_id), newest_score(database, space_id) if by == BY_BEST else 0
 
 
 def names_of(database: Database, space_id: str, feature_ids: Sequence[int]) -> dict[int, str]:
     """Names of some features; those without one are left out."""
-    found = database.rows(
-        f"SELECT feature_id, name FROM ({_NAMES}) WHERE feature_id IN (SELECT unnest(?::INTEGER[]))",
-        [space_id, list(feature_ids)],
-    )
-    return {int(feature): str(name) for feature, name in found}
+    query = _names(database, only="AND feature_id IN (SELECT unnest($features::INTEGER[]))")
+    found = database.rows(query, {"space": space_id, "features": list(feature_ids)})
+    return {int(feature): str(name) for feature, name, _ in found}
 
 
 def count_named(database: Database, space_id: str) -> int:
     """How many features have a name."""
-    row = database.one(f"SELECT count(*) FROM ({_NAMES})", [space_id])
+    row = database.one(f"SELECT count(*) FROM ({_names(database)})", {"space": space_id})
     return int(row[0]) if row else 0
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
+
+from fac_core.store.database import get_meta, set_meta
 
 if TYPE_CHECKING:
     import duckdb
@@ -15,6 +18,10 @@ COLUMNS = (
     "attempt_id, job_id, request_hash, purpose, base_url, model, again, outcome, bytes_in, tokens_in, tokens_out, "
     "price, assumed, seconds, created_at"
 )
+
+
+_DAMAGED = "llm.damaged"
+"""Key of the numbers of damaged lines by job; a job whose folder is gone leaves its number behind."""
 
 
 class Spend(NamedTuple):
@@ -72,6 +79,18 @@ def put_calls(
             [list(read_as), list(read_as.values())],
         )
     cursor.execute("INSERT OR REPLACE INTO llm_journal VALUES (?, ?)", [job_id, place])
+
+
+def damaged_journals(database: Database) -> dict[str, int]:
+    """Lines that could not be read, by job; only of journals that have some."""
+    return {str(job): int(n) for job, n in json.loads(get_meta(database, _DAMAGED, "{}")).items()}
+
+
+def add_damaged(cursor: duckdb.DuckDBPyConnection, job_id: str, n: int) -> None:
+    """Note that some more lines of a job's journal could not be read, inside the transaction that passes them over."""
+    row = cursor.execute("SELECT value FROM meta WHERE key = ?", [_DAMAGED]).fetchone()
+    known = json.loads(row[0]) if row else {}
+    set_meta(cursor, _DAMAGED, json.dumps({**known, job_id: known.get(job_id, 0) + n}))
 
 
 def spend(database: Database, job_id: str | None = None) -> list[Spend]:

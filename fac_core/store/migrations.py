@@ -7,7 +7,44 @@ twice. `seen` tables record what is known to be complete, so an absent row can b
 
 from __future__ import annotations
 
-MIGRATIONS: list[str] = [
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fac_core.content import form_hash
+
+if TYPE_CHECKING:
+    import duckdb
+
+_AT_ONCE = 10_000
+
+
+def apply(cursor: duckdb.DuckDBPyConnection, migration: str | Callable[[duckdb.DuckDBPyConnection], None]) -> None:
+    """Take one step: SQL, or what SQL alone cannot say."""
+    if isinstance(migration, str):
+        cursor.execute(migration)
+    else:
+        migration(cursor)
+
+
+def _add_forms(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Near copies share the hash of their normal form; SQL folds case otherwise than we do."""
+    import pyarrow as pa
+
+    cursor.execute("ALTER TABLE content ADD COLUMN form_hash VARCHAR")
+    last = -1
+    while rows := cursor.execute(
+        "SELECT content_id, text FROM content WHERE content_id > ? ORDER BY content_id LIMIT ?", [last, _AT_ONCE]
+    ).fetchall():
+        last = rows[-1][0]
+        forms = {"content_id": [row[0] for row in rows], "form_hash": [form_hash(row[1]) for row in rows]}
+        cursor.register("incoming_form", pa.table(forms))
+        cursor.execute(
+            "UPDATE content SET form_hash = f.form_hash FROM incoming_form f WHERE content.content_id = f.content_id"
+        )
+        cursor.unregister("incoming_form")
+
+
+MIGRATIONS: list[str | Callable[[duckdb.DuckDBPyConnection], None]] = [
     # 1: the first schema
     """
     CREATE TABLE meta (key VARCHAR PRIMARY KEY, value VARCHAR NOT NULL);
@@ -195,6 +232,8 @@ MIGRATIONS: list[str] = [
     -- up to where a job's journal of calls has been read, in bytes
     CREATE TABLE llm_journal (job_id VARCHAR PRIMARY KEY, place BIGINT NOT NULL);
     """,
+    # 7: form_hash is that of `content.normal_form`; it says on which side of the split a text is
+    _add_forms,
     # 8: features are sorted by decoder direction too; what a row of many features is called explains none of them
     """
     -- id of the decoder cluster (its most central feature) and the cosine to the middle of it; NULL: not computed

@@ -22,11 +22,17 @@ __all__ = [
     "Labels",
     "Problem",
     "Task",
+    "TaskMissing",
     "faults",
     "is_custom",
     "load_task",
     "task_ids",
 ]
+
+
+class TaskMissing(InputError):
+    """There is no task of that id."""
+
 
 _FOLDER = Path(__file__).parent
 _SHARED = "_shared.toml"
@@ -42,13 +48,18 @@ def load_task(task_id: str) -> Task:
     """The task of that id.
 
     Raises:
-        InputError: there is no such task, or its file has a fault.
+        TaskMissing: there is no such task.
+        InputError: its file has a fault.
     """
     if task_id in _built_in():
         return _read(_FOLDER / f"{task_id}.toml", 0, 0)
     own = next((path for path in custom_files() if path.stem == task_id), None)
     if own is None:
-        raise InputError(f"There is no task {task_id[:60]!r}; choose one of {', '.join(task_ids())}.")
+        raise TaskMissing(
+            f"There is no task {task_id[:60]!r}; there is {', '.join(task_ids())}. A task of your own is a file in "
+            f"{custom_folder()}: put it back, or bring back the copy that a project made with it keeps, with: fac task "
+            "restore"
+        )
     return _read_now(own)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from fac_core.errors import InputError, StoreError
 from fac_core.human import one_line
-from fac_core.tasks import custom_folder, is_custom, load_task, shared, task_ids
+from fac_core.tasks import custom_folder, is_custom, load_task, shared, task_ids, toml_edit
 from fac_core.tasks.reading import parse, read_toml
 from fac_core.tasks.task import Task
 
@@ -70,7 +70,7 @@ def add_task(new: NewTask) -> str:
         StoreError: the file cannot be written.
     """
     task_id, said = _said(new)
-    _write(task_id, said)
+    _write(task_id, to_toml(said))
     return task_id
 
 
@@ -85,17 +85,50 @@ def set_rubric(task_id: str, lines: Sequence[str]) -> Task:
     load_task(task_id)
     if not is_custom(task_id):
         raise InputError(f"The rubric of {task_id} comes with the app; make a task of your own to change it.")
-    said = read_toml(custom_folder() / f"{task_id}.toml")
-    before, said["rubric"] = _listed(said["rubric"]), _lines(lines)
-    generation = said["generation"]
-    generation["system"] = generation["system"].replace(before, _listed(said["rubric"]))
-    if not _is_kept(said):
-        raise InputError(
-            f"The file of the task {task_id} holds more than can be written anew; change the rubric in "
-            f"{custom_folder() / f'{task_id}.toml'}."
-        )
-    _write(task_id, said)
+    path = custom_folder() / f"{task_id}.toml"
+    said, rubric = read_toml(path), _lines(lines)
+    before, after = _listed(said["rubric"]), _listed(rubric)
+    wanted = {**said, "rubric": rubric}
+    text: str | None = toml_edit.with_list(text_of(task_id), ("rubric",), rubric)
+    if before in said["generation"]["system"]:
+        wanted["generation"] = {**said["generation"], "system": said["generation"]["system"].replace(before, after)}
+        text = text and toml_edit.with_part(text, ("generation", "system"), before, after)
+    if text is None or not _says(text, wanted):
+        raise InputError(f"The file of the task {task_id} is written in a way of its own; change the rubric in {path}.")
+    _write(task_id, text)
     return load_task(task_id)
+
+
+def text_of(task_id: str) -> str:
+    """The file of a task of one's own, with its line ends as they are.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    path = custom_folder() / f"{task_id}.toml"
+    try:
+        return path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The task file {path} cannot be read: {error}.") from error
+
+
+def put_back(task_id: str, text: str) -> Path:
+    """Write the file of a task that is gone from a copy of its text; returns where it lies.
+
+    Raises:
+        InputError: there is such a task, or the copy has a fault.
+        StoreError: the file cannot be written.
+    """
+    path = custom_folder() / f"{task_id}.toml"
+    if task_id != task_id_of(task_id) or not is_custom(task_id) or path.exists():
+        raise InputError(f"The task {task_id[:60]!r} needs no copy: its file is there.")
+    try:
+        said = tomllib.loads(text)
+    except ValueError as error:
+        raise InputError(f"The copy of the task {task_id} is no TOML: {error}.") from error
+    parse(task_id, said, shared(), f"The copy of the task {task_id}")
+    _write(task_id, text)
+    return path
 
 
 def task_id_of(name: str) -> str:
@@ -215,13 +248,13 @@ def _line(text: str, what: str) -> str:
     return line
 
 
-def _write(task_id: str, said: Mapping[str, Any]) -> None:
+def _write(task_id: str, text: str) -> None:
     """Write a file whole or not at all."""
     folder = custom_folder()
     half = folder / f".{task_id}-{secrets.token_hex(4)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        half.write_text(to_toml(said), encoding="utf-8")
+        half.write_bytes(text.encode())
         half.replace(folder / f"{task_id}.toml")
     except OSError as error:
         raise StoreError(f"The task cannot be written to {folder}: {error.strerror or error}.") from error
@@ -229,11 +262,11 @@ def _write(task_id: str, said: Mapping[str, Any]) -> None:
         half.unlink(missing_ok=True)
 
 
-def _is_kept(said: Mapping[str, Any]) -> bool:
-    """Whether a file that a person edited reads the same when it is written anew."""
+def _says(text: str, wanted: Mapping[str, Any]) -> bool:
+    """Whether a changed file says what it is to say and nothing else."""
     try:
-        return tomllib.loads(to_toml(said)) == said
-    except (TypeError, ValueError):
+        return tomllib.loads(text) == wanted
+    except ValueError:
         return False
 
 
@@ -253,5 +286,5 @@ def _key(key: str) -> str:
 
 
 def _value(value: Any) -> str:
-    # a JSON string, number, boolean or list of strings reads the same in TOML but for the one control JSON leaves bare
+    # as strings do, a JSON number, boolean or list of strings reads the same in TOML
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -8,10 +8,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from fac_core.features.asked.outcomes import n_unread, told
+from fac_core.jobs.owner import Job
 from fac_core.llm.estimate import Estimate
 from fac_core.llm.prices import Cap, Price, price_of, set_price
-from fac_core.llm.spending import Spend, spend
-from pages.ui import heat, services, theme
+from fac_core.llm.spending import Spend, damage, spend
+from pages.ui import chrome, heat, services, theme
 from pages.ui.services import Here
 
 UNPRICED = "unpriced"
@@ -22,7 +24,7 @@ def preview(here: Here, foreseen: Estimate, key: str = "asking") -> Cap:
     calls, going_in, coming_out, cost = st.columns(4, gap="small")
     calls.metric("Calls", theme.count(foreseen.calls), help="Questions that were answered before are not asked again.")
     going_in.metric("Tokens in", theme.count(foreseen.tokens_in))
-    coming_out.metric("Tokens out", theme.count(foreseen.tokens_out))
+    coming_out.metric("Tokens out", foreseen.out_words)
     cost.metric(
         "Price",
         UNPRICED if foreseen.money_range is None else "{:,.3g} – {:,.3g}".format(*foreseen.money_range),
@@ -38,6 +40,19 @@ def preview(here: Here, foreseen: Estimate, key: str = "asking") -> Cap:
         key=f"{key}_how",
     )
     return cap_input(foreseen.price, key)
+
+
+def became(job: Job) -> None:
+    """What became of the questions of a job that has ended, where some came to nothing."""
+    lines, unread = told(job.result), n_unread(job.result)
+    if unread:
+        lines.append(
+            f"{theme.plural(unread, 'reply is', 'replies are')} not what was asked for; switch on “Also what this "
+            "model has answered” to ask for them anew."
+        )
+    heat.words(
+        *(heat.Piece(f"{line}\n", kind="quiet small") for line in [f"Last: {job.title}", *lines]), key="asked_became"
+    )
 
 
 def cap_input(price: Price | None, key: str = "asking") -> Cap:
@@ -69,6 +84,8 @@ def cap_input(price: Price | None, key: str = "asking") -> Cap:
 def ledger(here: Here) -> None:
     """What calls have cost, by purpose and model, for Settings."""
     found = services.guarded(spend)(here.ws)
+    for sentence in damage(here.ws):
+        chrome.notice(sentence, "warning")
     if not found:
         st.caption("No endpoint was asked yet.")
         return

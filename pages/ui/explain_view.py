@@ -59,6 +59,8 @@ def show(here: Here, filtered: Sequence[int] = ()) -> None:
         st.fragment(_live, run_every=EVERY_S if job.active else None)(here, job.job_id)
     if job is not None and job.active:
         return
+    if job is not None and job.state == "completed":
+        asking_view.became(job)
     with services.page():
         wanted = form(here, filtered)
         key = (str(here.ws.root), here.space_id, here.version, wanted)
@@ -94,7 +96,12 @@ def form(here: Here, filtered: Sequence[int]) -> Wanted:
         "At most", 1, MOST, 50, key=f"{_AT}top", help="Those that most anchor samples activate come first."
     )
     which, fuzz, quick = _judging(left) if kind == DETECT else ("llm", False, False)
-    again = left.toggle("Also what this model has answered", key=f"{_AT}again")
+    again = left.toggle(
+        "Also what this model has answered",
+        key=f"{_AT}again",
+        help="Asks anew where its reply could not be read or the question has changed; answers that were read stay and "
+        "cost nothing.",
+    )
     found = (
         list(filtered)
         if choice == FILTER
@@ -127,7 +134,7 @@ def planned(here: Here, wanted: Wanted) -> tuple[Planned, Estimate]:
             quick=wanted.quick,
             again=wanted.again,
         )
-    return plan, estimate(here.ws, terms, plan.questions)
+    return plan, estimate(here.ws, plan.terms, plan.questions)
 
 
 def preview(here: Here, plan: Planned, expected: Estimate) -> None:
@@ -151,7 +158,10 @@ def _judging(column: st.delta_generator.DeltaGenerator) -> tuple[Which, bool, bo
     )
     full, few = (N_BANDS * per_band for per_band in (PER_BAND, PER_BAND_QUICK))
     quick = column.toggle(
-        "Quick", key=f"{_AT}quick", help=f"{few} + {few} documents instead of {full} + {full}; the interval is wider."
+        "Quick",
+        key=f"{_AT}quick",
+        help=f"{few} + {few} documents instead of {full} + {full}; the interval is wider. Firing ones are as many of "
+        "each fifth of a feature's activations above 0, whatever δ is.",
     )
     fuzz = column.toggle(
         "Fuzzing too",

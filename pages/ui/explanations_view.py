@@ -9,7 +9,8 @@ from collections import Counter
 
 import streamlit as st
 
-from fac_core.features import trust
+from fac_core.features import naming, trust
+from fac_core.features.asked.documents import PER_BAND
 from fac_core.features.explained import (
     EMBEDDING,
     FUZZING,
@@ -28,6 +29,11 @@ from pages.ui import heat, provenance, services, theme
 from pages.ui.services import Here
 
 REQUIRED_WORDS = {trust.ANY: "any", trust.LOW: "scored", trust.MIDDLE: "middling", trust.HIGH: "high"}
+CALLED_WORDS = {
+    naming.BY_KEYWORDS: "keywords",
+    naming.BY_MODEL: "a model's explanation",
+    naming.BY_BEST: "whichever scores higher",
+}
 N_SHOWN = 8
 _HEADINGS = (
     ("Silent, and was taken to fire", "Fires, and was not recognised"),
@@ -47,10 +53,13 @@ def show(here: Here, feature_id: int) -> None:
         st.caption("Nothing is said of this feature yet: no text that names are made from activates it.")
     provenance.how(
         here,
-        "Explanations are made from two thirds of the documents and scored on the others. AUROC: how well likeness to "
-        "the explanation tells pieces of documents in which the feature fires (above δ, or its ten strongest) from "
-        "pieces of as many in which it is silent, half of them chosen to be hard. 0.5 is chance. Intervals are 95 %: "
-        "Newcombe's for AUROC, Wilson's for shares.",
+        "Explanations are made from two thirds of the documents and scored on the others; copies that differ in blanks "
+        "or capitals only are on one side. AUROC: how well likeness to the explanation tells pieces of documents in "
+        "which the feature fires from pieces of as many in which it is silent, half of them chosen to be hard. For the "
+        "encoder, to fire is to be above δ, as coverage counts it, or among the feature's ten strongest. A model that "
+        f"judges (detection, fuzzing) is given {PER_BAND} documents of each fifth of all activations above 0, however "
+        "faint, since an explanation speaks for the whole range. 0.5 is chance. Intervals are 95 %: Newcombe's for "
+        "AUROC, Wilson's for shares.",
         key=f"explanations_{feature_id}",
         cli=f"score {feature_id}",
         python=f"from fac_core.features.explained import overview\noverview(ws, space_id, {feature_id})",
@@ -100,6 +109,12 @@ def explanation(here: Here, feature_id: int, each: Explained, key: str) -> None:
         heat.words(heat.Piece(f"⚠ {finding.sentence}", kind="small"), key=f"{key}_{finding.code}")
     for score in each.scores:
         heat.words(*_told(score), key=f"{key}_score_{score.score_id}")
+    for score in each.earlier:
+        heat.words(
+            *_told(score),
+            heat.Piece("   of other documents than there are now: no badge rests on it", kind="quiet small"),
+            key=f"{key}_score_{score.score_id}",
+        )
     if not said.says_something:
         return
     with st.container(horizontal=True, gap="small"):
@@ -112,7 +127,7 @@ def explanation(here: Here, feature_id: int, each: Explained, key: str) -> None:
                 args=(feature_id, said.explanation_id),
                 help="On documents that no explanation is made from; a few seconds.",
             )
-        for score in each.scores:
+        for score in [*each.scores, *each.earlier]:
             if score.value is not None and st.toggle(
                 f"Documents of {WORDS[score.protocol].split(',')[0]}", key=f"{key}_open_{score.score_id}"
             ):
@@ -166,8 +181,37 @@ def standing(here: Here) -> None:
         icon=":material/speed:",
         key="score_all",
         on_click=start_all,
-        help="Every explanation that was not scored on the data as they are; no language model is asked.",
+        help="Every explanation that was not scored on the data as they are; no language model is asked. It also "
+        "begins by itself when features were described or explained.",
     )
+    calling(here)
+
+
+def calling(here: Here) -> None:
+    """What features are called by, and what that does to the scores of names."""
+    choice = st.segmented_control(
+        "Features are named by",
+        list(naming.CHOICES),
+        default=naming.called_by(here.ws),
+        format_func=CALLED_WORDS.__getitem__,
+        key="called_by",
+        required=True,
+        on_change=keep_calling,
+        help="A name that a person gave always stands. A model's explanation counts where it says something and no "
+        "verifier refuted it. Tables, search, prompts, exports and badges follow.",
+    )
+    if choice == naming.BY_BEST:
+        st.caption(
+            "Of the two the one with the higher AUROC on held-out documents is taken, keywords where they are equal or "
+            "one is not scored. Chosen so, the winner's score is a little too good: of two equally good texts the "
+            "luckier one wins."
+        )
+
+
+@services.guarded
+def keep_calling() -> None:
+    """Take over the choice."""
+    naming.call_by(services.here().ws, st.session_state["called_by"])
 
 
 @services.guarded

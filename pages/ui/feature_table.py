@@ -183,11 +183,12 @@ def table(found: FeaturePage, opened: int, effect: str, columns: Sequence[str], 
             services.go("feature", str(ids[cells[0][0]]))
 
     selected = [(ids.index(opened), "name")] if opened in ids else []
+    order = ["mark", "name", *columns]
     chosen = st.dataframe(
-        painted([record(row) for row in found.rows], [row.state for row in found.rows]),
+        painted([record(row) for row in found.rows], order, [row.state for row in found.rows]),
         key=key,
         hide_index=True,
-        column_order=["mark", "name", *columns],
+        column_order=order,
         column_config=configured(found, effect, narrow=narrow),
         on_select=open_selected,
         selection_mode="single-cell" if narrow else ["multi-row", "single-cell"],
@@ -200,14 +201,13 @@ def table(found: FeaturePage, opened: int, effect: str, columns: Sequence[str], 
     return [ids[row] for row in chosen["selection"]["rows"] if 0 <= row < len(ids)]
 
 
-def painted(records: list[dict[str, object]], states: list[str]) -> Any:
-    """The rows as a frame whose states have their colours."""
+def painted(records: list[dict[str, object]], columns: Sequence[str], states: list[str]) -> Any:
+    """Some columns of the rows as a frame whose states have their colours; each costs time to be dressed."""
     import pandas as pd
 
     colours = [f"color: {theme.state(name).colour}" for name in states]
-    return (
-        pd.DataFrame(records).style.apply(lambda _: colours, subset=["mark"]).apply(lambda _: colours, subset=["state"])
-    )
+    coloured = [name for name in ("mark", "state") if name in columns]
+    return pd.DataFrame(records, columns=list(columns)).style.apply(lambda _: colours, subset=coloured)
 
 
 def record(row: FeatureRow) -> dict[str, object]:

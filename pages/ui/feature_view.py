@@ -12,7 +12,7 @@ import streamlit as st
 from fac_core.coverage import worklist
 from fac_core.feature_space.spaces import DELTA_STEP
 from fac_core.features.detail import FeatureDetail, feature_detail
-from fac_core.features.naming import MAX_CHARS, rename
+from fac_core.features.naming import HUMAN, MAX_CHARS, rename
 from fac_core.features.probe import Probe, probe
 from fac_core.features.relevance import effect_name
 from pages.ui import (
@@ -52,12 +52,14 @@ def title(here: Here, detail: FeatureDetail) -> None:
     """Name, author and the way back."""
     row = detail.row
     with st.container(horizontal=True, vertical_alignment="top", horizontal_alignment="distribute", wrap=False):
-        giver = next((event for event in detail.history if event.method == row.named_by), None)
+        giver = next(
+            (event for event in detail.history if (event.method, event.text) == (row.named_by, row.name)), None
+        )
         by = (
             "no name yet"
             if giver is None
             else f"{giver.method} · {giver.author}"
-            if giver.method == "keywords"
+            if giver.method != HUMAN
             else f"named by {giver.author}"
         )
         heat.words(
@@ -157,12 +159,12 @@ def name_form(detail: FeatureDetail) -> None:
             detail.row.name,
             key=f"new_name_{feature_id}",
             max_chars=MAX_CHARS,
-            help="Empty brings the keywords back.",
+            help="Empty brings back what it is called without.",
         )
         st.form_submit_button("Keep", on_click=keep_name, args=(feature_id,))
     for place, event in enumerate(detail.history):
         heat.words(
-            heat.Piece(event.text or "back to the keywords", kind="small"),
+            heat.Piece(event.text or "taken back", kind="small"),
             heat.Piece(f"   {event.author}, {event.created_at:%d %b %Y %H:%M}", kind="quiet small"),
             key=f"name_event_{feature_id}_{place}",
         )

@@ -12,10 +12,11 @@ import streamlit as st
 
 from fac_core.coverage import worklist
 from fac_core.coverage.gaps import Gap
+from fac_core.coverage.states import STATES
 from pages.ui import heat, services, theme
 from pages.ui.services import Here
 
-COMPACT = ("name", "state", "anchor", "robust")
+COMPACT = ("mark", "name", "anchor", "robust")
 FULL = ("state", "name", "features", "anchor", "expected", "chance", "robust", "listed", "id", "example")
 
 
@@ -23,6 +24,7 @@ def table(gaps: Sequence[Gap], listed: set[int], *, veiled: bool) -> dict[str, l
     """Columns of the table, one value for each gap."""
     return {
         "state": [[theme.state(gap.state).label] for gap in gaps],
+        "mark": [theme.state(gap.state).mark for gap in gaps],
         "name": [gap.name or "no name yet" for gap in gaps],
         "features": [len(gap.members) for gap in gaps],
         "anchor": [gap.n_anchor for gap in gaps],
@@ -54,8 +56,11 @@ def draw(here: Here, gaps: Sequence[Gap], *, key: str, columns: Sequence[str] = 
             "state": column.MultiselectColumn(
                 "State", options=list(labels), color=list(labels.values()), width=106, help="What it means at this δ."
             ),
+            "mark": column.TextColumn("", width=32, help=" · ".join(theme.state(name).label for name in STATES)),
             "name": column.TextColumn(
-                "Gap", width=158 if columns == FULL else None, help="Keywords, or the name a person gave."
+                "Gap",
+                width=158 if columns == FULL else None,
+                help="The name a person gave, else keywords or a model's words, as the project prefers.",
             ),
             "features": column.NumberColumn("Features", width=72, help=theme.TERMS["family"]),
             "anchor": column.NumberColumn("Anchor", width=64, help="Anchor samples that activate it above δ."),

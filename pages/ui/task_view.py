@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from fac_core.tasks import custom_folder, faults, is_custom, load_task, task_ids
+from fac_core.tasks import TaskMissing, custom_folder, faults, is_custom, load_task, task_ids
 from fac_core.tasks.custom import MAX_LINE, MAX_NAME, NewTask, add_task, formats, needs_label, set_rubric
 from pages.ui import chrome, heat, services, theme
 from pages.ui.services import Here
@@ -20,6 +20,33 @@ def show(here: Here) -> None:
     for task_id in own:
         rubric(task_id)
     form()
+
+
+def gate() -> None:
+    """Where the file of the project's task is gone, say so on every page and offer the copy that the project keeps.
+
+    Raises:
+        PageDone: it is gone, and nothing else can be shown.
+        FacError: the project is gone or cannot be opened.
+    """
+    ws = services.current_workspace()
+    try:
+        load_task(ws.task)
+    except TaskMissing:
+        where = custom_folder() / f"{ws.task}.toml"
+        chrome.notice(
+            f"The task of this project has no file any more: {where} is gone. Put it back there, or bring back the "
+            "copy that the project kept when it was last used.",
+            "error",
+        )
+        if st.button("Bring the task back", icon=":material/restore_page:", type="primary", key=f"{_AT}restore"):
+            if (path := services.guarded(ws.restore_task)()) is not None:
+                services.say(f"The task {ws.task} is back, in {path}.")
+            st.rerun()
+        for kind, said_now in services.said():
+            chrome.notice(said_now, kind)
+        raise services.PageDone from None
+    ws.keep_task()
 
 
 def rubric(task_id: str) -> None:

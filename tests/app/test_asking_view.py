@@ -5,6 +5,7 @@ from __future__ import annotations
 from streamlit.testing.v1 import AppTest
 
 from fac_core.jobs.folder import JobFolder
+from fac_core.llm.calls import CALLS
 from fac_core.llm.prices import Price, price_of, set_price
 from fac_core.llm.terms import Terms, make_asker
 from fac_core.workspace import Workspace
@@ -57,3 +58,9 @@ def test_the_preview_offers_the_cap_that_can_be_kept_and_the_ledger_tells_what_i
         list(make_asker(job, Terms(fake.url, "fake")).answers([question()]))
     table = app.run().dataframe[0].value
     assert list(table["attempts"]) == [1] and list(table["price"]) == ["unpriced"]
+    journal = job.work / CALLS
+    with journal.open("ab") as harm:
+        harm.write(b"\x00\x00\n")
+    app.run()
+    assert not app.exception and [str(journal) in text.value for text in app.text].count(True) == 1
+    assert list(app.dataframe[0].value["attempts"]) == [1]

@@ -15,7 +15,7 @@ from fac_core.workspace import Workspace
 from tests.app.reading import said
 from tests.cli.test_cli_explain import answer
 from tests.features.asked.conftest import BOMB, CAKE, samples
-from tests.llm.fake_endpoint import closed_url, serving
+from tests.llm.fake_endpoint import closed_url, says, serving
 from tests.planted import plant
 
 PAGE = """
@@ -80,6 +80,23 @@ def test_the_cost_is_seen_then_features_are_explained_then_judged(ws: Workspace,
         owner.poll(ws)
     scores = store.scores_of(ws.database, planted, [BOMB, CAKE])
     assert {score.feature_id for score in scores} == {BOMB, CAKE}
+
+
+@pytest.mark.usefixtures("jobs_in_process")
+def test_what_came_to_nothing_is_told_and_asked_for_anew_by_the_switch(ws: Workspace, open_view: Open) -> None:
+    with serving(says("Well well well"), says("Well.", "length")) as endpoint:
+        set_endpoint(ws, endpoint.url, "fake")
+        at = pressed(pressed(open_view(), "asked_look"), "asked_start")
+        owner.poll(ws)
+        result = owner.jobs(ws)[0].result
+        at.run()
+        n_asked = len(endpoint.bodies)
+        endpoint.script[:] = [answer]
+        assert result is not None and not at.exception
+        at.toggle(key="asked_again").set_value(True).run()
+        pressed(pressed(at, "asked_look"), "asked_start")
+        owner.poll(ws)
+    assert len(endpoint.bodies) > n_asked and owner.jobs(ws)[0].result["outcomes"]["verify: answered"] == 2  # type: ignore[index]
 
 
 def test_another_choice_takes_the_preview_away(ws: Workspace, open_view: Open) -> None:

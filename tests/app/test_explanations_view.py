@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fac_core.features import encoder
-from fac_core.features.naming import rename
+from fac_core.features.naming import called_by, rename
 from fac_core.features.refresh import refresh
 from fac_core.features.trust import least_trust
 from fac_core.store import explanations as store
@@ -71,6 +71,13 @@ def test_a_least_trust_is_chosen_and_everything_is_scored_in_a_job(view: AppTest
     at.button(key="score_all").click().run()
     assert not at.exception, at.exception
     assert ws.database.rows("SELECT kind, state FROM job WHERE kind = 'score'")
+
+
+def test_what_features_are_named_by_is_chosen_and_its_price_is_told(view: AppTest, ws: Workspace) -> None:
+    at = view
+    at.segmented_control(key="called_by").set_value("best").run()
+    assert not at.exception and called_by(ws) == "best"
+    assert "a little too good" in said(at)
 
 
 def test_what_fuzzing_says_is_told_of_marks_and_not_of_silence(view: AppTest, ws: Workspace) -> None:

@@ -323,7 +323,7 @@ def test_how_many_choices_narrow_the_samples_is_said_from_the_first_look_on(desc
 
 def test_the_columns_that_were_chosen_are_there_again(described_app: App) -> None:
     def columns(at: AppTest) -> list[str]:
-        return list(next(frame for frame in at.dataframe if "anchor" in frame.value.columns).proto.column_order)
+        return list(next(frame for frame in at.dataframe if "mark" in frame.value.columns).proto.column_order)
 
     at = described_app("features", f_task="all")
     assert columns(at) == ["mark", "name", *USUAL]

@@ -14,7 +14,7 @@ from fac_core.llm.prices import Price, set_price
 from fac_core.workspace import Workspace
 from tests.cli.conftest import Ran
 from tests.features.asked.conftest import BOMB, CAKE, samples
-from tests.llm.fake_endpoint import says, serving
+from tests.llm.fake_endpoint import fails, says, serving
 from tests.planted import plant
 
 Fac = Callable[..., Ran]
@@ -69,6 +69,40 @@ def test_a_cap_is_kept_and_what_it_left_out_is_counted(fac: Fac) -> None:
         assert ran.code == 0, ran.err
         assert "0 of 2 features explained" in ran.out and not endpoint.bodies
         assert fac("explain", *at).code == 0
+
+
+def test_what_came_to_nothing_is_said_and_asked_for_anew_where_that_is_wanted(
+    planted: str, jobs_in_process: None, fac: Fac
+) -> None:
+    def half(handler: BaseHTTPRequestHandler, body: dict[str, Any]) -> None:
+        verifies = "Description:" in body["messages"][-1]["content"]
+        (says("Perhaps they do") if verifies else answer)(handler, body)
+
+    with serving(half) as endpoint:
+        at = ("--base-url", endpoint.url, "--model", "fake")
+        ran = fac("explain", *at)
+        assert ran.code == 0 and "not verified" in ran.out
+        assert "explain: 2 answered as asked" in ran.err and "verify: 2 unreadable both times" in ran.err
+        assert "2 replies are not what was asked for" in ran.err and "--again" in ran.err
+        n_asked = len(endpoint.bodies)
+        endpoint.script[:] = [answer]
+        dry = fac("explain", "--again", "--dry-run", "--json", *at)
+        cached = {each["purpose"]: each["n_cached"] for each in dry.json["estimate"]["purposes"]}
+        assert cached == {"explain": 2, "verify": 0}
+        again = fac("explain", "--again", *at)
+        assert again.code == 0 and "yes" in again.out and "not verified" not in again.out
+        assert len(endpoint.bodies) == n_asked + 2, "what was answered well was not asked anew"
+        dry = fac("explain", "--again", "--dry-run", "--json", *at)
+    assert [each["n_cached"] for each in dry.json["estimate"]["purposes"]] == [2, 2]
+
+
+def test_what_the_service_says_of_questions_that_it_rejects_is_said_once(
+    planted: str, jobs_in_process: None, fac: Fac
+) -> None:
+    with serving(fails(400, "a prompt has at most 10 tokens")) as endpoint:
+        ran = fac("explain", "--base-url", endpoint.url, "--model", "fake")
+    assert ran.code == 0 and "0 of 2 features explained" in ran.out and "explain: 2 rejected" in ran.err
+    assert ran.err.count("a prompt has at most 10 tokens") == 1
 
 
 @pytest.mark.usefixtures("planted")

@@ -1,4 +1,4 @@
-"""`fac score` and `fac trust`: explanations are scored from a terminal, and how far they must be trusted is set there."""
+"""`fac score`, `trust` and `names`: explanations are scored from a terminal, and what follows from scores is set."""
 
 from __future__ import annotations
 
@@ -43,3 +43,10 @@ def test_the_least_trust_is_set_and_shown(fac_here: Fac) -> None:
     assert "high" in fac_here("trust", "high").out
     assert fac_here("trust", "--json").json == {"least_trust": "high"}
     assert "no least trust" in fac_here("trust", "utter").err
+
+
+def test_what_features_are_named_by_is_set_and_shown(fac_here: Fac) -> None:
+    assert fac_here("names", "--json").json == {"names_by": "keywords"}
+    assert "best" in fac_here("names", "best").out
+    assert fac_here("names", "--json").json == {"names_by": "best"}
+    assert "cannot be named by" in fac_here("names", "dice").err

@@ -136,7 +136,7 @@ def test_texts_read_since_profiles_were_counted_wait_for_them_as_fac_does(ws: Wo
             "FROM dataset WHERE dataset_id = 'anchor'"
         )
         cursor.execute(
-            "INSERT INTO content SELECT 1000 + i, 'later ' || i, 'later ' || i, NULL FROM range(30) t(i);"
+            "INSERT INTO content SELECT 1000 + i, 'later ' || i, 'later ' || i, NULL, '' FROM range(30) t(i);"
             "INSERT INTO sample SELECT 1000 + i, 'later', i, NULL, 1000 + i, NULL, NULL, '{}', "
             '\'{"topic": "fraud"}\' FROM range(30) t(i)'
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fac_core.content import content_hash
+from fac_core.content import Content, form_hash
 from fac_core.errors import InputError
 from fac_core.features import encoder, score_job, scoring, windows
 from fac_core.features.explained import judged_texts, overview
@@ -24,6 +25,7 @@ from fac_core.features.words import words_of
 from fac_core.jobs.folder import JobFolder
 from fac_core.store import explanations as store
 from fac_core.store import feature_samples as samples
+from fac_core.store.datasets import add_contents
 from fac_core.store.features import names_of
 from fac_core.workspace import Workspace, now
 from tests.planted import Planted, plant, recount
@@ -80,13 +82,29 @@ def scored(ws: Workspace, space: str, feature: int) -> store.Score:
 
 @given(st.text())
 def test_a_document_is_on_one_side_whatever_it_says(text: str) -> None:
-    digest = content_hash(text)
+    digest = form_hash(text)
     on = [side for side in (EXPLAIN, SCORE) if hashes(side)[0] <= digest < hashes(side)[1]]
     assert on == [side_of(digest)]
 
 
+@given(st.text(max_size=40), st.sampled_from(["  ", "\n", "\t ", "\u00a0"]))
+def test_copies_that_differ_in_blanks_and_capitals_are_on_one_side(text: str, blank: str) -> None:
+    for copy in (text.replace(" ", blank), f"{blank}{text}", text.casefold(), unicodedata.normalize("NFD", text)):
+        assert side_of(form_hash(copy)) == side_of(form_hash(text))
+
+
+def test_an_imported_copy_is_on_the_side_of_what_it_copies(ws: Workspace) -> None:
+    texts = [f"How do I open number {number}?" for number in range(40)]
+    with ws.database.transaction() as cursor:
+        contents = [Content(text) for text in [*texts, *(text.upper().replace(" ", "  ") for text in texts)]]
+        add_contents(cursor, {content.digest: content for content in contents})
+    found = ws.database.rows("SELECT content_id, form_hash FROM content ORDER BY content_id")
+    sides = [side_of(form) for _, form in found]
+    assert len(sides) == 80 and sides[:40] == sides[40:] and len(set(sides)) == 2
+
+
 def test_about_the_share_that_is_meant_is_scored_on() -> None:
-    sides = [side_of(content_hash(f"text {number}")) for number in range(3000)]
+    sides = [side_of(form_hash(f"text {number}")) for number in range(3000)]
     assert sides.count(SCORE) / 3000 == pytest.approx(SCORE_SHARE, abs=0.03)
 
 
@@ -95,11 +113,11 @@ def empty_store() -> Any:
     """A connection to the schema alone, with one dataset."""
     import duckdb
 
-    from fac_core.store.migrations import MIGRATIONS
+    from fac_core.store.migrations import MIGRATIONS, apply
 
     connection = duckdb.connect()
-    for script in MIGRATIONS:
-        connection.execute(script)
+    for step in MIGRATIONS:
+        apply(connection, step)
     row = "INSERT INTO dataset VALUES ('d', 'd', 'anchor', '', '', '{}', 0, 0, 0, 0, now()::TIMESTAMP, NULL)"
     connection.execute(row)
     return connection
@@ -114,13 +132,13 @@ class Held:
 
 @given(st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=12), st.integers(1, 12))
 def test_whatever_is_imported_no_document_explains_and_scores(texts: list[str], limit: int) -> None:
-    digests = sorted({content_hash(text) for text in texts})
+    digests = sorted({form_hash(text) for text in texts})
     ids = list(range(len(digests)))
     connection = empty_store()
     for table in ("content", "content_read", "sample"):
         connection.execute(f"DELETE FROM {table}")
     for rows, sql in (
-        (zip(ids, digests, strict=True), "INSERT INTO content (content_id, content_hash, text) VALUES (?, ?, '')"),
+        (zip(ids, digests, digests, strict=True), "INSERT INTO content VALUES (?, ?, '', NULL, ?)"),
         (zip(ids, strict=True), "INSERT INTO content_read VALUES ('s', ?, 1, 0, 1)"),
         (zip(ids, ids, ids, strict=True), "INSERT INTO sample VALUES (?, 'd', ?, NULL, ?, NULL, NULL, '{}', '{}')"),
     ):
@@ -205,6 +223,19 @@ def test_documents_that_count_as_silent_never_fire_and_hard_ones_come_from_the_n
     assert not len(draw(4, [], rows, found).document[draw(4, [], rows, found).fires])
 
 
+def test_random_silent_documents_are_as_full_as_those_in_which_some_feature_fires() -> None:
+    n, full = 200, 40
+    found = windows.cut([f"text number {i}" for i in range(n)])
+    rows = [(feature, document) for feature in range(8) for document in range(full)]
+    rows += [(feature, document) for feature in range(8, 20) for document in range(full + feature, n, 12)]
+    feature, document = (np.array(column) for column in zip(*sorted(rows), strict=True))
+    index = firing(feature, document, np.full(len(rows), 3.0), np.zeros(len(rows), np.int64), found, 1.0)
+    assert index.fires.all()
+    drawn = np.concatenate([draw(silent, [], index, found).document for silent in range(100, 400)])
+    assert len(drawn) == 300 * scoring.MOST
+    assert (drawn < full).mean() > 0.5, "a fifth of the documents, in each of which eight features fire instead of one"
+
+
 # --- scores ---
 
 
@@ -272,7 +303,7 @@ def test_the_job_scores_as_one_at_a_time_keeps_documents_of_the_work_list_and_go
     alone = scored(ws, space, ABOUT_FRUIT)
     assert alone._replace(score_id=0, created_at=None) == by_job[ABOUT_FRUIT]._replace(score_id=0, created_at=None)  # type: ignore[arg-type]
     assert scored(ws, space, ABOUT_TOOL).score_id == by_job[ABOUT_TOOL].score_id, "nothing is scored twice"
-    assert score_job.start_scoring(ws, space) is None
+    assert not score_job.unscored(ws, space).num_rows
 
 
 def test_new_documents_make_scores_old_and_a_new_explanation_waits_for_its_own(planted: tuple[Workspace, str]) -> None:
@@ -298,7 +329,7 @@ def test_what_could_not_be_told_is_not_scored(planted: tuple[Workspace, str]) ->
 
 def test_where_no_document_fires_the_score_says_so(ws: Workspace) -> None:
     texts = [f"text {i}" for i in range(60)]
-    on = {side: [text for text in texts if side_of(content_hash(text)) == side] for side in (EXPLAIN, SCORE)}
+    on = {side: [text for text in texts if side_of(form_hash(text)) == side] for side in (EXPLAIN, SCORE)}
     rows = [Planted("anchor", text, {0: 2.0} if text in on[EXPLAIN][:9] else {1: 2.0}) for text in texts]
     space = plant(ws, rows)
     refresh(ws, space, wait=True)
@@ -308,7 +339,7 @@ def test_where_no_document_fires_the_score_says_so(ws: Workspace) -> None:
 
 def test_a_feature_that_only_held_out_texts_activate_has_no_name(ws: Workspace) -> None:
     texts = [f"text {i}" for i in range(60)]
-    held = [text for text in texts if side_of(content_hash(text)) == SCORE]
+    held = [text for text in texts if side_of(form_hash(text)) == SCORE]
     space = plant(ws, [Planted("anchor", text, {4: 2.0} if text in held else {1: 2.0}) for text in texts])
     refresh(ws, space, wait=True)
     assert set(names_of(ws.database, space, range(8))) == {1}

@@ -5,19 +5,22 @@ from __future__ import annotations
 import pytest
 
 from fac_core.errors import InputError
+from fac_core.feature_space.spaces import set_delta
 from fac_core.features.asked.judging import Item, Judged, Trial
 from fac_core.features.asked.report import score_of
 from fac_core.features.explained import badge, overview, too_few
+from fac_core.features.held_out import versions
 from fac_core.features.lint import lint
 from fac_core.features.naming import rename
 from fac_core.features.purity import Purity, purity
 from fac_core.features.refresh import refresh
-from fac_core.features.trust import Evidence, badge_of, badges, mistrusted, require_trust
+from fac_core.features.split import SCORE, hashes
+from fac_core.features.trust import Evidence, badge_of, badges, mistrusted, newest, require_trust
 from fac_core.store import explanations as store
 from fac_core.store.explanations import DETECTION, EMBEDDING, FUZZING, Score
 from fac_core.synthesis.runs import RunSettings, left_out, runs, start_run
 from fac_core.workspace import Workspace, now
-from tests.planted import Planted, keywords, peak, plant
+from tests.planted import Planted, keywords, peak, plant, recount
 
 SINGLE = Purity(40, "poison", 0.95, 0.3, "with", 0.4, 2.0)
 
@@ -115,9 +118,12 @@ def test_documents_without_an_answer_are_left_out_once() -> None:
     assert badge([score]) == "high" and not too_few(score)
 
 
-def give_score(ws: Workspace, space: str, feature: int, value: float, low: float) -> None:
+def give_score(
+    ws: Workspace, space: str, feature: int, value: float, low: float, protocol: str = EMBEDDING, version: str = ""
+) -> None:
     said = store.explanations_of(ws.database, space, [feature])[0].explanation_id
-    score = Score(0, said, feature, EMBEDDING, "tf-idf", "1", 25, 25, 20, 20, 0, value, low, 1.0, now())
+    version = version or versions(ws, space).encoder
+    score = Score(0, said, feature, protocol, "tf-idf", version, 25, 25, 20, 20, 0, value, low, 1.0, now())
     with ws.database.transaction() as cursor:
         store.add_score(cursor, space, score)
 
@@ -144,6 +150,27 @@ def test_a_name_given_twice_has_one_badge_wherever_it_is_shown(named: tuple[Work
     for name in ("another", "one"):
         rename(ws, space, 1, name, "ana")
     assert badges(ws, space)[1] == overview(ws, space, 1).badge == "high"
+
+
+def test_a_score_of_other_data_is_history_and_gives_no_badge(named: tuple[Workspace, str]) -> None:
+    ws, space = named
+    give_score(ws, space, 3, 0.9, 0.8, DETECTION, f"detect 1, documents {versions(ws, space).documents}")
+    before = newest(ws, space)
+    assert badges(ws, space) == {1: "high", 2: "low", 3: "high"} == {i: overview(ws, space, i).badge for i in (1, 2, 3)}
+    held_out = "SELECT min(content_id) FROM content WHERE form_hash < ?"
+    ws.database.rows(f"DELETE FROM sample WHERE content_id = ({held_out})", [hashes(SCORE)[1]])
+    recount(ws, space)
+    assert badges(ws, space) == {} and newest(ws, space) != before
+    for feature in (1, 3):
+        found = overview(ws, space, feature)
+        assert found.badge == "unscored" and not found.explained[0].scores and len(found.explained[0].earlier) == 1
+
+
+def test_another_threshold_makes_an_encoders_scores_history_and_not_a_models(named: tuple[Workspace, str]) -> None:
+    ws, space = named
+    give_score(ws, space, 3, 0.9, 0.8, DETECTION, f"detect 1, documents {versions(ws, space).documents}")
+    set_delta(ws, space, 2.0)
+    assert badges(ws, space) == {3: "high"}
 
 
 def test_synthesis_leaves_out_what_is_trusted_less_than_asked_and_says_so(

@@ -42,12 +42,13 @@ def make_desk(tmp_path: Path) -> MakeDesk:
         cap: Cap = NO_CAP,
         at_once: int = 4,
         earlier: tuple[Path, ...] = (),
+        anew: bool = False,
         **changes: Any,
     ) -> Desk:
         endpoint = Endpoint(url, "fake")
         path = tmp_path / "jobs" / job / "work" / CALLS
         path.parent.mkdir(parents=True, exist_ok=True)
-        terms = Terms(url, "fake", price, cap, at_once)
+        terms = Terms(url, "fake", price, cap, at_once, anew=anew)
         return Desk(endpoint, Calls(path, endpoint, price, earlier), terms, **{"timeout_s": 5.0, **changes})
 
     return make

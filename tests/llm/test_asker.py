@@ -97,13 +97,75 @@ def test_a_question_that_fails_alone_costs_only_itself(make_desk: MakeDesk) -> N
 
     with serving(answer) as fake:
         found = list(EndpointAsker(make_desk(fake.url)).answers(question(n) for n in range(8)))
-    assert {a.key: a.outcome for a in found} == {f"q{n}": "failed" if n == 3 else "answered" for n in range(8)}
+    assert {a.key: a.outcome for a in found} == {f"q{n}": "rejected" if n == 3 else "answered" for n in range(8)}
 
 
-@pytest.mark.parametrize("status", [401, 413], ids=["at once", "after some"])
+@pytest.mark.parametrize("n", [1, 4, 30])
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_questions_that_are_all_rejected_end_as_such_with_the_words_of_the_service(
+    make_desk: MakeDesk, n: int, status: int
+) -> None:
+    with serving(fails(status, "the prompt is too long for this model")) as fake:
+        desk = make_desk(fake.url)
+        found = list(EndpointAsker(desk).answers(question(number) for number in range(n)))
+    assert {(answer.key, answer.outcome) for answer in found} == {(f"q{number}", "rejected") for number in range(n)}
+    assert all(f"error {status}: the prompt is too long for this model." in answer.text for answer in found)
+    assert not any(each.billed for each in desk.calls.attempts.values())
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "sentence"),
+    [
+        (400, "The model `fake` does not exist.", "knows no model 'fake'"),
+        (400, "Invalid model name passed in model=fake", "knows no model 'fake'"),
+        (404, "no", "knows no model 'fake'"),
+        (400, "API key not valid. Please pass a valid API key.", "does not accept the key"),
+        (422, "Missing API key", "does not accept the key"),
+        (401, "no", "does not accept the key"),
+    ],
+)
+def test_wrong_settings_stop_the_job_at_once_and_are_no_rejection_of_its_questions(
+    make_desk: MakeDesk, status: int, said: str, sentence: str
+) -> None:
+    with serving(fails(status, said)) as fake:
+        desk = make_desk(fake.url, at_once=1)
+        with pytest.raises(EndpointError, match=sentence):
+            list(EndpointAsker(desk).answers(question(n) for n in range(20)))
+        n_asked = len(fake.bodies)
+        fake.script[:] = [says(YES)]  # the settings were mended
+        found = list(EndpointAsker(make_desk(fake.url)).answers(question(n) for n in range(20)))
+    assert n_asked <= 3 and [answer.outcome for answer in found] == ["answered"] * 20
+
+
+def test_replies_that_cannot_be_read_are_asked_for_anew_where_that_is_wanted(make_desk: MakeDesk) -> None:
+    def answer(handler: Any, body: dict[str, Any]) -> None:
+        said = body["messages"][1]["content"]
+        first = {"Is 0": "Well.", "Is 1": YES, "Is 2": "Well."}[said[:4]]
+        says(YES if "Is 2" in said and "schema" in said else first)(handler, body)
+
+    asked = [question(n) for n in range(3)]
+    with serving(answer) as fake:
+        one = make_desk(fake.url, job="one")
+        list(EndpointAsker(one).answers(asked))
+        earlier = (Path(one.calls._path),)
+        outcomes = {}
+        for job, anew in (("two", False), ("three", True), ("three", True)):  # the last is a resume
+            before = len(fake.bodies)
+            desk = make_desk(fake.url, job=job, earlier=earlier, anew=anew)
+            found = {answer.key: answer.outcome for answer in EndpointAsker(desk).answers(asked)}
+            outcomes[job, len(outcomes)] = (len(fake.bodies) - before, found["q0"], found["q1"], found["q2"])
+        fake.script[:] = [says(YES)]
+        desk = make_desk(fake.url, job="four", earlier=earlier, anew=True)
+        (mended,) = EndpointAsker(desk).answers(asked[:1])
+    unread = ("unreadable", "answered", "answered")
+    assert list(outcomes.values()) == [(0, *unread), (2, *unread), (0, *unread)]
+    assert mended.outcome == "answered"
+
+
+@pytest.mark.parametrize("status", [401, 500], ids=["at once", "after some"])
 def test_an_endpoint_that_cannot_be_used_stops_the_job_with_its_sentence(make_desk: MakeDesk, status: int) -> None:
     with serving(says(YES), fails(status)) as fake:
-        desk = make_desk(fake.url, at_once=1)
+        desk = make_desk(fake.url, at_once=1, attempts=1)
         found = []
         with pytest.raises(EndpointError, match=fake.url):
             for answer in EndpointAsker(desk).answers(question(n) for n in range(50)):
@@ -154,3 +216,10 @@ def test_answers_of_a_schema_stay_json_values(make_desk: MakeDesk) -> None:
     with serving(says('<think>maybe {"rating": "No"}</think>' + YES)) as fake:
         (answer,) = EndpointAsker(make_desk(fake.url)).answers([question()])
     assert json.loads(json.dumps(answer.value)) == {"rating": "Yes", "score": 3}
+
+
+def test_a_service_that_answers_in_turn_is_asked_less_at_once_when_a_question_times_out(make_desk: MakeDesk) -> None:
+    with serving(slow(0.6, says(YES)), says(YES)) as fake:
+        desk = make_desk(fake.url, at_once=4, timeout_s=0.2)
+        found = list(EndpointAsker(desk).answers([question()]))
+        assert [answer.outcome for answer in found] == ["answered"] and desk.client._pace.limit < 4

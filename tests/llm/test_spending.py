@@ -14,6 +14,7 @@ from fac_core.llm.asker import EndpointAsker
 from fac_core.llm.batches import BatchAsker
 from fac_core.llm.calls import CALLS
 from fac_core.llm.estimate import estimate
+from fac_core.llm.pace import AT_ONCE
 from fac_core.llm.prices import Price, set_price
 from fac_core.llm.spending import Spend, spend, take_in
 from fac_core.llm.terms import Terms, make_asker, make_terms
@@ -81,10 +82,14 @@ def test_what_is_foreseen_is_what_the_ledger_says_afterwards(ws: Workspace) -> N
         set_price(ws, "fake", Price(1.0, 2.0))
         terms = make_terms(ws, base_url=fake.url, model="fake")
         blind = estimate(ws, terms, first)
-        assert blind.calls == 40 and "guessed" in blind.purposes[0].how and blind.money_range is not None
+        assert blind.calls == 40 and "at most all that is allowed" in blind.purposes[0].how
+        assert f"up to about {40 * 50:,} out" in blind.sentence and blind.money_range is not None
         list(make_asker(job(ws, "one"), terms).answers(first))
         foreseen = estimate(ws, terms, [*first, *then, *then])
-        assert (foreseen.n_questions, foreseen.n_cached) == (200, 120)
+        assert (foreseen.n_questions, foreseen.n_cached) == (200, 120) and "up to" not in foreseen.sentence
+        other = estimate(ws, terms, [each._replace(purpose="verify") for each in then])
+        assert other.calls == foreseen.calls, "how often it has to be asked once more is known from its other questions"
+        assert other.out_words == f"up to about {other.tokens_out:,}"
         n_before = len(fake.bodies)
         list(make_asker(job(ws, "two"), terms).answers([*first, *then, *then]))
         n_calls = len(fake.bodies) - n_before
@@ -113,6 +118,16 @@ def test_questions_to_a_model_that_lies_here_are_counted_with_its_tokenizer(
     messages = [{"role": "system", "content": asked.system}, {"role": "user", "content": asked.user}]
     text = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
     assert estimate(ws, terms, [asked]).tokens_in == len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def test_the_server_of_the_app_is_asked_one_question_at_a_time(ws: Workspace, tmp_path: Path) -> None:
+    served = tmp_path / "served" / "model"
+    served.mkdir(parents=True)
+    url = "http://127.0.0.1:8765/v1"
+    assert make_terms(ws, base_url=url, model=str(served)).at_once == AT_ONCE
+    (tmp_path / "served" / "log.txt").touch()
+    assert make_terms(ws, base_url=url, model=str(served)).at_once == 1
+    assert make_terms(ws, base_url="http://elsewhere:8765/v1", model=str(served)).at_once == AT_ONCE
 
 
 def test_the_asker_of_a_job_is_the_one_its_terms_name(ws: Workspace) -> None:

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from fac_core.content import form_hash
 from fac_core.errors import StoreError
 from fac_core.store import migrations
 from fac_core.store.database import Database, bump_data_version, data_version, get_meta, set_meta
@@ -147,6 +148,22 @@ def test_an_older_store_is_migrated_and_its_old_file_kept(
     whole = Database.open(path)
     assert whole.rows("SELECT 1 FROM information_schema.tables WHERE table_name = 'x'") == []
     whole.close()
+
+
+def test_texts_of_an_older_store_get_the_hash_of_their_normal_form(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrations, "_AT_ONCE", 3)
+    with monkeypatch.context() as patch:
+        patch.setattr("fac_core.store.database.MIGRATIONS", migrations.MIGRATIONS[:6])
+        older = Database.open(path)
+        with older.transaction() as cursor:
+            texts = ["Straße", "STRASSE", "two  words", "Two words", "other", "", "a\u00a0b"]
+            cursor.executemany(
+                "INSERT INTO content VALUES (?, ?, ?, NULL)", [[i, str(i), t] for i, t in enumerate(texts)]
+            )
+        older.close()
+    found = Database.open(path).rows("SELECT form_hash FROM content ORDER BY content_id")
+    assert [form for (form,) in found] == [form_hash(text) for text in texts]
+    assert found[0] == found[1] and found[2] == found[3] and len(set(found)) == 5
 
 
 def test_an_older_store_that_cannot_be_copied_is_left_as_it_was(
@@ -294,6 +311,7 @@ _ON_A_SMALL_DISK = """
 import subprocess, sys
 from pathlib import Path
 import pyarrow as pa
+from fac_core.content import form_hash
 from fac_core.errors import StoreError
 from fac_core.store.database import Database, get_meta, set_meta
 
@@ -337,7 +355,7 @@ def test_a_really_full_disk_loses_nothing_that_was_committed(tmp_path: Path) -> 
 def test_names_of_themes_become_names_of_rows_and_explain_no_feature_any_more(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    number = next(i for i, step in enumerate(migrations.MIGRATIONS) if "CREATE TABLE row_name" in step)
+    number = next(i for i, step in enumerate(migrations.MIGRATIONS) if "CREATE TABLE row_name" in str(step))
     monkeypatch.setattr("fac_core.store.database.MIGRATIONS", migrations.MIGRATIONS[:number])
     older = Database.open(path)
     with older.transaction() as cursor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -131,6 +132,44 @@ def test_another_rubric_is_another_version_and_those_of_the_five_are_fixed() -> 
         set_rubric("toxicity", ["x"])
 
 
+def test_a_task_whose_file_is_gone_comes_back_as_it_was_at_the_projects_last_use(tmp_path: Path) -> None:
+    task_id = add_task(NEW)
+    path = by_hand(task_id, "\r\n")
+    ws = workspace.create("Mail", task_id, root=tmp_path)
+    set_rubric(task_id, ["The text begs."])
+    ws.keep_task()
+    ws.close()
+    text = path.read_bytes()
+    path.unlink()
+    ws = workspace.open_project(ws.root)
+    with pytest.raises(InputError, match=re.escape(str(custom_folder()))):
+        load_task(ws.task)
+    assert ws.restore_task() == path and path.read_bytes() == text
+    path.write_text("title = ")  # one that is there is never written over, and is no copy to keep
+    with pytest.raises(InputError, match="its file is there"):
+        ws.restore_task()
+    ws.keep_task()
+    path.unlink()
+    ws.restore_task()
+    assert path.read_bytes() == text
+    ws.close()
+
+
+def test_without_a_copy_or_with_a_spoilt_one_nothing_is_written(tmp_path: Path) -> None:
+    task_id = add_task(NEW)
+    ws = workspace.create("Mail", task_id, root=tmp_path)
+    (custom_folder() / f"{task_id}.toml").unlink()
+    for copy, sentence in (("title = 1", "needs"), ("= x", "is no TOML"), ("", "keeps no copy")):
+        ws.set_setting(workspace.TASK_SETTING, copy)
+        with pytest.raises(InputError, match=sentence):
+            ws.restore_task()
+    ws.set_setting(workspace.TASK_SETTING, "title = 1")
+    with pytest.raises(InputError, match="its file is there"):
+        workspace.Workspace(ws.root, ws.name, "../evil", ws.database).restore_task()
+    assert list(custom_folder().glob("*.toml")) == [] and not list(home().glob("*.toml"))
+    ws.close()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
@@ -160,14 +199,74 @@ def test_the_words_for_generators_follow_another_rubric_but_not_over_a_persons_o
     assert "- Whatever begs." in set_rubric(task_id, NEW.rubric).generation.system
 
 
-@pytest.mark.parametrize("more", ["made = 2024-01-01", 'notes = [{ by = "ana" }]'], ids=["date", "tables"])
-def test_a_file_that_cannot_be_written_anew_is_left_as_it_is(more: str) -> None:
+BY_HAND = """# my task, with a date that nothing else reads
+made = 2024-01-01  # when
+notes = [{{ by = "ana" }}]
+rubric = [  # any of these
+    "The text offers something for sale.",  # as shops do
+    # the next one was hard to word
+    'The text hurries the reader.'
+]
+{rest}
+"""
+
+
+def by_hand(task_id: str, line_end: str = "\n") -> Path:
+    """The task's file with comments, a list over several lines and a prompt over several lines."""
+    path = custom_folder() / f"{task_id}.toml"
+    lines = path.read_text().splitlines()
+    rest = "\n".join(line for line in lines if not line.startswith("rubric = "))
+    system = tomllib.loads(path.read_text())["generation"]["system"]
+    rest = re.sub(r"(?m)^system = .*$", lambda _: f'system = """\n{system}"""  # mine', rest)
+    path.write_bytes(BY_HAND.format(rest=rest).replace("\n", line_end).encode())
+    assert load_task(task_id).rubric == NEW.rubric and load_task(task_id).generation.system == system
+    return path
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["lf", "crlf"])
+def test_another_rubric_leaves_every_other_line_of_a_file_as_a_person_wrote_it(line_end: str) -> None:
+    task_id = add_task(NEW)
+    path = by_hand(task_id, line_end)
+    before = path.read_bytes().decode().split(line_end)
+    task = set_rubric(task_id, [NEW.rubric[0], "The text begs.", NEW.rubric[1]])
+    after = path.read_bytes().decode().split(line_end)
+    assert task.rubric == (NEW.rubric[0], "The text begs.", NEW.rubric[1])
+    assert "- The text begs." in task.generation.system
+    added = [line for line in after if "begs" in line]
+    assert added == ['    "The text begs.",', "- The text begs."]
+    hurried = [line.replace("reader.',", "reader.'") for line in after if line not in added]
+    assert hurried == before
+    set_rubric(task_id, NEW.rubric[1:])
+    gone = [line for line in before if "for sale" not in line]
+    assert path.read_bytes().decode().replace("reader.',", "reader.'").split(line_end) == gone
+
+
+@given(st.lists(st.text(min_size=1, max_size=12).filter(lambda line: bool(line.strip())), min_size=1, max_size=4))
+def test_whatever_the_rubric_says_the_rest_of_the_file_stays(lines: list[str]) -> None:
+    task_id = "spam_in_mail"
+    path = custom_folder() / f"{task_id}.toml"
+    if not path.exists():
+        by_hand(add_task(NEW))
+    try:
+        task = set_rubric(task_id, lines)
+    except InputError as error:
+        assert "change the rubric in" not in str(error)
+        return
+    assert list(task.rubric) and "made = 2024-01-01  # when" in path.read_bytes().decode().splitlines()
+    assert all(f"- {line}" in task.generation.system for line in task.rubric)
+
+
+def test_a_file_whose_rubric_cannot_be_found_is_left_as_it_is() -> None:
     task_id = add_task(NEW)
     path = custom_folder() / f"{task_id}.toml"
-    path.write_text(before := f"{more}\n{path.read_text()}")
+    lines = path.read_text().splitlines()
+    generation = to_toml(tomllib.loads(path.read_text())["generation"]).strip().splitlines()
+    rest = lines[: lines.index("[generation]")]
+    path.write_text(before := "\n".join([f"generation = {{ {', '.join(generation)} }}", *rest]))
+    assert load_task(task_id).rubric == NEW.rubric
     with pytest.raises(InputError, match="change the rubric in"):
         set_rubric(task_id, ["The text begs."])
-    assert path.read_text() == before and load_task(task_id).rubric == NEW.rubric
+    assert path.read_text() == before
 
 
 def test_labels_that_a_person_wrote_in_capitals_are_found() -> None:

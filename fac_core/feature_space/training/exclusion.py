@@ -8,17 +8,13 @@ inside everything.
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable
+
+from fac_core.content import normal_form
 
 WORDS = 8
 DIGEST = 16
 """Bytes of a digest."""
-
-
-def normal_form(text: str) -> str:
-    """Text without differences that do not matter for identity: NFC, single spaces, no case."""
-    return " ".join(unicodedata.normalize("NFC", text).split()).casefold()
 
 
 def digest(text: str) -> bytes:

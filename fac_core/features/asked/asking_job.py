@@ -30,9 +30,11 @@ class Round:
         self.job, self._asker, self._total = job, asker, total
         self.done = 0
         """Calls that are behind us, those of shards that were there included."""
+        self._outcomes: Counter[str] = Counter()
+        self._rejections: Counter[str] = Counter()
 
-    def ask(self, questions: Sequence[Question], outcomes: Counter[str], message: str) -> dict[str, Answer]:
-        """Answers by key; `outcomes` is told what became of each question.
+    def ask(self, questions: Sequence[Question], message: str) -> dict[str, Answer]:
+        """Answers by key; what became of each question is counted.
 
         Raises:
             Stopped: the job was cancelled.
@@ -47,8 +49,19 @@ class Round:
             raise Stopped
         for question in questions:
             answered = found.get(question.key)
-            outcomes[f"{question.purpose}: {answered.outcome if answered else 'failed'}"] += 1
+            self._outcomes[f"{question.purpose}: {answered.outcome if answered else 'failed'}"] += 1
+        rejected = [answer.text for answer in found.values() if answer.outcome == "rejected"]
+        if rejected:  # the words may name what is in the question, and differ: one sentence stands for them
+            self._rejections[rejected[0]] += len(rejected)
         return found
+
+    def told(self) -> dict[str, Counter[str]]:
+        """What became of the questions since this was last told, for a shard: `outcomes` by purpose, and `rejections`
+        by the sentence about them.
+        """
+        told = {"outcomes": self._outcomes, "rejections": self._rejections}
+        self._outcomes, self._rejections = Counter(), Counter()
+        return told
 
     def report(self, message: str) -> None:
         """Tell people how far it is."""

@@ -1,12 +1,11 @@
 """Job kind *detect*: explanations judged on documents that no explainer saw, some tens of them a shard.
 
 Inputs: tables of `detect_tables.to_tables`; spec: space_id, space (for fuzzing, which reads the texts token by token),
-seed, per_band, fuzz, terms (of asking).
+seed, per_band, documents (their state), fuzz, terms (of asking).
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -60,10 +59,9 @@ def work(job: JobFolder, asker: Asker, read: Read | None) -> dict[str, Any]:
             if read is not None:
                 asking.report("Reading texts")
                 trials += [_fuzzed(each, firing[each.feature_id], read, seed) for each in part]
-            outcomes: Counter[str] = Counter()
             try:
                 asked_now = [question for trial in trials for question in questions(trial, seed)]
-                answers = asking.ask(asked_now, outcomes, "Judging").values()
+                answers = asking.ask(asked_now, "Judging").values()
             except Stopped:
                 return {}
             scores = [
@@ -71,14 +69,14 @@ def work(job: JobFolder, asker: Asker, read: Read | None) -> dict[str, Any]:
                     trial,
                     judged(trial, answers, seed),
                     judge=judge,
-                    version=version(trial.protocol, seed, int(job.spec["per_band"])),
+                    version=version(trial.protocol, seed, int(job.spec["per_band"]), str(job.spec["documents"])),
                     at=now(),
                 )
                 for trial in trials
             ]
             # one without a value would stand before an earlier one that has it
             told = [each for each in scores if each[0].value is not None]
-            job.commit_shard(name, scores_to_tables(told), {"outcomes": outcomes})
+            job.commit_shard(name, scores_to_tables(told), asking.told())
             if job.cancelled():
                 return {}
         asking.done = expected

@@ -2,8 +2,9 @@
 
 An explanation is written from the strongest and some middling documents, and judged on firing documents of every
 strength against silent ones of two kinds: any, and hard ones, on which the nearest decoder neighbour fires or whose
-words are nearest. A document fires if its highest activation is above 0: an explanation speaks for the whole range of a
-feature, whatever δ is.
+words are nearest. A document fires if its highest activation is above 0, and as many of each fifth of those are taken:
+an explanation speaks for the whole range of a feature, whatever δ is. (The encoder's score is of those above δ or the
+ten strongest: `features.scoring`.)
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fac_core.content import Content
+from fac_core.content import Content, normal_form
 from fac_core.features.asked.explaining import Shown
 from fac_core.features.asked.hard import Hard
 from fac_core.features.asked.judging import Item
-from fac_core.features.asked.spans import EXCERPT_WORDS, around_peak, excerpt, folded, window
+from fac_core.features.asked.spans import EXCERPT_WORDS, around_peak, excerpt, window
 from fac_core.features.split import SCORE, side_of
 from fac_core.store import documents as store
 
@@ -70,7 +71,7 @@ class Documents:
         self._ws, self._space_id = ws, space_id
         table = store.documents(ws.database, space_id)
         ids = table.column("content_id").to_numpy()
-        score = np.array([side_of(name) == SCORE for name in table.column("content_hash").to_pylist()], bool)
+        score = np.array([side_of(name) == SCORE for name in table.column("form_hash").to_pylist()], bool)
         self.score_side, self.explain_side = ids[score], ids[~score]
         self._hard = Hard(ws, space_id, self.score_side)
 
@@ -87,7 +88,7 @@ class Documents:
             fires = firing.where(np.isin(firing.content_ids, self.score_side))
             rng = np.random.default_rng([seed, feature])
             explained = self._spans(feature, firing.where(np.isin(firing.content_ids, self.explain_side))).spans
-            chosen = self._banded(fires, per_band, rng, {folded(span) for span in explained})
+            chosen = self._banded(fires, per_band, rng, {normal_form(span) for span in explained})
             if len(chosen) < MIN_FIRING:
                 continue
             silent = np.setdiff1d(self.score_side, fires.content_ids, assume_unique=True)
@@ -119,7 +120,7 @@ class Documents:
             first = len(chosen)
             for rank in ranks:
                 span = around_peak(texts[ids[rank]].text, int(fires.starts[rank]), int(fires.ends[rank]))
-                alike = {folded(span), folded(texts[ids[rank]].text)}
+                alike = {normal_form(span), normal_form(texts[ids[rank]].text)}
                 if len(chosen) - first < wanted and not alike & seen:
                     chosen.append((rank, span))
                     seen |= alike
@@ -128,8 +129,8 @@ class Documents:
 
     def _banded(self, fires: Firing, per_band: int, rng: np.random.Generator, explained: Container[str]) -> list[Held]:
         """Different documents of each fifth of a feature's activations; a fifth that has too few leaves them to the
-        others. One whose peak stands in a span that the explainer saw is left out: a copy but for blanks and capitals,
-        or the other answer to the same prompt, may lie on the other side.
+        others. One whose peak stands in a span that the explainer saw is left out: the other answer to the same prompt
+        is another document and may lie on the other side.
         """
         bands = [rng.permutation(band) for band in np.array_split(np.arange(len(fires.content_ids)), N_BANDS)]
         first = [band[: per_band * _LOOK_AHEAD].tolist() for band in bands]
@@ -140,9 +141,9 @@ class Documents:
         spare: list[int] = []
         for band, taken in zip(first, kept, strict=True):
             for rank in band:
-                text = folded(texts[ids[rank]].text)
+                text = normal_form(texts[ids[rank]].text)
                 span = around_peak(texts[ids[rank]].text, int(fires.starts[rank]), int(fires.ends[rank]))
-                if text not in seen and folded(span) not in explained:
+                if text not in seen and normal_form(span) not in explained:
                     seen.add(text)
                     (taken if len(taken) < per_band else spare).append(rank)
         ranks = [rank for taken in kept for rank in taken]
@@ -158,7 +159,7 @@ class Documents:
         shuffled = rng.permutation(silent)
         n_hard = len(chosen) // 2
         texts = [held.content.text for held in chosen]
-        seen = {folded(text) for text in texts}
+        seen = {normal_form(text) for text in texts}
         found = self._new(self._hard.near(feature, texts, shuffled), n_hard, seen)
         taken = {content_id for content_id, _ in found}
         rest = (int(content_id) for content_id in shuffled if int(content_id) not in taken)
@@ -179,7 +180,7 @@ class Documents:
                 break
             texts = store.contents(self._ws.database, part)
             for content_id in part:
-                text = folded(texts[content_id].text)
+                text = normal_form(texts[content_id].text)
                 if text not in seen and len(found) < wanted:
                     seen.add(text)
                     found.append((content_id, texts[content_id]))

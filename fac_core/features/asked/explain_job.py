@@ -22,6 +22,7 @@ from fac_core.features.asked.explaining import (
     read_verdict,
     verify_question,
 )
+from fac_core.jobs.kinds import follow_up
 from fac_core.llm.spending import take_in
 from fac_core.llm.terms import Terms, make_asker
 from fac_core.store import explanations as store
@@ -56,16 +57,15 @@ def work(job: JobFolder, asker: Asker) -> dict[str, Any]:
         if name in committed:
             asking.done += 2 * len(part)
             continue
-        outcomes: Counter[str] = Counter()
         try:
-            found = _explain(asking, part, outcomes)
+            found = _explain(asking, part)
         except Stopped:
             return {}
         verdicts = Counter(each.verdict or "not verified" for each in found)
         job.commit_shard(
             name,
             {EXPLANATION: _table(found, part, str(job.spec["terms"]["model"]))},
-            {"verdicts": verdicts, "outcomes": outcomes},
+            {"verdicts": verdicts, **asking.told()},
         )
         if job.cancelled():
             return {}
@@ -93,13 +93,15 @@ def ingest(
 
 
 def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
-    """Owner side, after the last shard: what the calls cost goes into the ledger."""
+    """Owner side, after the last shard: what the calls cost goes into the ledger, and what was said is scored."""
     take_in(ws, job_id)
+    follow_up("explain", ws, spec["space_id"])
 
 
 def stopped(ws: Workspace, job_id: str, spec: dict[str, Any]) -> None:
-    """Owner side, when the job goes no further, for now or for good: the same."""
+    """Owner side, when the job goes no further, for now or for good: the same for what has come in."""
     take_in(ws, job_id)
+    follow_up("explain", ws, spec["space_id"])
 
 
 def to_table(shown: Sequence[Shown]) -> pa.Table:
@@ -130,15 +132,15 @@ def from_table(table: pa.Table) -> list[Shown]:
     return found
 
 
-def _explain(asking: Round, part: Sequence[Shown], outcomes: Counter[str]) -> list[Explained]:
-    answers = asking.ask([explain_question(shown) for shown in part], outcomes, "Explaining")
+def _explain(asking: Round, part: Sequence[Shown]) -> list[Explained]:
+    answers = asking.ask([explain_question(shown) for shown in part], "Explaining")
     texts = {}
     for shown in part:
         answer = answers.get(f"explain/{shown.feature_id}")
         if answer is not None and (text := read_explanation(answer)) is not None:
             texts[shown.feature_id] = (text, answer.request_hash)
     told = [shown for shown in part if texts.get(shown.feature_id, (CANNOT_TELL, ""))[0] != CANNOT_TELL]
-    checks = asking.ask([verify_question(shown, texts[shown.feature_id][0]) for shown in told], outcomes, "Verifying")
+    checks = asking.ask([verify_question(shown, texts[shown.feature_id][0]) for shown in told], "Verifying")
     asking.done += len(part) - len(told)
     found = []
     for feature_id, (text, request_hash) in texts.items():

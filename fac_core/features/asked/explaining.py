@@ -7,11 +7,11 @@ answers in prose however it is asked: its first whole sentence is then the expla
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fac_core.features.asked.prompts import EXAMPLE, EXPLAIN, VERIFY, an_object, one_of
-from fac_core.llm.asking import Answer, Question
+from fac_core.llm.asking import UNREAD, Answer, Question
 from fac_core.llm.quoting import quoted, quoted_string
 from fac_core.store.explanations import CANNOT_TELL
 
@@ -20,9 +20,7 @@ MAX_CHARS = 400
 """Of an explanation that is kept."""
 VERSION = f"{EXPLAIN.version}, {VERIFY.version}"
 """Of an explanation: a change of either prompt makes a new one."""
-_READ_AS_PROSE = ("unreadable", "cut off")
 _SENTENCE = re.compile(r"[^\n]+?[.!?](?=\s|$)")
-_VERDICT_FIRST = re.compile(r"\W*(yes|probably|maybe|no)\b", re.IGNORECASE)
 _CANNOT = re.compile(r"\W*(?:i )?(?:the explanation is (?:exactly)?\W*)?can(?:not|'t|’t| not) tell\b", re.IGNORECASE)
 _EXPLANATION = an_object({"explanation": {"type": "string"}})
 _VERDICT = an_object({"reason": {"type": "string"}, "verdict": one_of(*VERDICTS)})
@@ -72,21 +70,23 @@ def verify_question(shown: Shown, text: str) -> Question:
 
 def read_verdict(answer: Answer) -> tuple[str | None, str]:
     """(verdict, reason); no verdict where there was no answer."""
-    if answer.outcome == "answered":
-        return str(answer.value["verdict"]), " ".join(str(answer.value["reason"]).split())[:MAX_CHARS]
-    found = _VERDICT_FIRST.match(answer.text) if answer.outcome in _READ_AS_PROSE else None
-    return (None, "") if found is None else (found[1].lower(), "")
+    if answer.outcome != "answered":
+        return None, ""
+    return str(answer.value["verdict"]), " ".join(str(answer.value["reason"]).split())[:MAX_CHARS]
 
 
-def questions_for(shown: Sequence[Shown]) -> list[Question]:
-    """Every call of a job, for a look before it starts; the verifier's with a text as long as explanations are."""
+def questions_for(shown: Sequence[Shown], said: Mapping[int, str]) -> list[Question]:
+    """Every call of a job, for a look before it starts; the verifier's with what was said of a feature before, else
+    with a text as long as explanations are.
+    """
     likely = "a phrase that asks another person how to do something"
-    return [question for each in shown for question in (explain_question(each), verify_question(each, likely))]
+    pairs = ((explain_question(each), verify_question(each, said.get(each.feature_id, likely))) for each in shown)
+    return [question for pair in pairs for question in pair]
 
 
 def _in_prose(answer: Answer) -> str:
     """The first whole sentence of a reply that holds no object; empty where there is none."""
-    if answer.outcome not in _READ_AS_PROSE or "{" in answer.text:
+    if answer.outcome not in UNREAD or "{" in answer.text:
         return ""
     found = _SENTENCE.match(answer.text.strip())
     return found[0] if found else ""

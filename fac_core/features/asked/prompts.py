@@ -67,7 +67,7 @@ EXPLAIN = Prompt(
 )
 VERIFY = Prompt(
     "verify",
-    1,
+    2,
     "You check a description of what a set of passages has in common. The token that matters most in each passage "
     f"stands between {OPEN} and {CLOSE}. Passages that repeat each other are fine, and a description may be worded "
     "loosely; it has to hold for what is there.\n"
@@ -79,7 +79,7 @@ VERIFY = Prompt(
 )
 DETECT = Prompt(
     "detect",
-    1,
+    2,
     "You check texts against a description of what some texts contain. For each text decide whether what the "
     "description names occurs anywhere in it. Judge each text by itself; any number of them may contain it, or none.\n"
     'Reply with one JSON object that has the number of each text as a key and "yes" or "no" as its value.',
@@ -89,7 +89,7 @@ DETECT = Prompt(
 )
 FUZZ = Prompt(
     "fuzz",
-    1,
+    2,
     f"You check marks in texts. In each text some tokens stand between {OPEN} and {CLOSE}. For each text decide "
     "whether the marked tokens are the ones that the description names, rather than others. Judge each text by "
     "itself; the marks may be right in any number of them, or in none.\n"

@@ -36,8 +36,8 @@ _SYSTEM = (
     'Reply with one JSON object: {"analysis": "...", "rating": "yes" | "probably" | "maybe" | "no"}'
 )
 _END = 'Passages:\n{data}\n\nReply with {"analysis": "...", "rating": "..."}, and nothing else.'
-WITH_EXPLANATION = Prompt("judge", 1, _SYSTEM, f"Description of the pattern: {{about}}\n\n{_END}", 200)
-FROM_TEXTS = Prompt("judge", 1, _SYSTEM, f"No description of the pattern is at hand.\n\n{_END}", 200)
+WITH_EXPLANATION = Prompt("judge", 2, _SYSTEM, f"Description of the pattern: {{about}}\n\n{_END}", 200)
+FROM_TEXTS = Prompt("judge", 2, _SYSTEM, f"No description of the pattern is at hand.\n\n{_END}", 200)
 VERSION = f"{WITH_EXPLANATION.version}, {FROM_TEXTS.version}"
 _ANSWER = an_object({"analysis": {"type": "string"}, "rating": one_of(*RATINGS)})
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fac_core.errors import InputError
 from fac_core.features.asked.asking_job import Round, Stopped, parts, totals
 from fac_core.features.asked.rubric import VERSION, Subject, rating_question, read_rating
+from fac_core.llm.spending import take_in
 from fac_core.llm.terms import Terms, make_asker
 from fac_core.store import relevance as store
 from fac_core.store.activations import carry_profiles
@@ -52,15 +53,14 @@ def work(job: JobFolder, asker: Asker) -> dict[str, Any]:
         if name in committed:
             asking.done += len(part)
             continue
-        outcomes: Counter[str] = Counter()
         try:
-            answers = asking.ask([rating_question(task, each) for each in part], outcomes, "Judging")
+            answers = asking.ask([rating_question(task, each) for each in part], "Judging")
         except Stopped:
             return {}
         read = ((each, answers.get(f"judge/{each.feature_id}")) for each in part)
         found = [(each, said) for each, answer in read if answer and (said := read_rating(answer)) is not None]
         ratings = Counter(rating for _, (rating, _) in found)
-        job.commit_shard(name, {RATING: _table(found, job.spec)}, {"ratings": ratings, "outcomes": outcomes})
+        job.commit_shard(name, {RATING: _table(found, job.spec)}, {"ratings": ratings, **asking.told()})
         if job.cancelled():
             return {}
     return {"n_features": len(subjects), **totals(job)}
@@ -75,7 +75,13 @@ def ingest(
 
 
 def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str, Any]) -> None:
-    """Owner side, after the last shard: nothing is derived from ratings."""
+    """Owner side, after the last shard: what the calls cost goes into the ledger."""
+    take_in(ws, job_id)
+
+
+def stopped(ws: Workspace, job_id: str, spec: dict[str, Any]) -> None:
+    """Owner side, when the job goes no further, for now or for good: the same."""
+    take_in(ws, job_id)
 
 
 def to_table(subjects: Sequence[Subject]) -> pa.Table:

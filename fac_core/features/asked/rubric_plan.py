@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fac_core.features.asked import rubric_job
 from fac_core.features.asked.documents import Documents
 from fac_core.features.asked.rubric import VERSION, rating_question, subject
 from fac_core.features.asked.starting import Planned
+from fac_core.features.naming import BY_BEST, called_by
 from fac_core.features.relevance import check_feature
 from fac_core.store import explanations as explanations_store
 from fac_core.store import relevance as store
 from fac_core.store.explanations import Explanation
+from fac_core.store.features import names_of
 from fac_core.tasks import load_task
 
 if TYPE_CHECKING:
@@ -40,11 +43,19 @@ def plan_rating(
     said: dict[int, list[Explanation]] = {}
     for each in explanations_store.explanations_of(ws.database, space_id, left):
         said.setdefault(each.feature_id, []).append(each)
+    if called_by(ws) == BY_BEST:  # what scores less is not what the feature is judged by
+        names = names_of(ws.database, space_id, left)
+        said = {feature: [each for each in all_ if each.text == names.get(feature)] for feature, all_ in said.items()}
     subjects = [subject(shown, said.get(shown.feature_id, ())) for shown in Documents(ws, space_id).shown(left)]
     return Planned(
         JUDGE,
         f"Rate {len(subjects):,} feature{'s' * (len(subjects) != 1)} against the rubric",
-        {"space_id": space_id, "task": task.id, "rubric_version": task.rubric_version, "terms": terms.as_spec()},
+        {
+            "space_id": space_id,
+            "task": task.id,
+            "rubric_version": task.rubric_version,
+            "terms": replace(terms, anew=again).as_spec(),
+        },
         {"span": rubric_job.to_table(subjects)},
         [rating_question(task, each) for each in subjects],
         len(subjects),

@@ -57,11 +57,6 @@ def around_peak(text: str, start: int, end: int) -> str:
     return excerpt(text, window(text, start, end, SPAN_WORDS), [(start, end)])
 
 
-def folded(text: str) -> str:
-    """What two texts share that are the same but for blanks and capitals."""
-    return " ".join(text.casefold().split())
-
-
 def _joined(text: str, marks: Sequence[Range], low: int, high: int) -> list[Range]:
     found: list[Range] = []
     inside = [(max(start, low), min(end, high)) for start, end in sorted(marks)]

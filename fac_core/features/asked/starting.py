@@ -1,6 +1,8 @@
 """What a job would ask is known before it starts: the questions of a plan are those its worker puts, replies aside.
 
-Whatever has been said or judged with the same model and wording is left out unless it is asked for again.
+Whatever has been said with the same model and wording, or judged so on the same documents, is left out unless it is
+asked for again. Then, too, what was answered well costs nothing, and only questions whose replies could not be read are
+put anew.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from fac_core.features.asked.documents import MIN_FIRING, PER_BAND, PER_BAND_QUI
 from fac_core.features.asked.explaining import VERSION
 from fac_core.features.asked.explaining import questions_for as explaining_questions
 from fac_core.features.asked.judging import Trial, questions, version
+from fac_core.features.held_out import versions
 from fac_core.features.relevance import check_feature
 from fac_core.jobs import owner
 from fac_core.llm.terms import Terms
@@ -53,6 +56,11 @@ class Planned(NamedTuple):
     left_out: dict[str, int]
     """Why the others are not asked for: {reason: how many}."""
 
+    @property
+    def terms(self) -> Terms:
+        """How it asks."""
+        return Terms.from_spec(self.spec["terms"])
+
     def start(self, ws: Workspace, cap: Cap | None = None) -> str:
         """Start the job, with another cap than the plan's if one is given; returns its id.
 
@@ -65,7 +73,7 @@ class Planned(NamedTuple):
             raise InputError(f"There is nothing to ask: {why}.")
         spec = self.spec
         if cap is not None:
-            terms = replace(Terms.from_spec(spec["terms"]), cap=cap)
+            terms = replace(self.terms, cap=cap)
             cap.check(terms.price)
             spec = {**spec, "terms": terms.as_spec()}
         return owner.start(ws, self.kind, self.title, spec, self.inputs)
@@ -81,15 +89,17 @@ def plan_explaining(
     """
     wanted = _checked(ws, space_id, feature_ids)
     said = store.explanations_of(ws.database, space_id, wanted)
-    done = {each.feature_id for each in said if each.model == terms.model and each.version == VERSION}
+    done = {
+        each.feature_id: each.text for each in reversed(said) if (each.model, each.version) == (terms.model, VERSION)
+    }
     left = wanted if again else [feature for feature in wanted if feature not in done]
     shown = list(Documents(ws, space_id).shown(left))
     return Planned(
         EXPLAIN,
         f"Explain {_plural(len(shown), 'feature')}",
-        {"space_id": space_id, "terms": terms.as_spec()},
+        {"space_id": space_id, "terms": replace(terms, anew=again).as_spec()},
         {"span": explain_job.to_table(shown)},
-        explaining_questions(shown),
+        explaining_questions(shown, done),
         len(shown),
         {
             "explained by this model already": len(wanted) - len(left),
@@ -117,11 +127,13 @@ def plan_detecting(
     wanted = _checked(ws, space_id, feature_ids)
     candidates = explanations_to_judge(ws, space_id, wanted, which)
     per_band = PER_BAND_QUICK if quick else PER_BAND
-    done = set() if again else _judged(ws, space_id, wanted, terms.model, per_band, fuzz=fuzz)
+    state = versions(ws, space_id).documents
+    done = set() if again else _judged(ws, space_id, wanted, terms.model, per_band, state, fuzz=fuzz)
     left = [each for each in candidates if each.explanation_id not in done]
     held = dict(Documents(ws, space_id).held(sorted({each.feature_id for each in left}), per_band, SEED))
     asked = [Asked(each.explanation_id, each.feature_id, each.text) for each in left if each.feature_id in held]
-    spec = {"space_id": space_id, "seed": SEED, "per_band": per_band, "fuzz": fuzz, "terms": terms.as_spec()}
+    spec: dict[str, Any] = {"space_id": space_id, "seed": SEED, "per_band": per_band, "fuzz": fuzz, "documents": state}
+    spec["terms"] = replace(terms, anew=again).as_spec()
     return Planned(
         DETECT,
         f"Judge {_plural(len(asked), 'explanation')}",
@@ -151,7 +163,8 @@ def explanations_to_judge(ws: Workspace, space_id: str, feature_ids: Sequence[in
         usable = list(first.values())
     elif which == "name":
         names = features_store.names_of(ws.database, space_id, feature_ids)
-        usable = [each for each in usable if each.method != store.LLM and names.get(each.feature_id) == each.text]
+        named = [each for each in usable if names.get(each.feature_id) == each.text]
+        usable = list({each.feature_id: each for each in reversed(named)}.values())
     return sorted(usable, key=lambda each: (each.feature_id, each.explanation_id))
 
 
@@ -165,14 +178,14 @@ def _trials(asked: Asked, held: dict[int, list[Held]], *, fuzz: bool) -> list[Tr
 
 
 def _judged(
-    ws: Workspace, space_id: str, feature_ids: Sequence[int], model: str, per_band: int, *, fuzz: bool
+    ws: Workspace, space_id: str, feature_ids: Sequence[int], model: str, per_band: int, state: str, *, fuzz: bool
 ) -> set[int]:
-    """Explanations that every protocol in question has judged with this model and wording."""
+    """Explanations that every protocol in question has judged with this model and wording on these documents."""
     found: dict[str, set[int]] = {protocol: set() for protocol in (DETECTION, *([FUZZING] if fuzz else []))}
     for score in store.scores_of(ws.database, space_id, feature_ids):
         if score.protocol not in found or score.judge != model or score.value is None:
             continue
-        if score.version == version(score.protocol, SEED, per_band):
+        if score.version == version(score.protocol, SEED, per_band, state):
             found[score.protocol].add(score.explanation_id)
     return set.intersection(*found.values())
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fac_core.features.asked.starting import Planned
 from fac_core.jobs.folder import JobFolder
+from fac_core.llm import terms
 from fac_core.workspace import Workspace
 from tests.planted import Planted, peak, plant
 
@@ -64,10 +64,6 @@ def folder(tmp_path: Path) -> Callable[..., JobFolder]:
     return make
 
 
-class Terms:
+def Terms() -> terms.Terms:
     """Terms of an endpoint that is never called."""
-
-    model = "scripted"
-
-    def as_spec(self) -> dict[str, Any]:
-        return {"model": self.model}
+    return terms.Terms("http://scripted/v1", "scripted")

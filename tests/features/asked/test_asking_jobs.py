@@ -10,9 +10,10 @@ import pytest
 from fac_core.content import Content
 from fac_core.errors import InputError
 from fac_core.features.asked import asking_job, detect_job, explain_job
-from fac_core.features.asked.explaining import VERSION, read_explanation, read_verdict
+from fac_core.features.asked.explaining import VERSION, read_explanation
 from fac_core.features.asked.fuzzing import Tokens
 from fac_core.features.asked.starting import Planned, plan_detecting, plan_explaining
+from fac_core.features.held_out import versions
 from fac_core.jobs.folder import JobFolder
 from fac_core.llm.asking import Answer, Outcome, Question
 from fac_core.store import explanations as store
@@ -21,7 +22,7 @@ from fac_core.store.features import names_of
 from fac_core.workspace import Workspace, now
 from tests.features.asked.conftest import BOMB, BOTH, CAKE, Terms
 from tests.features.asked.scripted import Scripted, data_of, explainer, judge
-from tests.planted import peak
+from tests.planted import peak, recount
 
 Folder = Callable[..., JobFolder]
 FEATURES = [BOMB, CAKE, BOTH]
@@ -173,8 +174,19 @@ def test_a_job_that_is_not_answered_leaves_earlier_scores_in_force(
         job = folder(detecting(ws, space_id, again=True), name)
         detect_job.work(job, asker, None)
         stored(ws, job)
-    newest = store.newest_scores(ws.database, space_id, ["detection"]).to_pylist()
+    newest = store.newest_scores(ws.database, space_id, ["detection"], versions(ws, space_id)).to_pylist()
     assert len(newest) == 3 and all(row["value"] is not None for row in newest)
+
+
+def test_what_was_judged_on_other_documents_is_judged_again(ws: Workspace, space_id: str, folder: Folder) -> None:
+    explained(ws, space_id, folder)
+    job = folder(detecting(ws, space_id))
+    detect_job.work(job, Scripted(judge(lambda text: "bomb" in text)), None)
+    stored(ws, job)
+    assert detecting(ws, space_id).n == 0
+    ws.database.rows("DELETE FROM sample WHERE sample_id = (SELECT max(sample_id) FROM sample)")
+    recount(ws, space_id)
+    assert detecting(ws, space_id).n == 3
 
 
 def test_fuzzing_tells_right_marks_from_wrong_ones(ws: Workspace, space_id: str, folder: Folder) -> None:
@@ -227,9 +239,3 @@ def test_a_feature_that_is_not_there_is_refused(ws: Workspace, space_id: str) ->
 )
 def test_of_prose_the_first_whole_sentence_is_the_explanation(outcome: Outcome, reply: str, text: str | None) -> None:
     assert read_explanation(Answer("explain/1", outcome, {}, reply, "hash")) == text
-
-
-def test_a_verdict_in_prose_counts_where_it_comes_first() -> None:
-    said = {"Probably. They do.": "probably", "**No**": "no", "Yesterday": None, "I would say yes": None, "": None}
-    for reply, verdict in said.items():
-        assert read_verdict(Answer("verify/1", "unreadable", {}, reply, "hash"))[0] == verdict

@@ -17,7 +17,7 @@ from tests.planted import Planted, peak, plant
 
 
 def sides(ws: Workspace) -> dict[int, str]:
-    return {int(i): side_of(name) for i, name in ws.database.rows("SELECT content_id, content_hash FROM content")}
+    return {int(i): side_of(name) for i, name in ws.database.rows("SELECT content_id, form_hash FROM content")}
 
 
 @given(st.integers(0, 2**31), st.integers(1, 400))

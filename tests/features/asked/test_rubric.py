@@ -10,6 +10,7 @@ from fac_core.errors import InputError
 from fac_core.features.asked import asking_job, rubric_job
 from fac_core.features.asked.rubric_plan import plan_rating
 from fac_core.features.judgement import judge
+from fac_core.features.naming import call_by
 from fac_core.features.relevance import choose_mode, overrule, overview, sides
 from fac_core.jobs.folder import JobFolder
 from fac_core.llm.asking import Question
@@ -92,6 +93,15 @@ def test_where_nothing_usable_was_said_the_texts_alone_are_judged(
     (said,) = sides(ws, space_id, BOMB).ratings
     assert said.from_texts is from_texts
     assert ("No description" in asker.asked[0].user) is from_texts
+
+
+def test_where_the_better_scored_text_is_the_name_the_judge_is_told_that_text(ws: Workspace, space_id: str) -> None:
+    for method, text in (("keywords", "words of bombs"), (LLM, "cakes of a model")):
+        explain(ws, space_id, method, text, "yes" if method == LLM else None)
+    for choice, told in (("keywords", "cakes of a model"), ("model", "cakes of a model"), ("best", "words of bombs")):
+        call_by(ws, choice)
+        (question,) = plan_rating(ws, space_id, [BOMB], Terms()).questions  # type: ignore[arg-type]
+        assert told in question.user
 
 
 def test_a_plan_asks_what_its_job_asks_and_nothing_that_was_rated(ws: Workspace, space_id: str, folder: Folder) -> None:
