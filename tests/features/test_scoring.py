@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from fac_core.content import Content, form_hash
 from fac_core.errors import InputError
 from fac_core.features import encoder, score_job, scoring, windows
-from fac_core.features.explained import judged_texts, overview
+from fac_core.features.asked.judging import Item, Judged, Trial
+from fac_core.features.asked.report import score_of
+from fac_core.features.explained import JudgedText, judged_texts, overview, told_apart
 from fac_core.features.held_out import HeldOut, tables
 from fac_core.features.naming import rename
 from fac_core.features.refresh import refresh
@@ -153,6 +155,17 @@ def test_whatever_is_imported_no_document_explains_and_scores(texts: list[str], 
         assert contents == on_side[:limit]
 
 
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.5, 1.0, None])), min_size=1, max_size=30))
+def test_documents_told_apart_add_up_to_the_figures_of_their_score(answers: list[tuple[bool, float | None]]) -> None:
+    items = tuple(Item(n, fires, "") for n, (fires, _) in enumerate(answers))
+    answered = [Judged(n, fires, share) for n, (fires, share) in enumerate(answers)]
+    score, kept = score_of(Trial(store.DETECTION, 1, 1, "it", items), answered, judge="j", version="1", at=now())
+    told = told_apart([JudgedText(item.content_id, "", *item[1:], 0.0, 0, 0, None) for item in kept])
+    assert told.figures(True) == (score.right_firing, score.n_firing)
+    assert told.figures(False) == (score.right_silent, score.n_silent)
+    assert len(told.unanswered) == score.n_unanswered and sum(map(len, told)) == len(answers)
+
+
 # --- statistics ---
 
 
@@ -263,9 +276,14 @@ def test_a_wrong_explanation_comes_with_the_documents_it_misjudges(planted: tupl
     rename(ws, space, ABOUT_FRUIT, "hammer · chisel · pliers", "ana")
     score = scored(ws, space, ABOUT_FRUIT)
     found = judged_texts(ws, space, score)
-    assert len(found) == score.n_firing + score.n_silent and not found[0].right
+    assert len(found) == score.n_firing + score.n_silent
+    told = told_apart(found)
+    assert sorted(sum(told, [])) == sorted(found) and told.missed and told.taken
+    assert told.figures(True) == (score.right_firing, score.n_firing)
+    assert told.figures(False) == (score.right_silent, score.n_silent)
     for item in found:
         assert item.fires == any(word in item.text for word in FRUIT)
+        assert item.sample is not None and item.sample.role in ("anchor", "seed") and item.sample.row_number > 0
         assert item.text[item.char_start : item.char_end] in {*FRUIT, ""}
     said = [item for item in found if item.said and not item.fires]
     assert said and all(any(word in item.text for word in TOOL) for item in said)
