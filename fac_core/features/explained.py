@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import delta
 from fac_core.features import trust
+from fac_core.features.alike import sayings
 from fac_core.features.held_out import versions
 from fac_core.features.lint import Finding, lint
 from fac_core.features.purity import Purity, purity
@@ -110,9 +111,8 @@ def overview(ws: Workspace, space_id: str, feature_id: int) -> Overview:
         InputError: unknown space or feature.
     """
     check_feature(ws, space_id, feature_id)
-    named = feature_store.names(ws.database, space_id)
-    names = dict(zip(named.column("feature_id").to_pylist(), named.column("name").to_pylist(), strict=True))
-    name = names.pop(feature_id, "")
+    name = feature_store.names_of(ws.database, space_id, [feature_id]).get(feature_id, "")
+    known = sayings(ws, space_id)
     peaks = purity(ws, space_id, feature_id)
     now = versions(ws, space_id)
     scores = store.scores_of(ws.database, space_id, [feature_id])
@@ -122,7 +122,7 @@ def overview(ws: Workspace, space_id: str, feature_id: int) -> Overview:
         if not explanation.text and explanation.verdict != store.CANNOT_TELL:
             continue  # a name that was taken back
         in_force = explanation.text == name and not any(each.in_force for each in found)
-        findings = lint(explanation.text, others=names, purity=peaks) if explanation.text else []
+        findings = lint(explanation.text, of=feature_id, known=known, purity=peaks) if explanation.text else []
         last = _last(
             sorted(
                 (score for score in scores if score.explanation_id == explanation.explanation_id),

@@ -58,13 +58,13 @@ def show(here: Here, feature_id: int) -> None:
         st.caption("Nothing is said of this feature yet: no text that names are made from activates it.")
     provenance.how(
         here,
-        "Explanations are made from two thirds of the documents and scored on the others; copies that differ in blanks "
-        "or capitals only are on one side. AUROC: how well likeness to the explanation tells pieces of documents in "
-        "which the feature fires from pieces of as many in which it is silent, half of them chosen to be hard. For the "
-        "encoder, to fire is to be above δ, as coverage counts it, or among the feature's ten strongest. A model that "
-        f"judges (detection, fuzzing) is given {PER_BAND} documents of each fifth of all activations above 0, however "
-        "faint, since an explanation speaks for the whole range. 0.5 is chance. Intervals are 95 %: Newcombe's for "
-        "AUROC, Wilson's for shares.",
+        "Explanations are made from two thirds of the documents and scored on the others, without near duplicates of "
+        "those that names are made from (for a model that judges, of those its explainer saw). AUROC: how well likeness"
+        " to the explanation tells pieces of documents in which the feature fires from pieces of as many in which it "
+        "is silent, half of them hard. For the encoder, to fire is to be above δ, as coverage counts it, or "
+        "among the feature's ten strongest. A model that judges (detection, fuzzing) is given "
+        f"{PER_BAND} documents of each fifth of all activations above 0, however faint, since an explanation speaks "
+        "for the whole range. 0.5 is chance. Intervals are 95 %: Newcombe's for AUROC, Wilson's for shares.",
         key=f"explanations_{feature_id}",
         cli=f"score {feature_id}",
         python=f"from fac_core.features.explained import overview\noverview(ws, space_id, {feature_id})",
