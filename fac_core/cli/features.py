@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fac_core.cli import context, feature
 from fac_core.cli.context import Delta, Json, Project, Reviewer, SpaceName
 from fac_core.cli.show import plural, safe, show, table
+
+if TYPE_CHECKING:
+    from fac_core.features.trust import Evidence
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +41,7 @@ def features(
     ] = None,
     meaning: Annotated[bool, typer.Option("--meaning", help="Search by meaning instead of words.")] = False,
     sort: Annotated[
-        str, typer.Option(help="anchor, seed, synthetic, density, max, effect, q, lift, name or id.")
+        str, typer.Option(help="anchor, seed, synthetic, density, max, effect, q, lift, score, name or id.")
     ] = "anchor",
     ascending: Annotated[bool, typer.Option("--ascending", help="Smallest first.")] = False,
     top: Annotated[int, typer.Option(min=1, max=100, help="Rows of a page.")] = 20,
@@ -94,7 +97,9 @@ def features(
                 f"{row.n_seed:,}",
                 f"{row.n_synthetic:,}",
                 f"{row.max_value:.2f}",
-                "" if row.effect is None else f"{row.effect:.2f}",
+                "" if row.effect is None else f"{row.effect:.2f}{'*' * row.below_delta}",
+                row.trust,
+                "" if row.score is None else f"{told(row.score)}{'*' * row.below_delta}",
                 row.name,
             ]
             for row in found.rows
@@ -108,10 +113,21 @@ def features(
             ">added",
             ">max",
             f">{effect_name(ws, space_id)}",
+            "trust",
+            "score",
             "name",
         ]
-        told = {**context.where(ws, space_id, at), "total": found.total, "rows": found.rows}
-        show(told, [*table(heads, rows), f"{plural(found.total, 'feature')} at δ = {at:g}"], as_json)
+        lines = [*table(heads, rows), f"{plural(found.total, 'feature')} at δ = {at:g}"]
+        if any(row.below_delta and (row.effect is not None or row.score is not None) for row in found.rows):
+            lines.append("* above δ in no sample of the anchor: rests on activations below δ, in the anchor at least")
+        show({**context.where(ws, space_id, at), "total": found.total, "rows": found.rows}, lines, as_json)
+
+
+def told(score: Evidence) -> str:
+    """A score with its interval and n, for a cell."""
+    bounds = "" if score.low is None or score.high is None else f" [{score.low:.2f}, {score.high:.2f}]"
+    few = " too few" if score.too_few else ""
+    return f"{score.value:.2f}{bounds} {score.n_firing}+{score.n_silent}{few}"
 
 
 def name(

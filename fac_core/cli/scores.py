@@ -38,7 +38,7 @@ def score(
     from fac_core.cli.waiting import wait
     from fac_core.features.explained import overview
     from fac_core.features.score_job import score_text, start_scoring
-    from fac_core.features.trust import BADGES, badges
+    from fac_core.features.trust import BADGES, UNSCORED, badges
 
     if everything == (feature_id is not None):
         raise InputError("Say which feature to score, or --all.")
@@ -59,6 +59,8 @@ def score(
         counts = {badge: sum(mine == badge for mine in have.values()) for badge in BADGES}
         rows = [[badge, f"{n:,}"] for badge, n in counts.items()]
         said = f"{plural(len(have), 'name')} with a score"
+        if counts[UNSCORED]:
+            said += f", {counts[UNSCORED]:,} of them of too few documents to say anything"
         show({"space": space_id, "badges": counts}, [*table(["trust", ">features"], rows), said], as_json)
 
 

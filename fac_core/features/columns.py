@@ -12,7 +12,7 @@ from fac_core.features.counts import Array, Mask
 from fac_core.features.facts import Facts
 from fac_core.features.kept import Kept
 from fac_core.features.rows import ROWS_BY, row_ids
-from fac_core.features.trust import UNSCORED, badges
+from fac_core.features.trust import UNSCORED, NameScore, name_scores
 from fac_core.features.trust import newest as newest_trust
 from fac_core.store import coverage as coverage_store
 from fac_core.store import feature_samples as samples
@@ -34,8 +34,18 @@ class Names(NamedTuple):
     """Without capitals, to search in."""
 
 
+class Trust(NamedTuple):
+    """How far names are borne out; arrays are [d_sae]."""
+
+    badge: NDArray[np.object_]
+    score: dict[int, NameScore]
+    """Of those that have one."""
+    value: NDArray[np.float64]
+    """NaN where there is no score, or one of too few documents."""
+
+
 _names: Kept[Names] = Kept(3)
-_trust: Kept[NDArray[np.object_]] = Kept(3)
+_trust: Kept[Trust] = Kept(3)
 
 
 @dataclass(frozen=True)
@@ -53,8 +63,7 @@ class Columns:
     family_size: Array
     rows: dict[str, Array]
     """Theme and decoder cluster of each feature, by `rows.ROWS_BY`; NO_ROW for those outside of all."""
-    trust: NDArray[np.object_]
-    """Badge of the name, as of `trust`."""
+    trust: Trust
 
 
 def load_columns(ws: Workspace, space_id: str, facts: Facts) -> Columns:
@@ -89,11 +98,13 @@ def _names_now(ws: Workspace, space_id: str, d_sae: int) -> Names:
     return Names(said, by, [name.casefold() for name in said])
 
 
-def _trust_now(ws: Workspace, space_id: str, d_sae: int) -> NDArray[np.object_]:
-    found = np.full(d_sae, UNSCORED, object)
-    known = badges(ws, space_id)
-    found[list(known)] = list(known.values())
-    return found
+def _trust_now(ws: Workspace, space_id: str, d_sae: int) -> Trust:
+    badge, value = np.full(d_sae, UNSCORED, object), np.full(d_sae, np.nan)
+    known = name_scores(ws, space_id)
+    badge[list(known)] = [each.badge for each in known.values()]
+    sure = {feature: each.score.value for feature, each in known.items() if not each.score.too_few}
+    value[list(sure)] = list(sure.values())
+    return Trust(badge, known, value)
 
 
 def _max_values(ws: Workspace, space_id: str, d_sae: int) -> NDArray[np.float64]:

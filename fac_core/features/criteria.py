@@ -61,7 +61,7 @@ def passing(columns: Columns, criteria: Criteria) -> Array:
     if (in_list := criteria.get("in_list")) is not None:
         keep &= columns.in_list == in_list
     if trust := criteria.get("trust"):
-        keep &= np.isin(columns.trust.astype(str), list(trust))
+        keep &= np.isin(columns.trust.badge.astype(str), list(trust))
     if (density := criteria.get("max_density")) is not None:
         keep &= facts.counts.anchor_rate <= density
     among = criteria.get("among")

@@ -30,7 +30,7 @@ def interesting(ws: Workspace, space_id: str, delta: float) -> Array:
     columns = load_columns(ws, space_id, facts)
     keep = (facts.counts.anchor > 0) & ~is_dense(facts.counts.anchor_rate) & ~facts.template
     keep &= columns.names.said.astype(bool)
-    trust = columns.trust.astype(str)
+    trust = columns.trust.badge.astype(str)
     if (trust != UNSCORED).any():
         keep &= np.isin(trust, [HIGH, MIDDLE])
     return np.flatnonzero(keep)

@@ -1,6 +1,8 @@
 """The table shows every feature of the space, dead ones too, with the same counts and states as coverage itself.
 
-Filtering and sorting run over per-feature arrays; only the rows of one page become objects.
+Filtering and sorting run over per-feature arrays; only the rows of one page become objects. By effect, q, lift and
+score, features above δ in the anchor come before all others: the test and the score see activations below δ, coverage
+does not.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from fac_core.features.columns import Columns, load_columns
 from fac_core.features.counts import Array
 from fac_core.features.criteria import Criteria, passing
 from fac_core.features.facts import Facts, load_facts
+from fac_core.features.trust import Evidence
 from fac_core.store import coverage as coverage_store
 
 if TYPE_CHECKING:
@@ -24,7 +27,9 @@ SPARK_BINS = 16
 """Bars of a row's small histogram, each four profile bins (1.0) wide, the last one open."""
 MAX_PAGE_SIZE = 100
 GIVEN = "given"
-SORTS = ("anchor", "seed", "synthetic", "density", "max", "effect", "q", "lift", "name", "id", GIVEN)
+SORTS = ("anchor", "seed", "synthetic", "density", "max", "effect", "q", "lift", "score", "name", "id", GIVEN)
+BY_WORTH = ("effect", "q", "lift", "score")
+"""Sorts by what is measured below δ too."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,10 @@ class FeatureRow:
     """What joined it to its family: `firing`, `decoder` or `both`; empty for one that is alone."""
     trust: str
     """Badge of its name: high, middle, low or unscored."""
+    score: Evidence | None
+    """What the badge rests on, also where it is of too few documents to sort by; None where there is none."""
+    below_delta: bool
+    """No sample of the anchor is above δ, so effect and lift are of activations below it."""
     in_list: bool
     """In the work list."""
     hist: list[int]
@@ -134,9 +143,13 @@ def _order(columns: Columns, keep: Array, sort: str, descending: bool) -> Array:
         "effect": columns.effect,
         "q": columns.q_value,
         "lift": columns.lift,
+        "score": columns.trust.value,
         "id": np.arange(columns.facts.d_sae),
     }[sort][keep].astype(np.float64)
-    return np.lexsort((keep, -values if descending else values))
+    keys = [keep, -values if descending else values]
+    if sort in BY_WORTH:
+        keys += [counts.anchor[keep] == 0, np.isnan(values)]
+    return np.lexsort(keys)
 
 
 def _rows(ws: Workspace, space_id: str, columns: Columns, feature_ids: list[int]) -> list[FeatureRow]:
@@ -161,7 +174,9 @@ def _rows(ws: Workspace, space_id: str, columns: Columns, feature_ids: list[int]
             family_id=int(facts.family[feature]),
             family_size=int(columns.family_size[feature]),
             joined_by=facts.joined_by.get(feature, ""),
-            trust=str(columns.trust[feature]),
+            trust=str(columns.trust.badge[feature]),
+            score=columns.trust.score[feature].score if feature in columns.trust.score else None,
+            below_delta=not counts.anchor[feature],
             in_list=bool(columns.in_list[feature]),
             hist=bars[feature],
         )

@@ -10,6 +10,8 @@ fuzzing, else the encoder's. 0.5 is chance for each of them. A score of other do
 | low | anything else that was scored |
 | unscored | no score of this name, fewer than 5 documents that fire, or fewer than 20 in all |
 
+Beside the badge stands the score it rests on; one of too few documents is shown as such and sorts with those that have
+none.
 0.7 is the pass mark others use for balanced accuracy; here the whole interval must lie above it.
 """
 
@@ -39,13 +41,28 @@ _SETTING = "least_trust"
 
 
 class Evidence(NamedTuple):
-    """What a badge needs to know of a score."""
+    """What a badge and a table need to know of a score."""
 
     protocol: str
+    judge: str
     n_firing: int
     n_silent: int
     value: float | None
     low: float | None
+    high: float | None
+
+    @property
+    def too_few(self) -> bool:
+        """Whether it is of too few documents to say anything."""
+        return too_few(self.n_firing, self.n_silent)
+
+
+class NameScore(NamedTuple):
+    """How far the name in force was borne out."""
+
+    badge: str
+    score: Evidence
+    """What the badge rests on; of too few documents where all are. Its value is never None."""
 
 
 def too_few(n_firing: int, n_silent: int) -> bool:
@@ -55,38 +72,46 @@ def too_few(n_firing: int, n_silent: int) -> bool:
 
 def badge_of(scores: Iterable[Evidence]) -> str:
     """Badge from the last score of each protocol."""
-    usable = {
-        score.protocol: (score.value, score.low)
-        for score in scores
-        if score.value is not None and score.low is not None and not too_few(score.n_firing, score.n_silent)
-    }
-    by_model = [usable[protocol] for protocol in (DETECTION, FUZZING) if protocol in usable]
-    judged = by_model or [usable[protocol] for protocol in (EMBEDDING,) if protocol in usable]
-    if not judged:
+    found = name_score(scores)
+    return UNSCORED if found is None else found.badge
+
+
+def name_score(scores: Iterable[Evidence]) -> NameScore | None:
+    """Badge and what it rests on, from the last score of each protocol; None where none has a value."""
+    told = [score for score in scores if score.value is not None]
+    judged = [score for score in told if not score.too_few] or told
+    by_model = [score for score in judged if score.protocol in (DETECTION, FUZZING)]
+    found = [NameScore(_badge(score), score) for score in by_model or judged]
+    return max(found, key=lambda each: (BADGES.index(each.badge), -(each.score.value or 0.0)), default=None)
+
+
+def _badge(score: Evidence) -> str:
+    if score.value is None or score.low is None or score.too_few:
         return UNSCORED
-    return max((_badge(*each) for each in judged), key=BADGES.index)
-
-
-def _badge(value: float, low: float) -> str:
-    if low >= HIGH_FROM:
+    if score.low >= HIGH_FROM:
         return HIGH
-    return MIDDLE if value >= MIDDLE_FROM and low > CHANCE else LOW
+    return MIDDLE if score.value >= MIDDLE_FROM and score.low > CHANCE else LOW
 
 
 def badges(ws: Workspace, space_id: str) -> dict[int, str]:
     """Badge of every feature whose name has a score; all others are unscored."""
-    named = feature_store.names(ws.database, space_id)
-    names = dict(zip(named.column("feature_id").to_pylist(), named.column("name").to_pylist(), strict=True))
+    return {feature: each.badge for feature, each in name_scores(ws, space_id).items()}
+
+
+def name_scores(ws: Workspace, space_id: str, feature_ids: Sequence[int] | None = None) -> dict[int, NameScore]:
+    """Badge and score of every feature, or of some, whose name has a score with a value."""
+    names = feature_store.names_of(ws.database, space_id, feature_ids)
     found: dict[int, dict[str, tuple[int, Evidence]]] = {}
     of = versions(ws, space_id)
-    rows = store.newest_scores(ws.database, space_id, (DETECTION, FUZZING, EMBEDDING), of).to_pydict()
+    rows = store.newest_scores(ws.database, space_id, (DETECTION, FUZZING, EMBEDDING), of, feature_ids).to_pydict()
     columns = (rows[name] for name in ("feature_id", "explanation_id", "text", *Evidence._fields))
     for feature, explanation, text, *score in zip(*columns, strict=True):
         if names.get(feature) == text:  # of one text given twice, the later explanation's
             mine = found.setdefault(feature, {})
             if score[0] not in mine or mine[score[0]][0] < explanation:
                 mine[score[0]] = (explanation, Evidence(*score))
-    return {feature: badge_of(score for _, score in mine.values()) for feature, mine in found.items()}
+    told = {feature: name_score(score for _, score in mine.values()) for feature, mine in found.items()}
+    return {feature: each for feature, each in told.items() if each is not None}
 
 
 def newest(ws: Workspace, space_id: str) -> tuple[int, Versions]:
@@ -119,7 +144,7 @@ def mistrusted(ws: Workspace, space_id: str, feature_ids: Sequence[int]) -> Mapp
     least = least_trust(ws)
     if least == ANY:
         return {}
-    have = badges(ws, space_id)
+    have = {feature: each.badge for feature, each in name_scores(ws, space_id, feature_ids).items()}
     worst = BADGES.index(least)
     of = {feature: have.get(feature, UNSCORED) for feature in feature_ids}
     return {feature: badge for feature, badge in of.items() if BADGES.index(badge) > worst}

@@ -131,7 +131,8 @@ def card_of(manifest: dict[str, Any], data_file: str) -> str:
         f"{counts['pending'] + counts['skipped']} left open",
         f"- data sets: {', '.join(datasets)}",
         "",
-        "Each row's `provenance` names its run, feature, activation, threshold, generator, reviewer and time. "
+        "Each row's `provenance` names its run, feature (and how far its name is borne out), activation, threshold, "
+        "generator, reviewer and time. "
         "`manifest.json` holds the figures, `SHA256SUMS` the digests; `fac verify FOLDER` or `sha256sum -c SHA256SUMS` "
         "checks them.",
     ]

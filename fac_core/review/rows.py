@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fac_core.features.trust import UNSCORED, NameScore, name_scores
 from fac_core.review.candidates import approved
 from fac_core.review.repeats import like_holdout
 from fac_core.store.exports import content_hashes
@@ -21,6 +22,14 @@ PROVENANCE = {
     "generator": str,
     "feature_id": int,
     "feature_name": str,
+    "name_trust": str,
+    "name_score": float,
+    "name_score_low": float,
+    "name_score_high": float,
+    "name_score_n_firing": int,
+    "name_score_n_silent": int,
+    "name_score_protocol": str,
+    "name_score_judge": str,
     "value": float,
     "delta": float,
     "space_id": str,
@@ -30,7 +39,11 @@ PROVENANCE = {
     "reviewer": str,
     "decided_at": str,
 }
-"""What each row says about its origin, with types, in the order of the columns."""
+"""What each row says about its origin, with types, in the order of the columns.
+
+`name_trust` and `name_score…` say how far the feature's name was borne out by held-out documents when it was exported;
+empty, or null, where the name has no score.
+"""
 
 
 class Rows(NamedTuple):
@@ -50,7 +63,8 @@ def rows_of(ws: Workspace, space_id: str) -> Rows:
     task = load_task(ws.task)
     found = approved(ws, space_id)
     ids = [candidate.content_id for candidate in found if candidate.content_id is not None]
-    names = names_of(ws.database, space_id, sorted({candidate.feature_id for candidate in found}))
+    features = sorted({candidate.feature_id for candidate in found})
+    names, scores = names_of(ws.database, space_id, features), name_scores(ws, space_id, features)
     with ws.database.cursor() as cursor:
         hashes = content_hashes(cursor, ids)
     columns = columns_of(task)
@@ -76,6 +90,7 @@ def rows_of(ws: Workspace, space_id: str) -> Rows:
             "generator": made.generator,
             "feature_id": candidate.feature_id,
             "feature_name": names.get(candidate.feature_id, ""),
+            **_worth(scores.get(candidate.feature_id)),
             "value": round(candidate.value, 4),
             "delta": made.delta,
             "space_id": space_id,
@@ -88,6 +103,21 @@ def rows_of(ws: Workspace, space_id: str) -> Rows:
         own = {"id": made.candidate_id, **candidate.fields, "label": candidate.label, "provenance": provenance}
         rows.append({column: own.get(column) for column in columns})
     return Rows(rows, columns, sorted({row["provenance"]["run_id"] for row in rows}), left_out)
+
+
+def _worth(known: NameScore | None) -> dict[str, Any]:
+    """What is said of a name's score."""
+    score = None if known is None else known.score
+    told = {name: getattr(score, name, None) for name in ("n_firing", "n_silent", "protocol", "judge")}
+    bounds = {name: getattr(score, name, None) for name in ("value", "low", "high")}
+    value, low, high = (None if bound is None else round(bound, 4) for bound in bounds.values())
+    return {
+        "name_trust": UNSCORED if known is None else known.badge,
+        "name_score": value,
+        "name_score_low": low,
+        "name_score_high": high,
+        **{f"name_score_{name}": each for name, each in told.items()},
+    }
 
 
 def columns_of(task: Task) -> list[str]:

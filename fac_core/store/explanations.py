@@ -235,20 +235,30 @@ def explanation_row(database: Database, space_id: str, explanation_id: int) -> E
     return Explanation(*row)._replace(detail=json.loads(row[8]) if row[8] else {}) if row else None
 
 
-def newest_scores(database: Database, space_id: str, protocols: Sequence[str], of: tuple[str, str]) -> pa.Table:
+def newest_scores(
+    database: Database,
+    space_id: str,
+    protocols: Sequence[str],
+    of: tuple[str, str],
+    feature_ids: Sequence[int] | None = None,
+) -> pa.Table:
     """The last score of each explanation by each protocol, with the explanation's text: (feature_id, explanation_id,
-    text, protocol, n_firing, n_silent, value, low, high), by feature.
+    text, protocol, judge, n_firing, n_silent, value, low, high), by feature; of some features or of all.
 
     `of` says of which data: an encoder's score has that version, a model's has one that ends in that word.
     """
+    some = "" if feature_ids is None else "AND s.feature_id IN (SELECT unnest(?::INTEGER[]))"
     return database.arrow(
-        "SELECT s.feature_id, s.explanation_id, e.text, s.protocol, s.n_firing, s.n_silent, s.value, s.low, "
+        "SELECT s.feature_id, s.explanation_id, e.text, s.protocol, s.judge, s.n_firing, s.n_silent, s.value, s.low, "
         "s.high FROM explanation_score s JOIN explanation e ON e.event_id = s.explanation_id "
-        "WHERE s.space_id = ? AND s.protocol IN (SELECT unnest(?::VARCHAR[])) AND CASE "
+        f"WHERE s.space_id = ? {some} AND s.protocol IN (SELECT unnest(?::VARCHAR[])) AND CASE "
         "WHEN s.protocol IN (SELECT unnest(?::VARCHAR[])) THEN s.version = ? ELSE ends_with(s.version, ?) END "
         "QUALIFY row_number() OVER (PARTITION BY s.explanation_id, s.protocol ORDER BY s.score_id DESC) = 1 "
         "ORDER BY s.feature_id, s.explanation_id",
-        [space_id, list(protocols), list(BY_ENCODER), of[0], f" {of[1]}"],
+        [
+            *(space_id, *(() if feature_ids is None else (list(feature_ids),))),
+            *(list(protocols), list(BY_ENCODER), of[0], f" {of[1]}"),
+        ],
     )
 
 

@@ -118,8 +118,11 @@ def names_state(database: Database, space_id: str) -> tuple[str, int, int]:
     return by, newest_explanation(database, space_id), newest_score(database, space_id) if by == BY_BEST else 0
 
 
-def names_of(database: Database, space_id: str, feature_ids: Sequence[int]) -> dict[int, str]:
-    """Names of some features; those without one are left out."""
+def names_of(database: Database, space_id: str, feature_ids: Sequence[int] | None) -> dict[int, str]:
+    """Names of some features, or with None of all; those without one are left out."""
+    if feature_ids is None:
+        named = names(database, space_id)
+        return dict(zip(named.column("feature_id").to_pylist(), named.column("name").to_pylist(), strict=True))
     query = _names(database, only="AND feature_id IN (SELECT unnest($features::INTEGER[]))")
     found = database.rows(query, {"space": space_id, "features": list(feature_ids)})
     return {int(feature): str(name) for feature, name, _ in found}

@@ -26,6 +26,7 @@ SORTS = {
     "synthetic": "new count",
     "max": "top activation",
     "lift": "lift",
+    "score": "score",
     "q": "surest (q)",
     "name": "name",
     "id": "number",

@@ -10,12 +10,14 @@ import streamlit as st
 from fac_core.features.relevance import effect_name
 from fac_core.features.states import OTHER_STATES, STATES
 from fac_core.features.table import FeaturePage, FeatureRow, feature_ids, feature_page
+from fac_core.features.trust import Evidence
 from pages.ui import feature_marks, services, theme
 from pages.ui.feature_filters import ASCENDING, Filters
 from pages.ui.services import Here
 
 PAGE_SIZE = 50
 COLUMNS = {
+    "score": "score",
     "trust": "trust",
     "anchor": "anchor",
     "seed": "seed",
@@ -30,7 +32,7 @@ COLUMNS = {
     "id": "number",
 }
 """Columns that can be chosen, in their order, and what they are called where one chooses."""
-USUAL = ("trust", "anchor", "seed", "effect", "lift", "new", "family", "activations")
+USUAL = ("score", "anchor", "seed", "effect", "new", "family", "activations")
 NARROW = ("trust", "anchor", "seed")
 """Those beside an open feature."""
 _SETTING = "feature_columns"
@@ -82,6 +84,11 @@ def show(here: Here, found: FeaturePage, number: int, opened: int, filters: Filt
     pages(found, narrow=narrow)
     if narrow:
         return
+    if faint := [row for row in found.rows if row.below_delta and (row.effect is not None or row.score is not None)]:
+        st.caption(
+            f"{theme.plural(len(faint), 'feature')} of this page {'is' if len(faint) == 1 else 'are'} above δ in no "
+            f"sample of the anchor: {effect}, lift and score rest on activations below it there."
+        )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if ticked:
             feature_marks.add_many(here, ticked, theme.plural(len(ticked), "feature"), "add_ticked", "features")
@@ -139,6 +146,7 @@ def configured(found: FeaturePage, effect: str, *, narrow: bool) -> dict[str, An
     return {
         "mark": column.TextColumn("", width=28, help=f"State at this δ: {marks}."),
         "name": column.TextColumn("name", width=144 if narrow else 182),
+        "score": column.TextColumn("score", width=156, help=theme.TERMS["score"]),
         "trust": column.TextColumn("trust", width=42, help=theme.TERMS["trust"]),
         "anchor": column.NumberColumn("anchor", width=54, help="Anchor samples that activate it above δ."),
         "seed": column.NumberColumn("seed", width=44, help="Seed samples that activate it above δ."),
@@ -185,7 +193,7 @@ def table(found: FeaturePage, opened: int, effect: str, columns: Sequence[str], 
     selected = [(ids.index(opened), "name")] if opened in ids else []
     order = ["mark", "name", *columns]
     chosen = st.dataframe(
-        painted([record(row) for row in found.rows], order, [row.state for row in found.rows]),
+        painted(found.rows, order),
         key=key,
         hide_index=True,
         column_order=order,
@@ -201,13 +209,17 @@ def table(found: FeaturePage, opened: int, effect: str, columns: Sequence[str], 
     return [ids[row] for row in chosen["selection"]["rows"] if 0 <= row < len(ids)]
 
 
-def painted(records: list[dict[str, object]], columns: Sequence[str], states: list[str]) -> Any:
-    """Some columns of the rows as a frame whose states have their colours; each costs time to be dressed."""
+def painted(rows: Sequence[FeatureRow], columns: Sequence[str]) -> Any:
+    """Some columns of the rows as a frame whose states have their colours, and where scores of too few documents are
+    grey; each column costs time to be dressed."""
     import pandas as pd
 
-    colours = [f"color: {theme.state(name).colour}" for name in states]
+    colours = [f"color: {theme.state(row.state).colour}" for row in rows]
     coloured = [name for name in ("mark", "state") if name in columns]
-    return pd.DataFrame(records, columns=list(columns)).style.apply(lambda _: colours, subset=coloured)
+    records = [record(row) for row in rows]
+    dressed = pd.DataFrame(records, columns=list(columns)).style.apply(lambda _: colours, subset=coloured)
+    grey = ["color: gray" if row.score is not None and row.score.too_few else "" for row in rows]
+    return dressed.apply(lambda _: grey, subset=["score"]) if "score" in columns and any(grey) else dressed
 
 
 def record(row: FeatureRow) -> dict[str, object]:
@@ -216,6 +228,7 @@ def record(row: FeatureRow) -> dict[str, object]:
     return {
         "mark": look.mark,
         "name": f"{'+ ' if row.in_list else ''}{row.name or f'feature {row.feature_id}'}",
+        "score": None if row.score is None else told(row.score, row.trust),
         "trust": theme.TRUST[row.trust].mark,
         "anchor": row.n_anchor,
         "seed": row.n_seed,
@@ -229,6 +242,16 @@ def record(row: FeatureRow) -> dict[str, object]:
         "state": look.label,
         "id": row.feature_id,
     }
+
+
+def told(score: Evidence, badge: str) -> str:
+    """A score as a cell: badge, value, interval, documents of either side."""
+    bounds = "" if score.low is None or score.high is None else f" [{_short(score.low)}–{_short(score.high)}]"
+    return f"{theme.TRUST[badge].mark} {_short(score.value or 0.0)}{bounds} {score.n_firing}+{score.n_silent}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}".removeprefix("0")
 
 
 def pages(found: FeaturePage, *, narrow: bool) -> None:

@@ -103,6 +103,9 @@ TERMS: dict[str, str] = {
     "matched-pairs rank-biserial correlation over all pairs, moved to 0 … 1; 0.5 is none.",
     "trust": "How far the name tells held-out documents in which the feature fires from others: ● high, ◐ middling, "
     "○ low, · not scored.",
+    "score": "How well the name tells held-out documents apart: trust, AUROC (of a model that judges, balanced "
+    "accuracy), its 95 % interval, documents in which the feature fires + silent ones. Chance is .5; grey: too few "
+    "documents.",
     "interval": "95 % interval: bootstrap over families of features.",
     "l0": "L0: mean number of active features a token.",
     "fvu": "FVU: share of the residual stream's variance that the SAE does not explain.",

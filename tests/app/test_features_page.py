@@ -15,14 +15,18 @@ from fac_core.coverage import worklist
 from fac_core.errors import InputError
 from fac_core.feature_space import spaces
 from fac_core.features import encoder as encoders
+from fac_core.features.held_out import versions
 from fac_core.features.interesting import interesting
 from fac_core.features.map import MapData
 from fac_core.features.marks import LIST, NOTE, TAG, marks, members
 from fac_core.features.naming import rename
 from fac_core.features.semantic_search import places
-from fac_core.workspace import Workspace
+from fac_core.features.table import feature_page
+from fac_core.store import explanations as store
+from fac_core.store.features import add_name
+from fac_core.workspace import Workspace, now
 from pages.ui import feature_filters, heat, map_view
-from pages.ui.feature_table import USUAL
+from pages.ui.feature_table import USUAL, painted
 from pages.ui.services import Here
 from pages.ui.text_view import STRENGTH, ordered
 from tests.app.conftest import App, address
@@ -333,6 +337,30 @@ def test_the_columns_that_were_chosen_are_there_again(described_app: App) -> Non
     assert columns(again) == ["mark", "name", "density", "id"]
     again.button_group(key="f_columns").set_value([]).run()
     assert columns(again) == columns(described_app("features", f_task="all")) == ["mark", "name", *USUAL]
+
+
+def test_a_score_stands_in_its_row_with_interval_and_n_and_is_grey_where_documents_are_too_few(
+    described_app: App, filled_ws: Workspace
+) -> None:
+    space = space_of(filled_ws)
+    sure, few = (row.feature_id for row in feature_page(filled_ws, space, 1.0, page_size=2).rows)
+    with filled_ws.database.transaction() as cursor:
+        for feature in (sure, few):
+            add_name(cursor, space, feature, "ana", f"name {feature}", now())
+    version = versions(filled_ws, space).encoder
+    for feature, n in ((sure, 25), (few, 4)):
+        said_first = store.explanations_of(filled_ws.database, space, [feature])[0].explanation_id
+        figures = (n, 24, n, 20, 0, 0.9, 0.8, 1.0)
+        score = store.Score(0, said_first, feature, store.EMBEDDING, "tf-idf", version, *figures, now())
+        with filled_ws.database.transaction() as cursor:
+            store.add_score(cursor, space, score)
+    at = described_app("features", f_task="all", f_sort="score")
+    frame = next(frame for frame in at.dataframe if "score" in frame.value.columns)
+    cells = dict(zip(frame.value["name"], frame.value["score"], strict=True))
+    assert (cells[f"name {sure}"], cells[f"name {few}"]) == ("● .90 [.80–1.00] 25+24", "· .90 [.80–1.00] 4+24")
+    assert frame.value["name"].tolist()[0] == f"name {sure}"
+    rows = feature_page(filled_ws, space, 1.0, sort="score", page_size=100).rows
+    assert painted(rows, ["mark", "name", "score"]).to_html().count("color: gray") == 1
 
 
 def test_a_short_text_that_was_pasted_is_an_address_and_a_long_one_is_not(described_app: App) -> None:

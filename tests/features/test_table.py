@@ -113,6 +113,23 @@ def test_features_without_a_value_to_sort_by_come_last(project: tuple[Workspace,
         assert all(names[:3]) and not any(names[3:])
 
 
+def test_what_is_above_delta_in_no_anchor_sample_comes_after_what_is_by_effect_and_lift(
+    project: tuple[Workspace, str],
+) -> None:
+    ws, space = project
+    with ws.database.transaction() as cursor:
+        for feature, effect in ((4, 0.95), (6, 0.9), (2, 0.6), (3, 0.7)):
+            cursor.execute(
+                "INSERT INTO relevance VALUES (?, ?, 'label', ?, ?, 0.001, 0.01, 10, true, 'positive')",
+                [space, feature, effect, 10 * effect],
+            )
+    for sort in ("effect", "lift"):
+        rows = feature_page(ws, space, 1.0, sort=sort).rows
+        assert [row.feature_id for row in rows[:5]] == [3, 2, 4, 6, 1]
+        assert [row.below_delta for row in rows[:5]] == [False, False, True, True, False]
+    assert feature_page(ws, space, 1.0, sort="max").rows[0].feature_id == 3
+
+
 def test_every_column_can_be_sorted_by(project: tuple[Workspace, str]) -> None:
     for sort in SORTS:
         assert feature_page(*project, 1.0, sort=sort, page_size=1).total == 32

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import set_delta
+from fac_core.features.alike import NEAR, Sayings, telling
 from fac_core.features.asked.judging import Item, Judged, Trial
 from fac_core.features.asked.report import score_of
 from fac_core.features.explained import badge, overview, too_few
@@ -15,7 +18,17 @@ from fac_core.features.naming import rename
 from fac_core.features.purity import Purity, purity
 from fac_core.features.refresh import refresh
 from fac_core.features.split import SCORE, hashes
-from fac_core.features.trust import Evidence, badge_of, badges, mistrusted, newest, require_trust
+from fac_core.features.table import feature_page
+from fac_core.features.trust import (
+    Evidence,
+    badge_of,
+    badges,
+    mistrusted,
+    name_score,
+    name_scores,
+    newest,
+    require_trust,
+)
 from fac_core.store import explanations as store
 from fac_core.store.explanations import DETECTION, EMBEDDING, FUZZING, Score
 from fac_core.synthesis.runs import RunSettings, left_out, runs, start_run
@@ -63,9 +76,41 @@ SINGLE = Purity(40, "poison", 0.95, 0.3, "with", 0.4, 2.0)
     ],
 )
 def test_lint_says_what_is_wrong(text: str, codes: list[str]) -> None:
-    found = lint(text, others={7: "way to poison the food", 8: ""}, purity=SINGLE)
+    found = lint(text, known=Sayings({7: "way to poison the food", 8: ""}), purity=SINGLE)
     assert [finding.code for finding in found] == codes
     assert all(finding.sentence.endswith(".") for finding in found)
+
+
+WORDS = [
+    "apple",
+    "bomb",
+    "cellar",
+    "drum",
+    "engine",
+    "forest",
+    "guitar",
+    "harbor",
+    "island",
+    "jungle",
+    "kettle",
+    "ladder",
+]
+
+
+@given(st.lists(st.sets(st.sampled_from(WORDS), max_size=12), min_size=1, max_size=20), st.integers(0, 19))
+def test_the_index_of_what_features_are_called_finds_what_reading_all_of_them_does(
+    sets: list[set[str]], place: int
+) -> None:
+    texts = {feature: " ".join(sorted(words)) for feature, words in enumerate(sets)}
+    mine = place % len(texts)
+    said = telling(texts[mine])
+    slow = [
+        other
+        for other, text in texts.items()
+        if other != mine and said and len(said & telling(text)) >= NEAR * len(said | telling(text)) - 1e-9
+    ]
+    assert len(said) == len(sets[mine])
+    assert Sayings(texts).same_as(texts[mine], mine) == min(slow, default=None)
 
 
 def test_a_feature_of_one_token_is_called_so_and_one_of_many_is_not(ws: Workspace) -> None:
@@ -86,7 +131,7 @@ def test_a_feature_of_one_token_is_called_so_and_one_of_many_is_not(ws: Workspac
 
 
 def evidence(protocol: str, value: float, low: float, n: int = 25) -> Evidence:
-    return Evidence(protocol, n, 25, value, low)
+    return Evidence(protocol, "j", n, 25, value, low, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -100,12 +145,21 @@ def evidence(protocol: str, value: float, low: float, n: int = 25) -> Evidence:
         ([evidence(EMBEDDING, 1.0, 0.8, n=4)], "unscored"),
         ([evidence(EMBEDDING, 0.9, 0.8), evidence(DETECTION, 0.55, 0.4)], "low"),
         ([evidence(DETECTION, 0.9, 0.8), evidence(FUZZING, 0.7, 0.55)], "middle"),
-        ([Evidence(EMBEDDING, 25, 25, None, None)], "unscored"),
+        ([Evidence(EMBEDDING, "j", 25, 25, None, None, None)], "unscored"),
     ],
     ids=["none", "high", "middle", "low-value", "chance", "few", "a-model-outranks", "the-weaker", "empty"],
 )
 def test_the_badge_follows_the_rule(scores: list[Evidence], badge: str) -> None:
     assert badge_of(scores) == badge
+
+
+def test_the_score_beside_a_badge_is_the_one_it_rests_on_and_one_of_too_few_only_where_all_are() -> None:
+    detection, fuzzing = evidence(DETECTION, 0.9, 0.8), evidence(FUZZING, 0.7, 0.55)
+    few = evidence(DETECTION, 1.0, 0.9, n=4)
+    assert name_score([evidence(EMBEDDING, 0.5, 0.3), detection, fuzzing]) == ("middle", fuzzing)
+    assert name_score([few, evidence(EMBEDDING, 0.9, 0.8)]) == ("high", evidence(EMBEDDING, 0.9, 0.8))
+    assert name_score([few]) == ("unscored", few) and name_score([]) is None
+    assert name_score([few._replace(value=None, low=None, high=None)]) is None
 
 
 def test_documents_without_an_answer_are_left_out_once() -> None:
@@ -119,11 +173,18 @@ def test_documents_without_an_answer_are_left_out_once() -> None:
 
 
 def give_score(
-    ws: Workspace, space: str, feature: int, value: float, low: float, protocol: str = EMBEDDING, version: str = ""
+    ws: Workspace,
+    space: str,
+    feature: int,
+    value: float,
+    low: float,
+    protocol: str = EMBEDDING,
+    version: str = "",
+    n: int = 25,
 ) -> None:
     said = store.explanations_of(ws.database, space, [feature])[0].explanation_id
     version = version or versions(ws, space).encoder
-    score = Score(0, said, feature, protocol, "tf-idf", version, 25, 25, 20, 20, 0, value, low, 1.0, now())
+    score = Score(0, said, feature, protocol, "tf-idf", version, n, 25, n, 20, 0, value, low, 1.0, now())
     with ws.database.transaction() as cursor:
         store.add_score(cursor, space, score)
 
@@ -143,6 +204,26 @@ def test_a_new_name_has_no_score_until_it_is_given_one(named: tuple[Workspace, s
     assert badges(ws, space) == {1: "high", 2: "low"}
     keywords(ws, space, {1: "another"})
     assert badges(ws, space) == {2: "low"}
+
+
+def test_scores_of_some_names_are_those_of_all_and_what_has_no_value_has_no_score(named: tuple[Workspace, str]) -> None:
+    ws, space = named
+    said = store.explanations_of(ws.database, space, [3])[0].explanation_id
+    none = Score(0, said, 3, EMBEDDING, "tf-idf", versions(ws, space).encoder, 0, 0, 0, 0, 0, None, None, None, now())
+    with ws.database.transaction() as cursor:
+        store.add_score(cursor, space, none)
+    found = name_scores(ws, space)
+    assert found.keys() == {1, 2} and name_scores(ws, space, [2, 3]) == {2: found[2]}
+    assert found[1].score == Evidence(EMBEDDING, "tf-idf", 25, 25, 0.9, 0.8, 1.0)
+    rows = {row.feature_id: row for row in feature_page(ws, space, 1.0, sort="score").rows}
+    assert list(rows)[:3] == [1, 2, 3] and (rows[1].score, rows[3].score) == (found[1].score, None)
+
+
+def test_a_score_of_too_few_documents_is_told_and_sorts_with_none(named: tuple[Workspace, str]) -> None:
+    ws, space = named
+    give_score(ws, space, 3, 1.0, 0.9, n=4)
+    rows = feature_page(ws, space, 1.0, sort="score").rows
+    assert [row.feature_id for row in rows[:3]] == [1, 2, 3] and rows[2].score is not None and rows[2].score.too_few
 
 
 def test_a_name_given_twice_has_one_badge_wherever_it_is_shown(named: tuple[Workspace, str]) -> None:

@@ -17,13 +17,17 @@ from pyarrow import parquet
 from fac_core.content import normalise
 from fac_core.coverage.measure import coverage
 from fac_core.errors import InputError, StoreError
+from fac_core.features.held_out import versions
+from fac_core.features.naming import rename
 from fac_core.review import export as export_module
 from fac_core.review.decisions import decide
 from fac_core.review.export import export, exports, n_unexported
 from fac_core.review.formats import guarded, json_line
 from fac_core.review.manifest import plain, without_secrets
 from fac_core.review.verify import verify
-from fac_core.workspace import Workspace, open_project
+from fac_core.store import explanations
+from fac_core.store.explanations import EMBEDDING, Score
+from fac_core.workspace import Workspace, now, open_project
 from tests.review.making import DELTA, add_candidate, strongest
 from tests.tiny import add_dataset
 
@@ -55,6 +59,25 @@ def test_every_row_says_where_it_comes_from(approved_ws: Workspace, space_id: st
     assert provenance["space_id"] == space_id
     assert provenance["value"] > provenance["delta"] == DELTA
     assert len(provenance["prompt_sha256"]) == 64
+
+
+def test_a_row_says_how_far_the_name_of_its_feature_was_borne_out(approved_ws: Workspace, space_id: str) -> None:
+    first = _rows(export(approved_ws, space_id).folder / "approved.jsonl")[0]["provenance"]
+    assert isinstance(first, dict) and (first["name_trust"], first["name_score"]) == ("unscored", None)
+    feature = int(first["feature_id"])
+    rename(approved_ws, space_id, feature, "bombs", "ann")
+    said = explanations.explanations_of(approved_ws.database, space_id, [feature])[0].explanation_id
+    current = versions(approved_ws, space_id).encoder
+    score = Score(0, said, feature, EMBEDDING, "tf-idf", current, 25, 24, 20, 20, 0, 0.9, 0.8, 0.95, now())
+    with approved_ws.database.transaction() as cursor:
+        explanations.add_score(cursor, space_id, score)
+    for format in ("jsonl", "parquet", "csv"):
+        folder = export(approved_ws, space_id, format).folder
+        if format == "parquet":
+            told = parquet.read_table(folder / "approved.parquet").column("provenance").to_pylist()[0]
+            assert [told[name] for name in told if name.startswith("name_")] == [
+                *("high", 0.9, 0.8, 0.95, 25, 24, "embedding", "tf-idf")
+            ]
 
 
 def test_the_manifest_agrees_with_the_project(approved_ws: Workspace, space_id: str) -> None:
