@@ -10,12 +10,15 @@ from fac_core.coverage import worklist
 from fac_core.coverage.gaps import gaps
 from fac_core.feature_space import spaces
 from fac_core.jobs import owner
+from fac_core.llm.endpoint import set_endpoint
 from fac_core.review.queue import counts
-from fac_core.synthesis.runs import TargetRow, run_table, runs
+from fac_core.synthesis.foreseen import foresee
+from fac_core.synthesis.runs import RunSettings, TargetRow, run_table, runs
 from fac_core.workspace import Workspace
 from pages.ui import run_view
 from tests.app.conftest import App
 from tests.app.reading import drawn, said
+from tests.llm.fake_endpoint import closed_url
 
 
 @pytest.fixture
@@ -51,19 +54,33 @@ def test_each_feature_is_a_ticket_that_can_be_taken_off(
     assert set(worklist.in_worklist(filled_ws, space_id)) == set(listed[1:])
 
 
-def test_the_estimate_follows_the_settings_before_anything_starts(app: App, listed: list[int]) -> None:
-    at = app("synthesis")
-    assert f"{16 * len(listed)} samples for {len(listed)} features" in said(at)
+def test_the_estimate_follows_the_settings_before_anything_starts(
+    app: App, filled_ws: Workspace, space_id: str, listed: list[int]
+) -> None:
+    delta, at = spaces.delta(filled_ws, space_id), app("synthesis")
+    assert foresee(filled_ws, space_id, delta, RunSettings()).sentence in said(at)
     at.number_input(key="n_step2").set_value(0).run()
-    assert f"{6 * len(listed)} samples for {len(listed)} features" in said(at)
+    assert foresee(filled_ws, space_id, delta, RunSettings(n_step2=0)).sentence in said(at)
     assert at.slider(key="steering").value == 0.5
+
+
+def test_an_endpoint_s_calls_and_tokens_are_seen_before_the_start_and_can_be_capped(
+    app: App, filled_ws: Workspace, space_id: str, listed: list[int]
+) -> None:
+    set_endpoint(filled_ws, closed_url(), "fake")
+    at = app("synthesis")
+    at.segmented_control(key="generator").set_value("openai").run()
+    settings = RunSettings(generator="openai")
+    assert foresee(filled_ws, space_id, spaces.delta(filled_ws, space_id), settings).sentence in said(at)
+    assert "tokens in" in said(at) and "unpriced" in said(at)
+    at.number_input(key="run_cap_tokens").set_value(1000).run()
+    assert not at.exception and at.number_input(key="run_cap_tokens").value == 1000
 
 
 def test_an_endpoint_that_is_not_set_up_is_one_sentence(app: App, filled_ws: Workspace, listed: list[int]) -> None:
     at = app("synthesis")
     at.segmented_control(key="generator").set_value("openai").run()
     assert "Set the endpoint's address and model" in said(at)
-    assert "unpriced" in said(at)
     at.button(key="start_run").click().run()
     assert not at.exception
     assert runs(filled_ws) == []
