@@ -100,8 +100,8 @@ def go(name: str, value: str | None) -> None:
 
 
 def move(**to: str | None) -> None:
-    """Change project or feature space; the feature and the family of the one that is left are none of the other's."""
-    for name, value in {**to, "feature": None, "f_family": None}.items():
+    """Change project or feature space; the feature, family and job of the one that is left are none of the other's."""
+    for name, value in {**to, "feature": None, "f_family": None, "f_asked": None}.items():
         go(name, value)
 
 

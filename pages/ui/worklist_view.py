@@ -12,6 +12,9 @@ from fac_core.coverage.measure import aims
 from fac_core.coverage.states import DENSE, MISSING, UNDERSAMPLED
 from fac_core.coverage.worklist import WorkItem
 from fac_core.errors import InputError
+from fac_core.features.asked.choosing import WORKLIST
+from fac_core.features.asked.results import unchecked
+from fac_core.features.asked.starting import DETECT
 from fac_core.jobs import owner
 from fac_core.jobs.owner import Job
 from fac_core.llm.endpoint import endpoint_of
@@ -20,7 +23,7 @@ from fac_core.samples.datasets import counts_only, list_datasets
 from fac_core.synthesis.find import find_in_pool
 from fac_core.synthesis.foreseen import foresee
 from fac_core.synthesis.runs import RunSettings, left_out, start_run, terms_of
-from pages.ui import asking_view, chrome, heat, services, theme
+from pages.ui import asking_view, chrome, explain_view, heat, services, theme
 from pages.ui.services import Here
 
 OPEN = (MISSING, UNDERSAMPLED, DENSE)
@@ -48,6 +51,8 @@ def tickets(here: Here, items: Sequence[WorkItem]) -> None:
                 args=(here, done),
                 help="Features that are covered by now, or that no sample is looked for.",
             )
+        if unjudged := unchecked(here.ws, here.space_id):
+            _offer_check(len(unjudged))
     pages = -(-len(items) // TICKETS)
     number = 1
     slots = st.container()
@@ -59,6 +64,27 @@ def tickets(here: Here, items: Sequence[WorkItem]) -> None:
             for column, item in zip(st.columns(3, gap="small"), row, strict=False):
                 with column:
                     _ticket(here, item)
+
+
+def _offer_check(n: int) -> None:
+    """The way to the form in which a model judges what the work list's features are called."""
+    if st.button(
+        f"Check {theme.plural(n, 'explanation')}",
+        type="tertiary",
+        icon=":material/fact_check:",
+        key="check_listed",
+        help="What a feature is called is what samples are written from. No model has judged yet how far these names "
+        "hold; what that costs is seen before it is asked.",
+    ):
+        st.switch_page(
+            "pages/features.py",
+            query_params={
+                "f_view": "explanations",
+                "asked_kind": explain_view.KIND_WORDS[DETECT],
+                "asked_features": explain_view.FEATURE_WORDS[WORKLIST],
+                "asked_which": explain_view.WHICH_WORDS["name"],
+            },
+        )
 
 
 def _ticket(here: Here, item: WorkItem) -> None:
