@@ -78,6 +78,11 @@ def show(here: Here, filtered: Sequence[int] = ()) -> None:
             preview(here, looked[1], looked[2])
 
 
+def prepare(**asked: str) -> None:
+    """Have the features page show the form with this filled in: kind, features, which."""
+    st.session_state.update(f_view="explanations", **{f"{_AT}{name}": value for name, value in asked.items()})
+
+
 def latest(here: Here) -> Job | None:
     """The newest job of these kinds."""
     return next((job for job in owner.jobs(here.ws) if job.kind in KIND_WORDS), None)

@@ -9,6 +9,7 @@ import pytest
 from fac_core.coverage import worklist
 from fac_core.coverage.gaps import gaps
 from fac_core.feature_space import spaces
+from fac_core.features.naming import rename
 from fac_core.jobs import owner
 from fac_core.llm.endpoint import set_endpoint
 from fac_core.review.queue import counts
@@ -140,3 +141,16 @@ def test_a_bullet_says_closed_open_or_waiting_in_words() -> None:
     waits = run_view.bullet(row(closed=False, best_value=0.0, attempts=0, outcomes={}, best_text=""), 8.0)
     assert (waits.state, waits.value, list(waits.counts)) == ("waits", "nothing yet", [])
     assert "no name yet" in waits.name
+
+
+def test_names_of_the_work_list_that_no_model_judged_are_one_press_from_the_form(
+    app: App, filled_ws: Workspace, space_id: str, listed: list[int]
+) -> None:
+    assert "check_listed" not in {button.key for button in app("synthesis").button}, "nothing is called anything"
+    rename(filled_ws, space_id, listed[0], "a name", "test")
+    at = app("synthesis")
+    assert at.button(key="check_listed").label == "Check 1 explanation"
+    at.button(key="check_listed").click().run()
+    assert not at.exception and at.segmented_control(key="asked_kind").value == "detect"
+    assert at.selectbox(key="asked_features").value == "worklist" and at.selectbox(key="asked_which").value == "name"
+    assert at.toggle(key="asked_fuzz_listed").value
