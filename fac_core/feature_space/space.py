@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -66,18 +66,21 @@ class SpaceSpec:
 
     @classmethod
     def from_json(cls, text: str | dict[str, Any]) -> SpaceSpec:
-        """Inverse of `to_json`.
+        """Inverse of `to_json`; the shipped SAE is where this installation has it, wherever the spec was made.
 
         Raises:
             ModelError: it has entries this version does not know.
         """
         entries = json.loads(text) if isinstance(text, str) else text
         try:
-            return cls(**entries)
+            spec = cls(**entries)
         except TypeError as error:
             raise ModelError(
                 "The feature space was described by another version of FAC Explorer; update it."
             ) from error
+        here, there = embedded_folder(), Path(spec.sae)
+        moved = spec.backbone == EMBEDDED and there.name == here.name and not there.exists()
+        return replace(spec, sae=str(here)) if moved else spec
 
     def hook_in_words(self) -> str:
         """Where the SAE reads, for people."""

@@ -29,8 +29,12 @@ IN_SPREAD = (0.9, 1.15)
 """Of the expected tokens in: some replies cannot be read, and their questions are put once more."""
 LEAST_LIKELY = 0.5
 """Of the tokens out that questions call likely, at least; a model that thinks first takes all that is allowed."""
+IN_SPREAD_BLIND = (0.9, 1.4)
+"""The same before anything is known of a purpose: of a few questions a small model may have to be asked many twice."""
 LEAST = 0.1
 """Of all the tokens that are allowed out, where nothing is known of what comes out."""
+OVER = 1.15
+"""Of these, for questions that are put once more."""
 ENOUGH = 5
 """Questions from which on earlier calls say what the next will take."""
 
@@ -87,9 +91,8 @@ class Estimate(NamedTuple):
 
     @property
     def out_words(self) -> str:
-        """Tokens that come out, said to be the most where that is all that is known."""
-        at_most = any(each.at_most for each in self.purposes if each.n_questions > each.n_cached)
-        return f"at most {self.tokens_out:,}" if at_most else f"{self.tokens_out:,}"
+        """Tokens that come out, said to be all that is allowed where that is all that is known."""
+        return f"up to about {self.tokens_out:,}" if self._at_most else f"{self.tokens_out:,}"
 
     @property
     def money(self) -> float | None:
@@ -102,7 +105,12 @@ class Estimate(NamedTuple):
         if self.price is None:
             return None
         low, high = (sum(getattr(each, name) for each in self.purposes) for name in ("out_low", "out_high"))
-        return self.price.of(self.tokens_in * IN_SPREAD[0], low), self.price.of(self.tokens_in * IN_SPREAD[1], high)
+        least, most = IN_SPREAD_BLIND if self._at_most else IN_SPREAD
+        return self.price.of(self.tokens_in * least, low), self.price.of(self.tokens_in * most, high)
+
+    @property
+    def _at_most(self) -> bool:
+        return any(each.at_most for each in self.purposes if each.n_questions > each.n_cached)
 
     @property
     def sentence(self) -> str:
@@ -177,7 +185,7 @@ def _of_purpose(
         low, high = out * LEAST_LIKELY, most
         how = f"tokens in {counted.how}, tokens out as the texts shown are long; more for a model that thinks first"
     else:
-        out, low, high, at_most = most, most * LEAST, most, True
+        out, low, high, at_most = most, most * LEAST, most * OVER, True
         how = f"tokens in {counted.how}, tokens out at most all that is allowed; {ENOUGH} questions of this kind tell"
     return PurposeEstimate(
         purpose, n_questions, n_cached, n * again, counted.tokens_in * more_in, out, low, high, how, at_most

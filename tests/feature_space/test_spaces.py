@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from fac_core.errors import InputError, ModelError, StoreError
 from fac_core.feature_space import spaces
-from fac_core.feature_space.space import SpaceSpec, read_card
+from fac_core.feature_space.space import EMBEDDED, SpaceSpec, embedded_folder, read_card
 from fac_core.workspace import Workspace
 
 SPEC = SpaceSpec("Name", "model", "b" * 64, 15, 30, "sae", "5" * 64, 128, 8)
@@ -30,6 +30,14 @@ def test_a_spec_survives_its_text_and_one_of_another_version_is_refused() -> Non
     assert SpaceSpec.from_json(SPEC.to_json()) == SPEC
     with pytest.raises(ModelError, match="another version"):
         SpaceSpec.from_json({**json.loads(SPEC.to_json()), "rotation": 7})
+
+
+def test_the_shipped_sae_is_found_after_its_folder_has_moved_and_no_other_is(tmp_path: Path) -> None:
+    there = str(tmp_path / "old checkout" / "data" / "embedded")
+    shipped = replace(SPEC, backbone=EMBEDDED, sae=there)
+    assert SpaceSpec.from_json(shipped.to_json()) == replace(shipped, sae=str(embedded_folder()))
+    for other in (replace(shipped, backbone="model"), replace(shipped, sae=str(tmp_path / "my SAE"))):
+        assert SpaceSpec.from_json(other.to_json()) == other
 
 
 def test_the_hook_is_told_in_words() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fac_core.features.held_out import versions
 from fac_core.features.interesting import interesting, random_feature
 from fac_core.store import explanations as store
 from fac_core.store.explanations import EMBEDDING, Score
@@ -35,10 +36,11 @@ def test_it_fires_has_a_name_and_is_neither_dense_nor_of_the_template(project: t
 
 def test_where_names_were_scored_its_name_is_trusted(project: tuple[Workspace, str]) -> None:
     ws, space = project
+    of_now = versions(ws, space).encoder
     with ws.database.transaction() as cursor:
         for feature, value, low in ((RARE, 0.55, 0.4), (ALSO_RARE, 0.65, 0.55)):
             said = store.explanations_of(ws.database, space, [feature])[0].explanation_id
-            score = Score(0, said, feature, EMBEDDING, "tf-idf", "1", 25, 25, 20, 20, 0, value, low, 1.0, now())
+            score = Score(0, said, feature, EMBEDDING, "tf-idf", of_now, 25, 25, 20, 20, 0, value, low, 1.0, now())
             store.add_score(cursor, space, score)
     assert interesting(ws, space, 1.0).tolist() == [ALSO_RARE]
 

@@ -112,6 +112,17 @@ def test_a_setting_that_the_service_does_not_take_is_left_out_of_the_next_batch(
     assert [body.get("max_completion_tokens") for body in fake.asked] == [None] * 3 + [50] * 3
 
 
+def test_a_question_that_the_service_rejects_is_not_handed_in_again(make_desk: MakeDesk) -> None:
+    def reply(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        return 400, {"error": {"message": "the prompt is too long"}}
+
+    with serving_batches(FakeBatches(reply)) as fake:
+        found = list(BatchAsker(make_desk(fake.url), poll_s=0.01).answers([question(0), question(1)]))
+        n = len(fake.batches)
+    assert [answer.outcome for answer in found] == ["rejected"] * 2 and n == 1
+    assert all("error 400: the prompt is too long." in answer.text for answer in found)
+
+
 def test_a_batch_keeps_within_the_cap(make_desk: MakeDesk) -> None:
     with serving_batches(FakeBatches(reply)) as fake:
         found = Counter(outcomes(BatchAsker(make_desk(fake.url, cap=Cap(calls=2)), poll_s=0.01)).values())

@@ -83,13 +83,13 @@ def test_what_is_foreseen_is_what_the_ledger_says_afterwards(ws: Workspace) -> N
         terms = make_terms(ws, base_url=fake.url, model="fake")
         blind = estimate(ws, terms, first)
         assert blind.calls == 40 and "at most all that is allowed" in blind.purposes[0].how
-        assert f"at most {40 * 50:,} out" in blind.sentence and blind.money_range is not None
+        assert f"up to about {40 * 50:,} out" in blind.sentence and blind.money_range is not None
         list(make_asker(job(ws, "one"), terms).answers(first))
         foreseen = estimate(ws, terms, [*first, *then, *then])
-        assert (foreseen.n_questions, foreseen.n_cached) == (200, 120) and "at most" not in foreseen.sentence
+        assert (foreseen.n_questions, foreseen.n_cached) == (200, 120) and "up to" not in foreseen.sentence
         other = estimate(ws, terms, [each._replace(purpose="verify") for each in then])
         assert other.calls == foreseen.calls, "how often it has to be asked once more is known from its other questions"
-        assert other.out_words == f"at most {other.tokens_out:,}"
+        assert other.out_words == f"up to about {other.tokens_out:,}"
         n_before = len(fake.bodies)
         list(make_asker(job(ws, "two"), terms).answers([*first, *then, *then]))
         n_calls = len(fake.bodies) - n_before
