@@ -61,6 +61,7 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Have features explained by the endpoint's model, and each explanation verified in a separate call."""
+    from fac_core.features.asked.outcomes import NOT_VERIFIED
     from fac_core.features.asked.results import said
     from fac_core.features.asked.starting import plan_explaining
 
@@ -74,7 +75,7 @@ def explain(
             return
         found = said(ws, space_id, wanted)
         rows = [
-            [str(each.explanation.feature_id), each.explanation.verdict or "not verified", each.explanation.text]
+            [str(each.explanation.feature_id), each.explanation.verdict or NOT_VERIFIED, each.explanation.text]
             for each in found
         ]
         lines = [*table([">feature", "verdict", "explanation"], rows), sum_line(len(found), len(wanted), "explained")]
@@ -85,7 +86,12 @@ def detect(
     features: Features = "worklist",
     top: Top = None,
     of: Annotated[str, typer.Option(help="Explanations: llm (newest of a model), name, or all.")] = "llm",
-    fuzz: Annotated[bool, typer.Option("--fuzz", help="Also ask whether marked tokens are the right ones.")] = False,
+    fuzz: Annotated[
+        bool | None,
+        typer.Option(
+            "--fuzz/--no-fuzz", help="Also ask whether marked tokens are the right ones (default: for the work list)."
+        ),
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="10 + 10 documents instead of 25 + 25.")] = False,
     dry_run: DryRun = False,
     cap: CapMoney = None,
@@ -100,16 +106,18 @@ def detect(
     as_json: Json = False,
 ) -> None:
     """Score explanations: the endpoint's model tells firing from silent documents that no explainer saw."""
+    from fac_core.features.asked.choosing import WORKLIST
     from fac_core.features.asked.results import judged
     from fac_core.features.asked.starting import plan_detecting
 
     which = _which(of)
+    fuzzing = features == WORKLIST if fuzz is None else fuzz
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
         at = context.delta_of(ws, space_id, delta)
         wanted = chosen_features(ws, space_id, at, features)[:top]
         terms = terms_of(ws, base_url, model, cap, cap_tokens)
-        plan = plan_detecting(ws, space_id, wanted, terms, which=which, fuzz=fuzz, quick=quick, again=again)
+        plan = plan_detecting(ws, space_id, wanted, terms, which=which, fuzz=fuzzing, quick=quick, again=again)
         if not carry_out(ws, plan, dry_run=dry_run, wait=wait, as_json=as_json):
             return
         found = [each for each in judged(ws, space_id, wanted, which) if each.scores]
@@ -171,10 +179,12 @@ def terms_of(ws: Workspace, base_url: str, model: str, money: float | None, toke
 
 
 def chosen_features(ws: Workspace, space_id: str, delta: float, named: str) -> list[int]:
-    from fac_core.features.asked.choosing import CHOICES, chosen
+    from fac_core.features.asked.choosing import CHOICES, chosen, why_empty
 
     if named in CHOICES:
-        return chosen(ws, space_id, delta, named)
+        if not (found := chosen(ws, space_id, delta, named)):
+            raise InputError(why_empty(named, delta))
+        return found
     try:
         return [int(part) for part in named.split(",")]
     except ValueError:

@@ -8,7 +8,7 @@ import typer
 
 from fac_core.cli import context, explain
 from fac_core.cli.context import Delta, Json, Project, Reviewer, SpaceName
-from fac_core.cli.show import plural, show, table
+from fac_core.cli.show import plural, say, show, table
 from fac_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,7 +25,12 @@ def register(app: typer.Typer) -> None:
 
 def relevance(
     mode: Annotated[
-        str | None, typer.Option("--by", "--mode", help="What decides: auto, label, judge, both, either or alive.")
+        str | None,
+        typer.Option(
+            "--by",
+            "--mode",
+            help="Set for the project what decides from now on (auto, label, judge, both, either, alive); FAC follows.",
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, max=100, help="Features shown.")] = 10,
     anew: Annotated[bool, typer.Option("--anew", help="Describe the features even if nothing has changed.")] = False,
@@ -39,20 +44,23 @@ def relevance(
     the test fares on held-out documents, and how far a model's ratings agree with it.
     """
     from fac_core.cli.waiting import settle
-    from fac_core.features.judgement import choose_mode
+    from fac_core.features.judgement import choose_mode, chosen_mode
     from fac_core.features.refresh import refresh
-    from fac_core.features.relevance import overview
+    from fac_core.features.relevance import overview, tested_features
+    from fac_core.features.states import STATES
     from fac_core.features.table import feature_page
 
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
-        if mode is not None:
+        if mode is not None and mode != (before := chosen_mode(ws)):
             choose_mode(ws, mode)
+            say(f"The project now goes by {mode}; FAC and gaps follow. Back to before: fac relevance --by {before}")
         refresh(ws, space_id, force=anew)
         settle(ws)
         at = context.delta_of(ws, space_id, None)
         found = overview(ws, space_id)
-        page = feature_page(ws, space_id, at, relevant=True, sort="effect", page_size=top)
+        tested = tested_features(ws, space_id)
+        page = feature_page(ws, space_id, at, relevant=True, sort="effect", page_size=top, states=STATES, among=tested)
         rows = [
             [
                 str(row.feature_id),
@@ -68,6 +76,8 @@ def relevance(
         value = {
             **context.where(ws, space_id, at),
             "mode": found.judgement.mode,
+            "setting": chosen_mode(ws),
+            "why": found.why,
             "n_by_label": found.judgement.n_by_label,
             "n_by_judge": found.judgement.n_by_judge,
             "n_tested": found.n_tested,
@@ -80,7 +90,8 @@ def relevance(
             "top": page.rows,
         }
         heads = [">feature", f">{found.effect_name}", ">q", ">lift", ">anchor", "state", "keywords"]
-        show(value, [*_summary(found), *table(heads, rows)], as_json)
+        listed = table(heads, rows) if rows else ["No relevant feature of the anchor could be tested by labels."]
+        show(value, [*_summary(found), *listed], as_json)
 
 
 def judge(
@@ -117,7 +128,7 @@ def rate(
     named: Project = None,
     as_json: Json = False,
 ) -> None:
-    """Have features rated against the task's rubric by the endpoint's model; see: fac relevance --by judge."""
+    """Have features rated against the task's rubric by the endpoint's model; to go by it: fac relevance --by judge."""
     from fac_core.features.asked.rubric_plan import plan_rating
     from fac_core.features.relevance import overview, sides
 
@@ -150,6 +161,8 @@ def _summary(found: Overview) -> list[str]:
         f"by people: {plural(found.n_overruled, 'feature')} decided",
         f"relevance is decided by: {judged.mode}",
     ]
+    if found.why:
+        lines.append(found.why)
     if found.agreement is not None:
         lines.append(_agreement_line(found.agreement))
     if found.check is not None:

@@ -8,6 +8,7 @@ import typer
 
 from fac_core.cli import context
 from fac_core.cli.context import Delta, Json, Project, SpaceName
+from fac_core.cli.explain import DryRun
 from fac_core.cli.show import plural, safe, say, show, table
 from fac_core.errors import InputError
 from fac_core.workspace import Workspace
@@ -61,6 +62,7 @@ def synthesise(
     cap_tokens: Annotated[int | None, typer.Option(help="Endpoint: the most tokens it may use, in and out.")] = None,
     pool: Annotated[bool, typer.Option(help="Search the pool first.")] = True,
     seed: int = 0,
+    dry_run: DryRun = False,
     wait: Annotated[bool, typer.Option(help="Wait until the run has ended.")] = True,
     delta: Delta = None,
     space: SpaceName = None,
@@ -69,8 +71,8 @@ def synthesise(
 ) -> None:
     """Write samples for the work list's gaps and check each with the same extractor, for all features."""
     from fac_core.cli.waiting import settle
-    from fac_core.coverage.worklist import in_worklist
-    from fac_core.synthesis.runs import RunSettings, estimate, left_out, start_run
+    from fac_core.synthesis.foreseen import foresee
+    from fac_core.synthesis.runs import RunSettings, left_out, start_run
 
     settings = RunSettings(
         generator=generator,  # type: ignore[arg-type]  # checked when the run starts
@@ -89,9 +91,14 @@ def synthesise(
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
         at = context.delta_of(ws, space_id, delta)
-        if warning := left_out(ws, space_id, feature):
-            say(warning)
-        say(estimate(ws, len(feature or in_worklist(ws, space_id)), settings))
+        warning = left_out(ws, space_id, feature)
+        expected = foresee(ws, space_id, at, settings, feature)
+        said = [line for line in (warning, expected.sentence) if line]
+        if dry_run:
+            show({**context.where(ws, space_id, at), "left_out": warning, "estimate": expected}, said, as_json)
+            return
+        for line in said:
+            say(line)
         run_id = start_run(ws, space_id, at, settings, feature)
         if wait:
             settle(ws)

@@ -61,7 +61,7 @@ def show_task(
 
 @task.command("add")
 def add(
-    name: Annotated[str, typer.Argument(help="Short; becomes the task's id.")],
+    name: Annotated[str, typer.Argument(help="Short, in any script; the task's id is made of it.")],
     rubric: Rubric,
     about: Annotated[str, typer.Option("--about", "-a", help="One sentence: what the task is.")],
     title: Annotated[str, typer.Option(help="How people see it (default: the name).")] = "",

@@ -10,6 +10,7 @@ would speak of a handful of features.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -61,6 +62,11 @@ def choose_mode(ws: Workspace, mode: str) -> None:
     ws.set_setting(_SETTING, mode)
 
 
+def enough_by_label(n_tested: int) -> int:
+    """How many of the tested features the tests must call relevant for `auto` to go by them."""
+    return max(MIN_BY_LABEL, math.ceil(MIN_SHARE_BY_LABEL * n_tested))
+
+
 def judge(ws: Workspace, space_id: str, d_sae: int) -> Judgement:
     """The task-relevant features F of a space."""
     ids, n_tested = store.relevant_by_test(ws.database, space_id)
@@ -70,7 +76,7 @@ def judge(ws: Workspace, space_id: str, d_sae: int) -> Judgement:
     n_by_label, n_by_judge = len(ids), int(by_judge.sum())
     mode = chosen_mode(ws)
     if mode == AUTO:
-        mode = LABEL if n_by_label >= max(MIN_BY_LABEL, MIN_SHARE_BY_LABEL * n_tested) else ALIVE
+        mode = LABEL if n_by_label >= enough_by_label(n_tested) else ALIVE
     mask = {
         LABEL: by_label,
         JUDGE: by_judge,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import space
 from fac_core.features.agreement import Agreement, agreement
-from fac_core.features.judgement import Judgement, choose_mode, chosen_mode, judge
+from fac_core.features.judgement import ALIVE, AUTO, Judgement, choose_mode, chosen_mode, enough_by_label, judge
 from fac_core.features.relevance_check import Check
 from fac_core.features.trials import EFFECTS
 from fac_core.human import one_line
@@ -35,6 +35,7 @@ __all__ = [
     "overrule",
     "overview",
     "sides",
+    "tested_features",
 ]
 
 
@@ -109,6 +110,22 @@ class Overview:
     check: Check | None
     """The test on held-out documents; None where it could not be made."""
     agreement: Agreement | None
+    auto: bool
+    """Whether the project leaves it to the automatic rule what decides."""
+
+    @property
+    def why(self) -> str:
+        """Why the automatic rule takes every alive feature, if it does; else empty."""
+        if not self.auto or self.judgement.mode != ALIVE:
+            return ""
+        if not self.n_tested:
+            return "No feature could be tested by labels, so every alive feature counts."
+        needed = enough_by_label(self.n_tested)
+        return (
+            f"{self.judgement.n_by_label:,} of {self.n_tested:,} are fewer than the {needed:,} from which on "
+            "the labels decide by themselves (one in twenty of those tested, 50 at least), so every alive feature "
+            "counts."
+        )
 
 
 def overrule(ws: Workspace, space_id: str, feature_id: int, relevant: bool | None, author: str) -> None:
@@ -132,6 +149,12 @@ def judgements(ws: Workspace, space_id: str, feature_id: int) -> list[OverruleEv
 def tests_of(ws: Workspace, space_id: str, feature_id: int) -> list[RelevanceTest]:
     """What the tests say about a feature; nothing where too few samples activate it."""
     return [RelevanceTest(**row) for row in store.relevance_of(ws.database, space_id, feature_id)]
+
+
+def tested_features(ws: Workspace, space_id: str) -> list[int]:
+    """Features that enough samples activate to be tested by labels."""
+    found: list[int] = store.relevance_rows(ws.database, space_id).column("feature_id").to_pylist()
+    return found
 
 
 def sides(ws: Workspace, space_id: str, feature_id: int) -> Sides:
@@ -174,6 +197,7 @@ def overview(ws: Workspace, space_id: str) -> Overview:
         len(store.overrules(ws.database, space_id)),
         None if found is None else Check(**found),
         agreement(ws, space_id),
+        chosen_mode(ws) == AUTO,
     )
 
 

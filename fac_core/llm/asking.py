@@ -31,6 +31,8 @@ class Question(NamedTuple):
     """JSON schema of the object that is wanted; every answer is checked against it here, whatever the server does."""
     temperature: float = 0.0
     seed: int | None = None
+    likely_out: int | None = None
+    """Tokens that the answer is likely to have, where its limit leaves room for much more; for an estimate only."""
 
 
 class Answer(NamedTuple):

@@ -1,8 +1,9 @@
 """What a job will ask and cost is said before it starts, by the same names and prices that the ledger uses after.
 
 Replies that are there already are left out. What comes out of a model is known only from earlier calls of the same
-purpose; before there are any, all that is allowed is taken and called the most it can be: a small model uses it, and a
-good one seldom. How often a model's replies have to be asked for once more is known from all it was asked.
+purpose; before there are any, what a question calls likely is taken, up to all that is allowed. A question that says
+nothing of it is taken to use all of that, which is called the most it can be: a small model uses it, and a good one
+seldom. How often a model's replies have to be asked for once more is known from all it was asked.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ SPREAD = (0.75, 1.3)
 """Of the expected tokens out, where earlier calls of the purpose are known."""
 IN_SPREAD = (0.9, 1.15)
 """Of the expected tokens in: some replies cannot be read, and their questions are put once more."""
+LEAST_LIKELY = 0.5
+"""Of the tokens out that questions call likely, at least; a model that thinks first takes all that is allowed."""
 IN_SPREAD_BLIND = (0.9, 1.4)
 """The same before anything is known of a purpose: of a few questions a small model may have to be asked many twice."""
 LEAST = 0.1
@@ -123,8 +126,10 @@ class Estimate(NamedTuple):
         )
 
 
-def estimate(ws: Workspace, terms: Terms, questions: Sequence[Question]) -> Estimate:
+def estimate(ws: Workspace, terms: Terms, questions: Sequence[Question], *, afresh: bool = False) -> Estimate:
     """What asking some questions will take, without asking any.
+
+    With `afresh`, replies to other jobs do not count, and one that cannot be read is not asked for once more.
 
     Raises:
         InputError: the endpoint's address or the key cannot be used.
@@ -132,7 +137,7 @@ def estimate(ws: Workspace, terms: Terms, questions: Sequence[Question]) -> Esti
     take_in(ws)
     endpoint = terms.endpoint
     # no journal of its own: those of all jobs are earlier ones
-    calls = Calls(ws.jobs / CALLS, endpoint, None, journals(ws.jobs))
+    calls = Calls(ws.jobs / CALLS, endpoint, None, () if afresh else journals(ws.jobs))
     by_purpose: dict[str, dict[str, Question]] = defaultdict(dict)
     cached: dict[str, int] = defaultdict(int)
     n_questions: dict[str, int] = defaultdict(int)
@@ -146,30 +151,42 @@ def estimate(ws: Workspace, terms: Terms, questions: Sequence[Question]) -> Esti
         else:
             by_purpose[question.purpose][name] = question
     purposes = [
-        _of_purpose(ws, endpoint, purpose, list(by_purpose[purpose].values()), n, cached[purpose])
+        _of_purpose(ws, endpoint, purpose, list(by_purpose[purpose].values()), n, cached[purpose], once=afresh)
         for purpose, n in n_questions.items()
     ]
     return Estimate(endpoint.model, terms.price, purposes)
 
 
 def _of_purpose(
-    ws: Workspace, endpoint: Endpoint, purpose: str, left: Sequence[Question], n_questions: int, n_cached: int
+    ws: Workspace,
+    endpoint: Endpoint,
+    purpose: str,
+    left: Sequence[Question],
+    n_questions: int,
+    n_cached: int,
+    *,
+    once: bool,
 ) -> PurposeEstimate:
     n, allowed = len(left), sum(question.max_tokens for question in left)
     same = store.usage(ws.database, endpoint.base_url, endpoint.model, purpose)
     of_all = store.usage(ws.database, endpoint.base_url, endpoint.model)
     counted = count_in(endpoint, left, same or of_all)
     known = next((usage for usage in (same, of_all) if usage is not None and usage.n_questions >= ENOUGH), None)
-    again, more_in = (1.0, 1.0) if known is None else (known.calls_each, known.in_each)
+    again, more_in = (1.0, 1.0) if known is None or once else (known.calls_each, known.in_each)
     most = allowed * again
-    at_most = same is None or known is not same
-    if same is None or at_most:
-        out, low, high = most, most * LEAST, most * OVER
-        how = f"tokens in {counted.how}, tokens out at most all that is allowed; {ENOUGH} questions of this kind tell"
-    else:
+    likely = [question.likely_out for question in left if question.likely_out is not None]
+    at_most = False
+    if same is not None and known is same:
         out = min(n * same.out_each, most)
         low, high = out * SPREAD[0], min(out * SPREAD[1], most)
         how = f"tokens in {counted.how}, tokens out from {same.n_questions} earlier questions of this kind"
+    elif n and len(likely) == n:
+        out = min(sum(likely) * again, most)
+        low, high = out * LEAST_LIKELY, most
+        how = f"tokens in {counted.how}, tokens out as the texts shown are long; more for a model that thinks first"
+    else:
+        out, low, high, at_most = most, most * LEAST, most * OVER, True
+        how = f"tokens in {counted.how}, tokens out at most all that is allowed; {ENOUGH} questions of this kind tell"
     return PurposeEstimate(
         purpose, n_questions, n_cached, n * again, counted.tokens_in * more_in, out, low, high, how, at_most
     )

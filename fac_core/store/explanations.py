@@ -138,6 +138,16 @@ def explanations_of(database: Database, space_id: str, feature_ids: Sequence[int
     return [Explanation(*row)._replace(detail=json.loads(row[8]) if row[8] else {}) for row in rows]
 
 
+def model_verdicts(database: Database, space_id: str) -> dict[int, str]:
+    """Verdict on the newest explanation that a model gave of each feature that has one; empty where there is none."""
+    rows = database.rows(
+        "SELECT feature_id, arg_max(coalesce(verdict, ''), event_id) FROM explanation "
+        "WHERE space_id = ? AND method = ? GROUP BY feature_id ORDER BY feature_id",
+        [space_id, LLM],
+    )
+    return {int(feature): str(verdict) for feature, verdict in rows}
+
+
 def add_score(cursor: duckdb.DuckDBPyConnection, space_id: str, score: Score, items: Sequence[ScoreItem] = ()) -> int:
     """Write a score and the documents it is of; its `score_id` is given here and returned."""
     (event,) = next_ids(cursor, 1)

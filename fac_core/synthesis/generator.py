@@ -56,6 +56,8 @@ class Request:
     steering: Steering | None = None
     favoured: str = ""
     """A word that the feature peaks on somewhere; a sampling generator may make it likelier until it is written."""
+    likely_tokens: int | None = None
+    """Tokens that an endpoint's reply is likely to have; None where texts are continued."""
 
 
 @dataclass(frozen=True)

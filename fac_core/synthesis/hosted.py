@@ -46,16 +46,22 @@ class HostedGenerator:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _ask(self, request: Request) -> Response:
-        question = Question(
-            key="",
-            purpose=PURPOSE,
-            system=request.prompt.system,
-            user=request.prompt.user,
-            max_tokens=request.max_tokens,
-            schema=request.prompt.schema,
-            temperature=request.temperature,
-            seed=request.seed % 2**31,
-        )
+        question = question_of(request)
         reply = self._desk.reply(question)
         usage = {**reply.usage, "model": self._desk.endpoint.model, "request_hash": self._desk.name_of(question)}
         return Response(reply.text, "refusal" if reply.finish == "filter" else reply.finish, usage)
+
+
+def question_of(request: Request) -> Question:
+    """A request as it is put to an endpoint."""
+    return Question(
+        key="",
+        purpose=PURPOSE,
+        system=request.prompt.system,
+        user=request.prompt.user,
+        max_tokens=request.max_tokens,
+        schema=request.prompt.schema,
+        temperature=request.temperature,
+        seed=request.seed % 2**31,
+        likely_out=request.likely_tokens,
+    )

@@ -23,6 +23,7 @@ GENERATORS = ("local", "openai")
 ITEMS_PER_CALL = 5
 """Samples asked for in one call of an endpoint: few enough that a lost reply costs little."""
 MOST_SAMPLES = 200
+STEPS = (1, 2)
 
 
 @dataclass(frozen=True)

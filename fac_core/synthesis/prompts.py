@@ -21,6 +21,8 @@ from fac_core.tasks.template import fill
 
 LINE_EXAMPLES = 4
 FIELD_EXAMPLES = 3
+SHOWN_IN_CHAT = 6
+"""Examples in the prompt of an instructed model."""
 EXCERPT_WORDS = 40
 LONG_ITEM = 1200
 """Characters beyond which an item of several fields stays out of a prompt while shorter ones are left."""
@@ -45,9 +47,9 @@ def chat_prompt(task: Task, target: Target, n_items: int, pair: Pair | None = No
     """Rules, feature and examples for an instructed model that replies with JSON (method §5.1, both steps)."""
     values = {"feature": target.name or "see the texts", "n": str(n_items)}
     if pair is None or pair.bad is None:
-        texts = [_shown(task, excerpt(task, example)) for example in choose_examples(target.examples, 6)]
+        texts = [_shown(task, excerpt(task, example)) for example in choose_examples(target.examples, SHOWN_IN_CHAT)]
         if pair is not None:
-            texts = [_shown(task, pair.good), *texts[:5]]
+            texts = [_shown(task, pair.good), *texts[: SHOWN_IN_CHAT - 1]]
         user = fill(task.generation.step1, {**values, "examples": "\n".join(f"- {text}" for text in texts)})
     else:
         pair_texts = {"good": _shown(task, pair.good), "bad": _shown(task, pair.bad)}

@@ -16,13 +16,12 @@ from fac_core.errors import InputError
 from fac_core.feature_space.spaces import space
 from fac_core.features.trust import left_out_sentence, mistrusted
 from fac_core.jobs import owner
-from fac_core.llm.endpoint import MODEL_SETTING
-from fac_core.llm.prices import Cap, price_of
-from fac_core.llm.terms import make_terms
+from fac_core.llm.prices import Cap
+from fac_core.llm.terms import Terms, make_terms
 from fac_core.store import synthesis as store
 from fac_core.store.features import names_of
 from fac_core.synthesis.find import Found, add_picks, checked, new_run_id, search_pool
-from fac_core.synthesis.plan import ITEMS_PER_CALL, RunSettings, job_spec
+from fac_core.synthesis.plan import RunSettings, job_spec
 from fac_core.synthesis.results import RunSummary, TargetRow, run_summary, run_table
 from fac_core.synthesis.targets import N_EXAMPLES, Example, Target, derangement, majority_label, targets_to_tables
 from fac_core.tasks import Task, load_task
@@ -36,7 +35,6 @@ __all__ = [
     "RunSettings",
     "RunSummary",
     "TargetRow",
-    "estimate",
     "left_out",
     "run_summary",
     "run_table",
@@ -45,9 +43,6 @@ __all__ = [
 ]
 
 JOB_KIND = "synthesise"
-SECONDS_PER_SAMPLE = {"local": 0.8, "openai": 0.6}
-"""Until a run of this project has been timed: measured on two cores, and a guess for an endpoint."""
-EXAMPLE_TOKENS = 40
 
 
 @dataclass(frozen=True)
@@ -82,28 +77,13 @@ def start_run(
             space or feature; δ is no step of the profiles; a setting out of range; or an endpoint that is not set up.
         StoreError: the job folder cannot be written.
     """
-    settings.check()
-    wanted = checked(ws, space_id, delta, in_worklist(ws, space_id) if feature_ids is None else feature_ids)
-    if not wanted:
-        raise InputError("The work list is empty; add missing features to it on the coverage page first.")
-    untrusted = mistrusted(ws, space_id, wanted)
-    wanted = [feature for feature in wanted if feature not in untrusted]
-    if not wanted:
-        raise InputError(left_out_sentence(ws, untrusted))
-    terms = None
-    if settings.generator == "openai":
-        cap = Cap(settings.cap_money, settings.cap_tokens)
-        terms = make_terms(ws, base_url=settings.base_url, model=settings.model, cap=cap)
+    wanted = wanted_of(ws, space_id, delta, settings, feature_ids)
+    terms = terms_of(ws, settings)
+    if terms is not None:
         settings = replace(settings, base_url=terms.base_url, model=terms.model)
     chosen, task = space(ws, space_id), load_task(ws.task)
     with owner.turn(ws):  # two that search at once would find the same samples
-        found = search_pool(ws, space_id, delta, wanted) if settings.use_pool else Found(set(), [])
-        aimed = [feature for feature in wanted if feature not in found.held]
-        if not aimed:
-            raise InputError(
-                "Real samples of the pool that were found before close all of these features; review those first, or "
-                "write without searching the pool."
-            )
+        found, aimed = found_for(ws, space_id, delta, settings, wanted)
         left = [feature for feature in aimed if feature not in found.closed]
         row = store.RunRow(new_run_id(), space_id, delta, settings.generator, asdict(settings), aimed, now())
 
@@ -121,6 +101,55 @@ def start_run(
             with ws.database.transaction() as cursor:
                 note(cursor)
     return row.run_id
+
+
+def wanted_of(
+    ws: Workspace, space_id: str, delta: float, settings: RunSettings, feature_ids: Sequence[int] | None
+) -> list[int]:
+    """Features that a run is for, those left out whose name is trusted less than the project asks.
+
+    Raises:
+        InputError: as for `start_run`.
+    """
+    settings.check()
+    wanted = checked(ws, space_id, delta, in_worklist(ws, space_id) if feature_ids is None else feature_ids)
+    if not wanted:
+        raise InputError("The work list is empty; add missing features to it on the coverage page first.")
+    untrusted = mistrusted(ws, space_id, wanted)
+    wanted = [feature for feature in wanted if feature not in untrusted]
+    if not wanted:
+        raise InputError(left_out_sentence(ws, untrusted))
+    return wanted
+
+
+def terms_of(ws: Workspace, settings: RunSettings) -> Terms | None:
+    """How a run asks its endpoint; None where the local model writes.
+
+    Raises:
+        InputError: no endpoint is set up, or the cap cannot be kept.
+    """
+    if settings.generator != "openai":
+        return None
+    cap = Cap(settings.cap_money, settings.cap_tokens)
+    return make_terms(ws, base_url=settings.base_url, model=settings.model, cap=cap)
+
+
+def found_for(
+    ws: Workspace, space_id: str, delta: float, settings: RunSettings, wanted: Sequence[int]
+) -> tuple[Found, list[int]]:
+    """What the pool has for some features if it is to be searched, and those that no sample found earlier closes.
+
+    Raises:
+        InputError: there are none of these.
+    """
+    found = search_pool(ws, space_id, delta, wanted) if settings.use_pool else Found(set(), [])
+    aimed = [feature for feature in wanted if feature not in found.held]
+    if not aimed:
+        raise InputError(
+            "Real samples of the pool that were found before close all of these features; review those first, or "
+            "write without searching the pool."
+        )
+    return found, aimed
 
 
 def left_out(ws: Workspace, space_id: str, feature_ids: Sequence[int] | None = None) -> str:
@@ -160,32 +189,6 @@ def runs(ws: Workspace) -> list[Run]:
     return [_run(row, store.jobs_of_runs(ws.database)) for row in store.run_rows(ws.database)]
 
 
-def estimate(ws: Workspace, n_targets: int, settings: RunSettings) -> str:
-    """What a run will take, in one sentence: seconds for the local model; calls, tokens and seconds for an endpoint.
-
-    Raises:
-        InputError: a setting is out of range.
-    """
-    settings.check()
-    samples = n_targets * settings.per_feature
-    seconds = samples * _seconds_per_sample(ws, settings.generator)
-    took = f"about {seconds:.0f} s" if seconds < 90 else f"about {seconds / 60:.0f} min"
-    if settings.generator == "local":
-        return f"{samples} samples for {n_targets} features, {took} on this machine, no cost."
-    calls = n_targets * sum(-(-n // ITEMS_PER_CALL) for n in (settings.n_step1, settings.n_step2))
-    generation = load_task(ws.task).generation
-    tokens_in = calls * (len(generation.system + generation.step1) // 4 + 6 * EXAMPLE_TOKENS)
-    tokens_out = samples * max(settings.max_tokens, generation.max_tokens)
-    price = price_of(ws, settings.model or ws.setting(MODEL_SETTING))
-    cost = "unpriced, since the endpoint's price is not known"
-    if price is not None:
-        cost = f"about {price.of(tokens_in, tokens_out):,.4g} at the price you entered"
-    return (
-        f"{samples} samples for {n_targets} features in {calls} calls, about {tokens_in:,} tokens in and "
-        f"{tokens_out:,} out, {took}; {cost}."
-    )
-
-
 def _run(row: store.RunRow, jobs: Mapping[str, tuple[str, str]]) -> Run:
     job_id, state = jobs.get(row.run_id, (None, "completed"))
     return Run(
@@ -199,14 +202,3 @@ def _run(row: store.RunRow, jobs: Mapping[str, tuple[str, str]]) -> Run:
         job_id,
         state,
     )
-
-
-def _seconds_per_sample(ws: Workspace, generator: str) -> float:
-    """As timed in this project's last runs with that generator, else what is usual."""
-    timed = [
-        (result["seconds"], result["written_now"])
-        for result in store.finished_results(ws.database)
-        if result.get("generator") == generator and result.get("written_now")
-    ]
-    written = sum(n for _, n in timed)
-    return sum(seconds for seconds, _ in timed) / written if written else SECONDS_PER_SAMPLE[generator]

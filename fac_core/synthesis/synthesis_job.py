@@ -23,7 +23,7 @@ from fac_core.synthesis.find import POOL
 from fac_core.synthesis.generator import Generator
 from fac_core.synthesis.outcomes import SCORED
 from fac_core.synthesis.pair import Pair, choose_pair
-from fac_core.synthesis.plan import Plan
+from fac_core.synthesis.plan import STEPS, Plan
 from fac_core.synthesis.scoring import Scorer
 from fac_core.synthesis.targets import Target
 from fac_core.synthesis.writing import Writer, scored_samples
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from fac_core.workspace import Workspace
 
 Tables = dict[str, "pa.Table"]
-STEPS = (1, 2)
 UNLIKELY = -10.0
 """Fluency of a text whose fluency is not known."""
 

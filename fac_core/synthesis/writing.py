@@ -10,12 +10,20 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from fac_core.synthesis.generator import Generator, Request, Response, Steering
+from fac_core.llm.tokens import TOKENS_PER_BYTE
+from fac_core.synthesis.generator import Generator, Request, Response, Steering, Style
 from fac_core.synthesis.likeness import Index
 from fac_core.synthesis.outcomes import Draft, drafts, without_duplicates
 from fac_core.synthesis.pair import Pair, Scored
 from fac_core.synthesis.plan import ITEMS_PER_CALL, Plan
-from fac_core.synthesis.prompts import chat_prompt, choose_examples, continuation_prompt, peak_word
+from fac_core.synthesis.prompts import (
+    SHOWN_IN_CHAT,
+    chat_prompt,
+    choose_examples,
+    continuation_prompt,
+    excerpt,
+    peak_word,
+)
 from fac_core.synthesis.scoring import Written
 from fac_core.synthesis.targets import Target
 
@@ -44,7 +52,7 @@ class Writer:
     ) -> list[Written]:
         """As many drafts as the plan wants in this step; `on_sample` is told how many are in."""
         shown = Index(example.text for example in target.examples)
-        requests = self._requests(target, step, pair)
+        requests = requests_of(self._plan, self._generator.style, target, step, pair)
         written: list[Written] = []
         for request, response in zip(requests, self._generator.generate(requests), strict=True):
             found = drafts(self._plan.task, response, self._generator.style, request.n_items)
@@ -53,24 +61,43 @@ class Writer:
             on_sample(len(written))
         return written
 
-    def _requests(self, target: Target, step: int, pair: Pair | None) -> list[Request]:
-        plan, settings = self._plan, self._plan.settings
-        wanted = plan.n_of(step)
-        seeds = [plan.seed_of(target.feature_id, step, number) for number in range(wanted)]
-        if self._generator.style == "continuation":
-            prompt = continuation_prompt(plan.task, target, pair)
-            amount = settings.steering * target.top_value
-            steering = Steering(target.feature_id, amount) if amount else None
-            words = [peak_word(example) for example in choose_examples(target.examples, FAVOURED)] or [""]
-            return [
-                Request(prompt, 1, plan.max_tokens, settings.temperature, seed, steering, words[number % len(words)])
-                for number, seed in enumerate(seeds)
-            ]
-        sizes = [min(ITEMS_PER_CALL, wanted - start) for start in range(0, wanted, ITEMS_PER_CALL)]
+
+def requests_of(plan: Plan, style: Style, target: Target, step: int, pair: Pair | None) -> list[Request]:
+    """What is asked of a generator of that style for one target in one step."""
+    settings, wanted = plan.settings, plan.n_of(step)
+    seeds = [plan.seed_of(target.feature_id, step, number) for number in range(wanted)]
+    if style == "continuation":
+        prompt = continuation_prompt(plan.task, target, pair)
+        amount = settings.steering * target.top_value
+        steering = Steering(target.feature_id, amount) if amount else None
+        words = [peak_word(example) for example in choose_examples(target.examples, FAVOURED)] or [""]
         return [
-            Request(chat_prompt(plan.task, target, n, pair), n, reply_tokens(plan, n), settings.temperature, seed)
-            for n, seed in zip(sizes, seeds, strict=False)
+            Request(prompt, 1, plan.max_tokens, settings.temperature, seed, steering, words[number % len(words)])
+            for number, seed in enumerate(seeds)
         ]
+    sizes = [min(ITEMS_PER_CALL, wanted - start) for start in range(0, wanted, ITEMS_PER_CALL)]
+    each = sample_tokens(plan, target)
+    return [
+        Request(
+            chat_prompt(plan.task, target, n, pair),
+            n,
+            reply_tokens(plan, n),
+            settings.temperature,
+            seed,
+            likely_tokens=n * each,
+        )
+        for n, seed in zip(sizes, seeds, strict=False)
+    ]
+
+
+def sample_tokens(plan: Plan, target: Target) -> int:
+    """Tokens of one sample in a reply, if it is as long as the texts that are shown; else what a sample may have."""
+    shown = [excerpt(plan.task, example) for example in choose_examples(target.examples, SHOWN_IN_CHAT)]
+    if not shown:
+        return plan.max_tokens
+    said = [{name: fields.get(name, "") for name in plan.task.generation.fields} for fields in shown]
+    size = len(json.dumps(said, ensure_ascii=False).encode(errors="replace"))
+    return max(1, round(size * TOKENS_PER_BYTE / len(shown)))
 
 
 def reply_tokens(plan: Plan, n_items: int) -> int:

@@ -10,7 +10,6 @@ import json
 import re
 import secrets
 import tomllib
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +18,11 @@ from typing import Any
 from fac_core.errors import InputError, StoreError
 from fac_core.human import one_line
 from fac_core.tasks import custom_folder, is_custom, load_task, shared, task_ids, toml_edit
+from fac_core.tasks.ids import id_of_title, task_id_of
 from fac_core.tasks.reading import parse, read_toml
 from fac_core.tasks.task import Task
 
-MAX_NAME, MAX_LINE, MAX_LINES, MAX_WORD, MAX_WORDS = 40, 300, 20, 60, 20
+MAX_LINE, MAX_LINES, MAX_WORD, MAX_WORDS = 300, 20, 60, 20
 _FORMATS = Path(__file__).parent / "_formats.toml"
 _LABEL_ALIASES = ("label", "labels", "class", "target")
 _SHOWN = "Texts that show it, the clearest first:\n{examples}"
@@ -33,9 +33,9 @@ class NewTask:
     """What a person says of a task."""
 
     name: str
-    """Becomes the task's id."""
+    """Becomes the task's id; empty makes one of the title."""
     title: str
-    """How people see it; empty takes the name."""
+    """How people see it, in any script; empty takes the name."""
     description: str
     """One sentence."""
     rubric: tuple[str, ...]
@@ -131,28 +131,11 @@ def put_back(task_id: str, text: str) -> Path:
     return path
 
 
-def task_id_of(name: str) -> str:
-    """The id that a name becomes: small letters, digits and underscores, beginning with a letter.
-
-    Raises:
-        InputError: the name is empty, too long, or holds nothing that an id can be made of.
-    """
-    line = one_line(name, "The task's name")
-    if not line:
-        raise InputError("A task needs a name.")
-    if len(line) > MAX_NAME:
-        raise InputError(f"A task's name has at most {MAX_NAME} characters, and this one has {len(line)}.")
-    plain = unicodedata.normalize("NFKD", line).encode("ascii", "ignore").decode().lower()
-    task_id = re.sub(r"[^a-z0-9]+", "_", plain).strip("_")
-    if not task_id or not task_id[0].isalpha():
-        raise InputError(f"The task's name {line!r} must begin with a letter from a to z, since it names a file.")
-    return task_id
-
-
 def _said(new: NewTask) -> tuple[str, dict[str, Any]]:
     """Id and file of a task, checked."""
-    task_id = task_id_of(new.name)
-    if task_id in {*task_ids(), *(path.stem for path in custom_folder().glob("*.toml"))}:
+    taken = {*task_ids(), *(path.stem for path in custom_folder().glob("*.toml"))}
+    task_id = task_id_of(new.name) if new.name.strip() else id_of_title(new.title, taken)
+    if task_id in taken:
         raise InputError(f"There is a task {task_id} already; choose another name.")
     forms = read_toml(_FORMATS)
     if new.format not in forms:

@@ -1,14 +1,18 @@
-"""What asking a model will cost is on the page before it starts, and what it has cost stands in Settings afterwards.
+"""What asking a model will cost is on the page before it starts; what came of it, at what cost, is there afterwards.
 
 Both come from `fac_core.llm`; an unknown price is called unpriced here too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
-from fac_core.features.asked.outcomes import n_unread, told
+from fac_core.errors import InputError
+from fac_core.features.asked.results import asked_about, came
+from fac_core.jobs import owner
 from fac_core.jobs.owner import Job
 from fac_core.llm.estimate import Estimate
 from fac_core.llm.prices import Cap, Price, price_of, set_price
@@ -17,6 +21,8 @@ from pages.ui import chrome, heat, services, theme
 from pages.ui.services import Here
 
 UNPRICED = "unpriced"
+_DISMISSED = "asked_dismissed"
+"""Setting: the newest job whose outcome nobody wants to see any more."""
 
 
 def preview(here: Here, foreseen: Estimate, key: str = "asking") -> Cap:
@@ -42,17 +48,85 @@ def preview(here: Here, foreseen: Estimate, key: str = "asking") -> Cap:
     return cap_input(foreseen.price, key)
 
 
-def became(job: Job) -> None:
-    """What became of the questions of a job that has ended, where some came to nothing."""
-    lines, unread = told(job.result), n_unread(job.result)
-    if unread:
+def became(here: Here, job: Job, key: str) -> None:
+    """What came of a job that has ended: counts in words, when, what it cost, and its features; can be dismissed."""
+    if job.job_id <= here.ws.setting(_DISMISSED):  # ids sort by time
+        return
+    found = came(here.ws, job)
+    when = f"{job.ended_at:%d %b %Y %H:%M}" if job.ended_at else ""
+    lines = [*found.lines, "cost: " + cost_words(found.spent)]
+    if found.n_unread:
         lines.append(
-            f"{theme.plural(unread, 'reply is', 'replies are')} not what was asked for; switch on “Also what this "
-            "model has answered” to ask for them anew."
+            f"{theme.plural(found.n_unread, 'reply is', 'replies are')} not what was asked for; switch on “Also what "
+            "this model has answered” to ask for them anew."
         )
-    heat.words(
-        *(heat.Piece(f"{line}\n", kind="quiet small") for line in [f"Last: {job.title}", *lines]), key="asked_became"
+    with st.container(border=True, gap="small", key=key):
+        heat.words(
+            heat.Piece(f"{job.title}: {job.state}", kind="strong"),
+            heat.Piece(f"   {when}\n", kind="quiet small"),
+            *(heat.Piece(f"{line}\n", kind="small") for line in lines),
+            key=f"{key}_words",
+        )
+        with st.container(horizontal=True, gap="small"):
+            st.button(
+                "Show these features",
+                icon=":material/table_rows:",
+                key=f"{key}_show",
+                on_click=_show_features,
+                args=(job.job_id,),
+                disabled=not asked_about(job),
+            )
+            st.button("Dismiss", type="tertiary", key=f"{key}_dismiss", on_click=_dismiss, args=(job.job_id,))
+
+
+def cost_words(spent: Sequence[Spend]) -> str:
+    """What some calls cost, in one line."""
+    if not spent:
+        return "nothing was asked that had to be paid"
+    prices = [each.price for each in spent if each.price is not None]
+    unpriced = any(each.n_unpriced for each in spent)
+    money = " and ".join(
+        [*([f"{sum(prices):,.4f}"] if prices else []), *([UNPRICED] if unpriced or not prices else [])]
     )
+    tokens_in, tokens_out = (sum(getattr(each, name) for each in spent) for name in ("tokens_in", "tokens_out"))
+    attempts = theme.plural(sum(each.n_attempts for each in spent), "attempt")
+    return f"{money}, {theme.count(tokens_in)} tokens in and {theme.count(tokens_out)} out in {attempts}"
+
+
+def _show_features(job_id: str) -> None:
+    services.go("f_asked", job_id)
+    # those the task leaves out were asked about as well
+    st.session_state.update(f_view="table", f_task="all")
+
+
+@services.guarded
+def _dismiss(job_id: str) -> None:
+    services.here().ws.set_setting(_DISMISSED, job_id)
+
+
+def asked_in() -> str | None:
+    """The job whose features the table is to show, with a way back to all."""
+    said = services.follow("f_asked")
+    if not said:
+        return None
+    st.button(
+        "Asked in one job",
+        icon=":material/close:",
+        key="f_asked_off",
+        on_click=services.go,
+        args=("f_asked", None),
+        help="Only features that this job asked a model about are shown; press to show all.",
+    )
+    return said
+
+
+def asked_features(here: Here, job_id: str) -> list[int]:
+    """Features that a job named in the address asked about; none if there is no such job."""
+    try:
+        job = owner.get(here.ws, job_id)
+    except InputError:
+        return []
+    return asked_about(job)
 
 
 def cap_input(price: Price | None, key: str = "asking") -> Cap:

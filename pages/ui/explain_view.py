@@ -1,5 +1,5 @@
 """Asking a model what features mean, or how far documents bear an explanation out: nothing is asked before its cost was
-seen.
+seen, and what came of it stands there afterwards.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import streamlit as st
 
 from fac_core.coverage.measure import aims
-from fac_core.features.asked.choosing import CHOICES, chosen
+from fac_core.features.asked.choosing import CHOICES, WORKLIST, chosen, why_empty
 from fac_core.features.asked.documents import N_BANDS, PER_BAND, PER_BAND_QUICK
 from fac_core.features.asked.rubric_plan import JUDGE, plan_rating
 from fac_core.features.asked.starting import DETECT, EXPLAIN, Planned, Which, plan_detecting, plan_explaining
@@ -36,7 +36,8 @@ WHICH_WORDS: dict[Which, str] = {
     "all": "every author's newest",
 }
 MOST = 5000
-EVERY_S = 1.5
+EVERY_S, IDLE_S = 1.5, 5.0
+"""Between two looks at a job that runs, and at whether another tab has begun, resumed or ended one."""
 _AT = "asked_"
 _LOOKED = "_asked_looked"
 
@@ -55,14 +56,17 @@ class Wanted(NamedTuple):
 def show(here: Here, filtered: Sequence[int] = ()) -> None:
     """The form, what it would cost, and the job that runs; `filtered` are the features that pass the page's filters."""
     job = latest(here)
-    if job is not None and job.state != "completed":
-        st.fragment(_live, run_every=EVERY_S if job.active else None)(here, job.job_id)
-    if job is not None and job.active:
+    active = job is not None and job.active
+    st.fragment(follow, run_every=EVERY_S if active else IDLE_S)(here, standing(job))
+    if active:
         return
-    if job is not None and job.state == "completed":
-        asking_view.became(job)
     with services.page():
+        ended = st.container()
         wanted = form(here, filtered)
+        with ended:
+            of_kind = next((each for each in owner.jobs(here.ws) if each.kind == wanted.kind), None)
+            for place, each in enumerate(dict.fromkeys(each.job_id for each in (job, of_kind) if each is not None)):
+                asking_view.became(here, owner.get(here.ws, each), key=f"{_AT}became_{place}")
         key = (str(here.ws.root), here.space_id, here.version, wanted)
         if st.button(
             "See what it costs", icon=":material/receipt_long:", key=f"{_AT}look", disabled=not wanted.features
@@ -72,6 +76,11 @@ def show(here: Here, filtered: Sequence[int] = ()) -> None:
         looked = st.session_state.get(_LOOKED)
         if looked is not None and looked[0] == key:
             preview(here, looked[1], looked[2])
+
+
+def prepare(**asked: str) -> None:
+    """Have the features page show the form with this filled in: kind, features, which."""
+    st.session_state.update(f_view="explanations", **{f"{_AT}{name}": value for name, value in asked.items()})
 
 
 def latest(here: Here) -> Job | None:
@@ -89,27 +98,48 @@ def form(here: Here, filtered: Sequence[int]) -> Wanted:
         required=True,
         format_func=KIND_WORDS.__getitem__,
         key=f"{_AT}kind",
+        bind="query-params",
     )
     offered = [*CHOICES, *([FILTER] if filtered else [])]
-    choice = str(right.selectbox("Features", offered, format_func=FEATURE_WORDS.__getitem__, key=f"{_AT}features"))
-    top = left.number_input(
-        "At most", 1, MOST, 50, key=f"{_AT}top", help="Those that most anchor samples activate come first."
+    held = {choice: features_of(here, choice, filtered) for choice in offered}
+    first = next((place for place, choice in enumerate(offered) if held[choice]), 0)
+    choice = str(
+        right.selectbox(
+            "Features",
+            offered,
+            index=first,
+            format_func=FEATURE_WORDS.__getitem__,
+            key=f"{_AT}features",
+            bind="query-params",
+        )
     )
-    which, fuzz, quick = _judging(left) if kind == DETECT else ("llm", False, False)
+    top = left.number_input(
+        "At most",
+        1,
+        MOST,
+        50,
+        key=f"{_AT}top",
+        bind="query-params",
+        help="Those that most anchor samples activate come first.",
+    )
+    which, fuzz, quick = _judging(left, listed=choice == WORKLIST) if kind == DETECT else ("llm", False, False)
     again = left.toggle(
         "Also what this model has answered",
         key=f"{_AT}again",
         help="Asks anew where its reply could not be read or the question has changed; answers that were read stay and "
         "cost nothing.",
     )
-    found = (
-        list(filtered)
-        if choice == FILTER
-        else services.cached(chosen, here, here.space_id, here.delta, choice, beside=aims(here.ws, here.space_id))
-    )
+    found = held[choice]
     if not found:
-        st.text("There are no such features at this δ.")
+        st.text(why_empty(choice, here.delta))
     return Wanted(str(kind), tuple(found[: int(top)]), which, fuzz, quick, again)
+
+
+def features_of(here: Here, choice: str, filtered: Sequence[int]) -> Sequence[int]:
+    """Features that a choice holds."""
+    if choice == FILTER:
+        return filtered
+    return services.cached(chosen, here, here.space_id, here.delta, choice, beside=aims(here.ws, here.space_id))
 
 
 def planned(here: Here, wanted: Wanted) -> tuple[Planned, Estimate]:
@@ -152,9 +182,14 @@ def preview(here: Here, plan: Planned, expected: Estimate) -> None:
         st.rerun()
 
 
-def _judging(column: st.delta_generator.DeltaGenerator) -> tuple[Which, bool, bool]:
+def _judging(column: st.delta_generator.DeltaGenerator, *, listed: bool) -> tuple[Which, bool, bool]:
+    """What is judged, and how; features of the work list are to be written for, so it matters where they fire."""
     which: Which = column.selectbox(
-        "Explanations", list(WHICH_WORDS), format_func=WHICH_WORDS.__getitem__, key=f"{_AT}which"
+        "Explanations",
+        list(WHICH_WORDS),
+        format_func=WHICH_WORDS.__getitem__,
+        key=f"{_AT}which",
+        bind="query-params",
     )
     full, few = (N_BANDS * per_band for per_band in (PER_BAND, PER_BAND_QUICK))
     quick = column.toggle(
@@ -165,16 +200,25 @@ def _judging(column: st.delta_generator.DeltaGenerator) -> tuple[Which, bool, bo
     )
     fuzz = column.toggle(
         "Fuzzing too",
-        key=f"{_AT}fuzz",
+        listed,
+        key=f"{_AT}fuzz_listed" if listed else f"{_AT}fuzz",
         help="Also asks whether marked tokens are the right ones: whether the explanation knows where it fires.",
     )
     return which, fuzz, quick
 
 
-def _live(here: Here, job_id: str) -> None:
-    """A job that runs or was stopped: where it is, cancel or resume."""
+def standing(job: Job | None) -> tuple[str, str] | None:
+    """What a page has drawn of a job; another one has to be drawn anew."""
+    return None if job is None else (job.job_id, job.state)
+
+
+def follow(here: Here, drawn: tuple[str, str] | None) -> None:
+    """A job that runs or was stopped: where it is, cancel or resume. The page follows what became of it elsewhere."""
     with services.page():
-        job = owner.get(here.ws, job_id)
-        chrome.job_controls(
-            here, job, "asked_job", stop="Stop asking", resume="Go on", help_stop="What was answered is kept."
-        )
+        job = latest(here)
+        if standing(job) != drawn:
+            st.rerun()
+        if job is not None and job.state != "completed":
+            chrome.job_controls(
+                here, job, "asked_job", stop="Stop asking", resume="Go on", help_stop="What was answered is kept."
+            )

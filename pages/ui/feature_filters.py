@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import streamlit as st
 
 from fac_core.features import semantic_search
+from fac_core.features.asked.results import EXPLAINED, features_by_said
 from fac_core.features.criteria import ALONE, Criteria
 from fac_core.features.index_job import KIND
 from fac_core.features.marks import LIST, TAG, WORK_LIST, members, names
@@ -15,8 +17,9 @@ from fac_core.features.states import OTHER_STATES, STATES
 from fac_core.features.table import GIVEN
 from fac_core.features.trust import BADGES
 from fac_core.jobs import owner
+from fac_core.store.explanations import CANNOT_TELL, REFUTED
 from fac_core.workspace import Workspace
-from pages.ui import row_choice, services, theme
+from pages.ui import asking_view, row_choice, services, theme
 from pages.ui.services import Here
 
 SORTS = {
@@ -35,6 +38,7 @@ ASCENDING = {"q", "name", "id"}
 RELEVANT = {"relevant": True, "other": False, "all": None}
 WORDS, MEANING = "words", "meaning"
 DENSITIES = {"20 %": 0.2, "10 %": 0.1, "5 %": 0.05, "1 %": 0.01}
+SAID_WORDS = {EXPLAINED: "there is one", CANNOT_TELL: "it cannot tell", REFUTED: "refuted by the verifier"}
 JOINED = {"firing": "firing", "decoder": "decoder", "both": "both", ALONE: "no family"}
 
 
@@ -106,7 +110,17 @@ def rail(here: Here) -> Filters:
         wrap=True,
         help=theme.TERMS["trust"],
     )
+    said = st.selectbox(
+        "A model's explanation",
+        list(SAID_WORDS),
+        index=None,
+        format_func=SAID_WORDS.__getitem__,
+        key="f_said",
+        bind="query-params",
+        placeholder="any or none",
+    )
     family, theme_id, cluster = (_one_set(name) for name in ("family", "theme", "cluster"))
+    asked = asking_view.asked_in()
     criteria = Criteria(
         search="" if by_meaning else search,
         states=tuple(name for name in states or () if name in theme.STATES),
@@ -118,7 +132,14 @@ def rail(here: Here) -> Filters:
         in_list=True if listed == WORK_LIST else None,
         trust=tuple(name for name in trust or () if name in BADGES),
         max_density=DENSITIES.get(dense or ""),
-        among=_among(here, search if by_meaning else "", listed if listed != WORK_LIST else None, tag),
+        among=_among(
+            here,
+            search if by_meaning else "",
+            None if listed in (None, WORK_LIST) else members(here.ws, here.space_id, LIST, listed),
+            None if tag is None else members(here.ws, here.space_id, TAG, tag),
+            None if said is None else features_by_said(here.ws, here.space_id, said),
+            None if asked is None else asking_view.asked_features(here, asked),
+        ),
     )
     chosen = (
         search,
@@ -129,9 +150,11 @@ def rail(here: Here) -> Filters:
         dense,
         criteria["joined"],
         trust,
+        said,
         family is not None,
         theme_id is not None,
         cluster is not None,
+        asked is not None,
     )
     order = GIVEN if by_meaning else sort if sort in SORTS else "effect"
     return Filters(criteria, order, sum(map(bool, chosen)))
@@ -209,14 +232,14 @@ def _one_set(name: str) -> int | None:
     return int(said)
 
 
-def _among(here: Here, meaning: str, listed: str | None, tag: str | None) -> tuple[int, ...] | None:
-    """Features found by meaning, likest first, and on the list and with the tag; None where none of these is asked."""
+def _among(here: Here, meaning: str, *groups: Collection[int] | None) -> tuple[int, ...] | None:
+    """Features found by meaning, likest first, and in all groups, of which None is any; None where nothing is asked."""
     found: list[int] | None = None
     if meaning:
         hits = semantic_search.features_by_meaning(here.ws, here.space_id, meaning[: semantic_search.MAX_QUERY])
         found = [hit.id for hit in hits]
-    for kind, value in ((LIST, listed), (TAG, tag)):
-        if value is not None:
-            held = dict.fromkeys(members(here.ws, here.space_id, kind, value))
+    for group in groups:
+        if group is not None:
+            held = dict.fromkeys(group)
             found = list(held) if found is None else [each for each in found if each in held]
     return None if found is None else tuple(found)

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import streamlit as st
 
 from fac_core.features.agreement import Agreement
+from fac_core.features.asked.rubric_plan import JUDGE as RATE
 from fac_core.features.judgement import ALIVE, AUTO, BOTH, EITHER, JUDGE, LABEL
 from fac_core.features.relevance import Overview, RelevanceTest, Sides, overrule, overview, sides
 from fac_core.features.relevance_check import Check
 from fac_core.features.trials import LABEL as BY_LABELS
-from pages.ui import heat, provenance, services, theme
+from pages.ui import explain_view, heat, provenance, services, theme
 from pages.ui.services import Here
 
 OPEN, YES, NO = "open", "yes", "no"
@@ -139,6 +140,9 @@ def summary(here: Here) -> None:
     """What the label-driven set is worth on held-out documents, and how far the judge agrees with it."""
     found: Overview = services.cached(overview, here, here.space_id)
     heat.words(*standing(found), key="relevance_standing")
+    if found.why:
+        st.text(found.why)
+    next_steps(found)
     if found.check is not None:
         _row(check_figures(found.check), "relevance_check")
         if found.check.separation is not None:
@@ -156,6 +160,28 @@ def summary(here: Here) -> None:
         cli="relevance",
         python="from fac_core.features.relevance import overview\noverview(ws, space_id)",
     )
+
+
+def next_steps(found: Overview) -> None:
+    """Where a model can be asked and where it is chosen what counts."""
+    with st.container(horizontal=True, gap="small"):
+        st.button(
+            "Ask the judge" if not found.n_rated else "Ask the judge for more",
+            icon=":material/rule:",
+            type="tertiary",
+            key="relevance_ask",
+            on_click=explain_view.prepare,
+            kwargs={"kind": RATE},
+            help="Have a model rate features against the task's rubric; what it costs is seen before it is asked.",
+        )
+        if st.button(
+            "Choose what counts",
+            icon=":material/settings:",
+            type="tertiary",
+            key="relevance_choose",
+            help="Labels, judge, both, either, or every alive feature: coverage follows.",
+        ):
+            st.switch_page("pages/settings.py", query_params={})
 
 
 def standing(found: Overview) -> list[heat.Piece]:

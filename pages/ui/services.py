@@ -100,8 +100,11 @@ def go(name: str, value: str | None) -> None:
 
 
 def move(**to: str | None) -> None:
-    """Change project or feature space; the feature and its sets in the one that is left are none of the other's."""
-    for name, value in {**to, **dict.fromkeys(("feature", "f_family", "f_theme", "f_cluster"))}.items():
+    """Change project or feature space; the feature, its sets and the job of the one that is left are none of the
+    other's.
+    """
+    left = ("feature", "f_family", "f_theme", "f_cluster", "f_asked")
+    for name, value in {**to, **dict.fromkeys(left)}.items():
         go(name, value)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from fac_core.tasks import TaskMissing, custom_folder, faults, is_custom, load_task, task_ids
-from fac_core.tasks.custom import MAX_LINE, MAX_NAME, NewTask, add_task, formats, needs_label, set_rubric
+from fac_core.tasks.custom import MAX_LINE, NewTask, add_task, formats, needs_label, set_rubric
+from fac_core.tasks.ids import MAX_NAME
 from pages.ui import chrome, heat, services, theme
 from pages.ui.services import Here
 
@@ -78,8 +79,10 @@ def form() -> None:
     )
     with st.form(f"{_AT}new", border=False):
         left, right = st.columns(2, gap="medium")
-        left.text_input("Name", key=f"{_AT}name", max_chars=MAX_NAME, placeholder="short; names its file")
-        right.text_input("Title", key=f"{_AT}title", max_chars=MAX_LINE, placeholder="how people see it")
+        left.text_input("Title", key=f"{_AT}title", max_chars=MAX_LINE, placeholder="how people see it, in any script")
+        right.text_input(
+            "Name of its file", key=f"{_AT}name", max_chars=MAX_NAME, placeholder="made of the title if left empty"
+        )
         st.text_input("What it is, in one sentence", key=f"{_AT}about", max_chars=MAX_LINE)
         st.text_area(
             "Rubric: one criterion a line",

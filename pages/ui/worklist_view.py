@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import streamlit as st
 
 from fac_core.coverage import worklist
+from fac_core.coverage.measure import aims
 from fac_core.coverage.states import DENSE, MISSING, UNDERSAMPLED
 from fac_core.coverage.worklist import WorkItem
 from fac_core.errors import InputError
+from fac_core.features.asked.choosing import WORKLIST
+from fac_core.features.asked.results import unchecked
+from fac_core.features.asked.starting import DETECT
+from fac_core.jobs import owner
 from fac_core.jobs.owner import Job
 from fac_core.llm.endpoint import endpoint_of
+from fac_core.review.queue import counts
 from fac_core.samples.datasets import counts_only, list_datasets
 from fac_core.synthesis.find import find_in_pool
-from fac_core.synthesis.runs import RunSettings, estimate, left_out, start_run
-from pages.ui import chrome, heat, services, theme
+from fac_core.synthesis.foreseen import foresee
+from fac_core.synthesis.runs import RunSettings, left_out, start_run, terms_of
+from pages.ui import asking_view, chrome, explain_view, heat, services, theme
 from pages.ui.services import Here
 
 OPEN = (MISSING, UNDERSAMPLED, DENSE)
@@ -43,6 +51,8 @@ def tickets(here: Here, items: Sequence[WorkItem]) -> None:
                 args=(here, done),
                 help="Features that are covered by now, or that no sample is looked for.",
             )
+        if unjudged := unchecked(here.ws, here.space_id):
+            _offer_check(len(unjudged))
     pages = -(-len(items) // TICKETS)
     number = 1
     slots = st.container()
@@ -54,6 +64,21 @@ def tickets(here: Here, items: Sequence[WorkItem]) -> None:
             for column, item in zip(st.columns(3, gap="small"), row, strict=False):
                 with column:
                     _ticket(here, item)
+
+
+def _offer_check(n: int) -> None:
+    """The way to the form in which a model judges what the work list's features are called."""
+    if st.button(
+        f"Check {theme.plural(n, 'explanation')}",
+        type="tertiary",
+        icon=":material/fact_check:",
+        key="check_listed",
+        on_click=explain_view.prepare,
+        kwargs={"kind": DETECT, "features": WORKLIST, "which": "name"},
+        help="What a feature is called is what samples are written from. No model has judged yet how far these names "
+        "hold; what that costs is seen before it is asked.",
+    ):
+        st.switch_page("pages/features.py", query_params={})
 
 
 def _ticket(here: Here, item: WorkItem) -> None:
@@ -170,9 +195,7 @@ def make(here: Here, items: Sequence[WorkItem], busy: Job | None, *, next_step: 
     if not targets:
         st.text("Nothing on the work list is open at this δ.")
     else:
-        st.caption(estimate(here.ws, len(targets), settings))
-        if sentence := left_out(here.ws, here.space_id, targets):
-            st.caption(sentence)
+        settings = _expected(here, targets, settings)
     if st.button(
         f"Write samples for {theme.plural(len(targets), 'feature')}",
         icon=":material/play_arrow:",
@@ -185,6 +208,30 @@ def make(here: Here, items: Sequence[WorkItem], busy: Job | None, *, next_step: 
         if run_id is not None:
             services.go("run", run_id)
         st.rerun()
+
+
+def _expected(here: Here, targets: Sequence[int], settings: RunSettings) -> RunSettings:
+    """What the run would take, and for an endpoint the most it may; returns the settings with that cap."""
+    try:
+        terms = terms_of(here.ws, settings)
+    except InputError:  # it is said above what is missing
+        return settings
+    sentence = left_out(here.ws, here.space_id, targets)
+    # ended jobs filled the ledger that the estimate goes by, and decisions free what the pool held
+    ended = tuple((job.job_id, job.state) for job in owner.jobs(here.ws) if not job.active)
+    beside = (terms, sentence, ended, counts(here.ws, here.space_id), aims(here.ws, here.space_id))
+    try:
+        expected = services.cached(foresee, here, here.space_id, here.delta, settings, tuple(targets), beside=beside)
+    except InputError as error:
+        st.caption(str(error))
+        return settings
+    st.caption(expected.sentence)
+    if sentence:
+        st.caption(sentence)
+    if terms is None:
+        return settings
+    cap = asking_view.cap_input(terms.price, key="run")
+    return replace(settings, cap_money=cap.money, cap_tokens=cap.tokens)
 
 
 def _steering() -> float:

@@ -23,7 +23,9 @@ from fac_core.features.naming import rename
 from fac_core.features.semantic_search import places
 from fac_core.features.table import feature_page
 from fac_core.store import explanations as store
+from fac_core.store.explanations import add_explanation
 from fac_core.store.features import add_name
+from fac_core.store.jobs import end_job, insert_job
 from fac_core.workspace import Workspace, now
 from pages.ui import feature_filters, heat, map_view
 from pages.ui.feature_table import USUAL, painted
@@ -262,11 +264,31 @@ def test_another_space_does_not_open_a_feature_or_set_by_the_number_of_the_last(
     assert not {"feature", "f_family", "f_theme", "f_cluster"} & set(address(at))
 
 
-def test_a_list_and_a_tag_on_every_feature_are_met_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_are_found_by_what_a_model_said_of_them_and_by_the_job_that_asked(
+    app: App, filled_ws: Workspace, tiny_spec: Any
+) -> None:
+    verdicts = [(3, "yes"), (5, "cannot tell"), (7, "no"), (7, "probably"), (9, "yes"), (9, "no")]
+    with filled_ws.database.transaction() as cursor:
+        for feature, verdict in verdicts:
+            told = {"method": "llm", "author": "m", "text": "x", "at": now(), "verdict": verdict}
+            add_explanation(cursor, tiny_spec.space_id, feature, **told)
+        insert_job(cursor, "job-1", "explain", "Explain 2 features", {"features": [5, 9]}, now())
+        end_job(cursor, "job-1", "completed", "", now())
+
+    def shown(**address: str) -> set[int]:
+        at = app("features", f_task="all", **address)
+        return {int(row) for row in at.dataframe[0].value["name"].str.extract(r"feature (\d+)")[0]}
+
+    assert shown(f_said="there is one") == {3, 7, 9} and shown(f_said="it cannot tell") == {5}
+    assert shown(f_said="refuted by the verifier") == {9} and shown(f_asked="job-1") == {5, 9}
+    assert shown(f_asked="job-1", f_said="there is one") == {9}
+    assert "No feature passes" in said(app("features", f_task="all", f_asked="../../etc"))
+
+
+def test_a_list_and_a_tag_on_every_feature_are_met_at_once() -> None:
     every = list(range(20_000))
-    monkeypatch.setattr(feature_filters, "members", lambda *_: every)
     began = time.process_time()
-    assert feature_filters._among(Here(None, None, None, 0.0), "", "all", "all") == tuple(every)  # type: ignore[arg-type]
+    assert feature_filters._among(Here(None, None, None, 0.0), "", every, every) == tuple(every)  # type: ignore[arg-type]
     assert time.process_time() - began < 1, "each feature is looked up, not searched for"
 
 

@@ -12,7 +12,7 @@ from fac_core import workspace
 from fac_core.feature_space.spaces import register_space, spaces
 from fac_core.features.judgement import judge
 from fac_core.features.refresh import refresh
-from fac_core.features.relevance import overview, sides
+from fac_core.features.relevance import Overview, overview, sides
 from fac_core.samples.importing import import_dataset
 from fac_core.store.activations import insert_activations
 from fac_core.store.relevance import add_ratings
@@ -21,6 +21,7 @@ from fac_core.synthesis.targets import Target
 from fac_core.tasks import load_task
 from fac_core.workspace import Workspace, now
 from pages.ui import relevance_view
+from tests.app.conftest import App
 from tests.app.reading import drawn, said
 from tests.planted import SPACE, activation_table, read_table, recount
 
@@ -140,3 +141,28 @@ def test_the_rubric_of_ones_own_task_is_changed_on_the_page(ws: Workspace, monke
     next(button for button in at.form_submit_button if button.label == "Keep").click().run()
     assert not at.exception and load_task("mine").rubric == ("It begs.",)
     assert load_task("mine").rubric_version != before and load_task("mine").rubric_version in said(at)
+
+
+def test_without_labels_the_summary_says_why_everything_counts_and_what_to_do_next(
+    app: App, filled_ws: Workspace
+) -> None:
+    at = app("features", f_view="relevance")
+    assert "No feature could be tested by labels, so every alive feature counts." in said(at)
+    at.button(key="relevance_ask").click().run()
+    assert not at.exception and at.segmented_control(key="asked_kind").value == "judge"
+    at = app("features", f_view="relevance")
+    at.button(key="relevance_choose").click().run()
+    assert not at.exception and at.radio(key="settings_mode").value == "auto"
+
+
+@pytest.mark.parametrize(
+    ("n_tested", "n_by_label", "needed"), [(6275, 109, "314"), (400, 49, "50"), (6275, 314, ""), (400, 50, "")]
+)
+def test_too_few_relevant_features_are_said_with_the_rule(
+    filled_ws: Workspace, monkeypatch: pytest.MonkeyPatch, n_tested: int, n_by_label: int, needed: str
+) -> None:
+    monkeypatch.setattr("fac_core.store.relevance.relevant_by_test", lambda *_: (list(range(n_by_label)), n_tested))
+    judged = judge(filled_ws, spaces(filled_ws)[0].space_id, 1000)
+    assert (judged.mode == "alive") == bool(needed)
+    found = Overview(judged, "AUROC", n_tested, 0, 0, 0, None, None, auto=True)
+    assert (f"fewer than the {needed} from which on" in found.why) if needed else not found.why

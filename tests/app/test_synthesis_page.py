@@ -9,13 +9,17 @@ import pytest
 from fac_core.coverage import worklist
 from fac_core.coverage.gaps import gaps
 from fac_core.feature_space import spaces
+from fac_core.features.naming import rename
 from fac_core.jobs import owner
+from fac_core.llm.endpoint import set_endpoint
 from fac_core.review.queue import counts
-from fac_core.synthesis.runs import TargetRow, run_table, runs
+from fac_core.synthesis.foreseen import foresee
+from fac_core.synthesis.runs import RunSettings, TargetRow, run_table, runs
 from fac_core.workspace import Workspace
 from pages.ui import run_view
 from tests.app.conftest import App
 from tests.app.reading import drawn, said
+from tests.llm.fake_endpoint import closed_url
 
 
 @pytest.fixture
@@ -51,19 +55,33 @@ def test_each_feature_is_a_ticket_that_can_be_taken_off(
     assert set(worklist.in_worklist(filled_ws, space_id)) == set(listed[1:])
 
 
-def test_the_estimate_follows_the_settings_before_anything_starts(app: App, listed: list[int]) -> None:
-    at = app("synthesis")
-    assert f"{16 * len(listed)} samples for {len(listed)} features" in said(at)
+def test_the_estimate_follows_the_settings_before_anything_starts(
+    app: App, filled_ws: Workspace, space_id: str, listed: list[int]
+) -> None:
+    delta, at = spaces.delta(filled_ws, space_id), app("synthesis")
+    assert foresee(filled_ws, space_id, delta, RunSettings()).sentence in said(at)
     at.number_input(key="n_step2").set_value(0).run()
-    assert f"{6 * len(listed)} samples for {len(listed)} features" in said(at)
+    assert foresee(filled_ws, space_id, delta, RunSettings(n_step2=0)).sentence in said(at)
     assert at.slider(key="steering").value == 0.5
+
+
+def test_an_endpoint_s_calls_and_tokens_are_seen_before_the_start_and_can_be_capped(
+    app: App, filled_ws: Workspace, space_id: str, listed: list[int]
+) -> None:
+    set_endpoint(filled_ws, closed_url(), "fake")
+    at = app("synthesis")
+    at.segmented_control(key="generator").set_value("openai").run()
+    settings = RunSettings(generator="openai")
+    assert foresee(filled_ws, space_id, spaces.delta(filled_ws, space_id), settings).sentence in said(at)
+    assert "tokens in" in said(at) and "unpriced" in said(at)
+    at.number_input(key="run_cap_tokens").set_value(1000).run()
+    assert not at.exception and at.number_input(key="run_cap_tokens").value == 1000
 
 
 def test_an_endpoint_that_is_not_set_up_is_one_sentence(app: App, filled_ws: Workspace, listed: list[int]) -> None:
     at = app("synthesis")
     at.segmented_control(key="generator").set_value("openai").run()
     assert "Set the endpoint's address and model" in said(at)
-    assert "unpriced" in said(at)
     at.button(key="start_run").click().run()
     assert not at.exception
     assert runs(filled_ws) == []
@@ -123,3 +141,16 @@ def test_a_bullet_says_closed_open_or_waiting_in_words() -> None:
     waits = run_view.bullet(row(closed=False, best_value=0.0, attempts=0, outcomes={}, best_text=""), 8.0)
     assert (waits.state, waits.value, list(waits.counts)) == ("waits", "nothing yet", [])
     assert "no name yet" in waits.name
+
+
+def test_names_of_the_work_list_that_no_model_judged_are_one_press_from_the_form(
+    app: App, filled_ws: Workspace, space_id: str, listed: list[int]
+) -> None:
+    assert "check_listed" not in {button.key for button in app("synthesis").button}, "nothing is called anything"
+    rename(filled_ws, space_id, listed[0], "a name", "test")
+    at = app("synthesis")
+    assert at.button(key="check_listed").label == "Check 1 explanation"
+    at.button(key="check_listed").click().run()
+    assert not at.exception and at.segmented_control(key="asked_kind").value == "detect"
+    assert at.selectbox(key="asked_features").value == "worklist" and at.selectbox(key="asked_which").value == "name"
+    assert at.toggle(key="asked_fuzz_listed").value

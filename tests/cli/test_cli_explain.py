@@ -52,7 +52,12 @@ def test_features_are_explained_and_judged_and_a_dry_run_asks_nothing(fac: Fac) 
         done = fac("explain", *at)
         assert done.code == 0, done.err
         assert {each["text"] for each in done.json["explanations"]} == {"making a bomb"} and len(endpoint.bodies) == 4
-        scored = fac("detect", "--quick", *at)
+        calls = [
+            sum(each["n_questions"] for each in fac("detect", "--dry-run", *at, *how).json["estimate"]["purposes"])
+            for how in ((), ("--no-fuzz",), ("--features", f"{BOMB},{CAKE}"))
+        ]
+        assert calls[0] > calls[1] == calls[2], "features of the work list are fuzzed unless it is said not to"
+        scored = fac("detect", "--quick", "--no-fuzz", *at)
         assert scored.code == 0, scored.err
         by_feature = {each["explanation"]["feature_id"]: each["scores"]["detection"] for each in scored.json["judged"]}
         assert by_feature[BOMB]["value"] == 1.0 and by_feature[CAKE]["value"] < 0.5

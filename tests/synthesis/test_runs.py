@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from fac_core.feature_space.spaces import MAX_DELTA
 from fac_core.jobs import owner
 from fac_core.review.decisions import decide
 from fac_core.synthesis.find import find_in_pool
-from fac_core.synthesis.runs import RunSettings, estimate, run_summary, run_table, runs, start_run
+from fac_core.synthesis.runs import RunSettings, run_summary, run_table, runs, start_run
 from fac_core.workspace import Workspace
 from tests.synthesis.conftest import DELTA, firing
 from tests.tiny import labelled_rows
@@ -210,19 +209,3 @@ def test_an_empty_work_list_and_an_unknown_run_are_named(filled_ws: Workspace, t
     for verb in (run_table, run_summary):
         with pytest.raises(InputError, match="no run 'nowhere'"):
             verb(filled_ws, "nowhere")
-
-
-def test_the_estimate_counts_samples_calls_and_tokens_and_names_no_price(filled_ws: Workspace) -> None:
-    assert estimate(filled_ws, 10, RunSettings()).startswith("160 samples for 10 features, about 2 min")
-    asked = estimate(filled_ws, 10, RunSettings(generator="openai", base_url="http://h/v1", model="m"))
-    assert "in 40 calls" in asked and "unpriced" in asked and "tokens in" in asked
-
-
-def test_the_estimate_learns_from_finished_runs(filled_ws: Workspace) -> None:
-    with filled_ws.database.transaction() as cursor:
-        result = json.dumps({"generator": "local", "seconds": 100.0, "written_now": 10})
-        cursor.execute(
-            "INSERT INTO job SELECT 'j', 'synthesise', 't', 'completed', 1, 1, '', '{}', ?, now()::TIMESTAMP, NULL, NULL",
-            [result],
-        )
-    assert "about 27 min" in estimate(filled_ws, 10, RunSettings())

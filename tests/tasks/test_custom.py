@@ -15,7 +15,8 @@ from fac_core import workspace
 from fac_core.errors import InputError
 from fac_core.home import home
 from fac_core.tasks import custom_folder, faults, load_task, task_ids
-from fac_core.tasks.custom import NewTask, add_task, formats, set_rubric, task_id_of, to_toml
+from fac_core.tasks.custom import NewTask, add_task, formats, set_rubric, to_toml
+from fac_core.tasks.ids import id_of_title, task_id_of
 
 NEW = NewTask(
     name="Späm in mail",
@@ -64,8 +65,7 @@ def test_a_project_can_be_made_with_it_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"name": " "}, "needs a name"),
-        ({"name": "42"}, "must begin with a letter"),
+        ({"name": " ", "title": " "}, "needs a title, or a name"),
         ({"name": "x" * 41}, "at most 40 characters"),
         ({"name": "toxicity"}, "a task toxicity already"),
         ({"name": "a\u202eb"}, "U\\+202E"),
@@ -94,6 +94,35 @@ def test_a_hostile_name_is_no_path(name: str) -> None:
         return
     assert [path.name for path in custom_folder().iterdir()] == [f"{task_id}.toml"]
     assert all(path.is_relative_to(custom_folder()) for path in home().rglob("*.toml"))
+
+
+@pytest.mark.parametrize(
+    ("title", "task_id"),
+    [
+        ("กรองข้อความ", r"task_[0-9a-f]{8}"),
+        ("垃圾邮件 2", r"task_[0-9a-f]{8}"),
+        ("\N{PILE OF POO}", r"task_[0-9a-f]{8}"),
+        ("42", "task_42"),
+        ("Über Spam", "uber_spam"),
+        ("Spam " + "x" * 200, r"spam_x{35}"),
+    ],
+    ids=["thai", "chinese", "emoji", "digits", "accents", "long"],
+)
+def test_a_title_in_any_script_makes_an_id_of_its_own(title: str, task_id: str) -> None:
+    made = [add_task(replace(NEW, name="", title=title)) for _ in range(2)]
+    assert re.fullmatch(task_id, made[0]) and made[1] != made[0] and made[1].startswith(made[0][:35])
+    assert [load_task(each).title for each in made] == [title, title]
+
+
+@given(st.text(max_size=400), st.sets(st.sampled_from(["spam", "task_1", "a"])))
+def test_an_id_of_a_title_is_plain_short_and_free(title: str, taken: set[str]) -> None:
+    try:
+        task_id = id_of_title(title, taken)
+    except InputError as error:
+        assert len(str(error).splitlines()) == 1
+    else:
+        assert task_id.isidentifier() and task_id.isascii() and task_id not in taken
+        assert len(task_id) <= 40 and task_id_of(task_id) == task_id
 
 
 @given(st.text(max_size=60))

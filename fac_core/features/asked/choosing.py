@@ -17,6 +17,19 @@ if TYPE_CHECKING:
 WORKLIST, GAPS, RELEVANT, NAMED = "worklist", "gaps", "relevant", "named"
 CHOICES = (WORKLIST, GAPS, RELEVANT, NAMED)
 """The work list; features that are missing; those of the task that the anchor shows; all that have a name."""
+_EMPTY = {
+    WORKLIST: "The work list is empty; put features on it where coverage or features are shown, or choose others to "
+    "ask about.",
+    GAPS: "No feature is missing at δ = {delta:g}; a higher δ leaves more open, or choose others to ask about.",
+    RELEVANT: "None of the task's features fires in the anchor at δ = {delta:g}; a lower δ counts fainter activations, "
+    "or change which features count as relevant.",
+    NAMED: "No feature has a name yet; names are made from the anchor's texts once these were read.",
+}
+
+
+def why_empty(choice: str, delta: float) -> str:
+    """Why a choice holds no feature, and what to do."""
+    return _EMPTY[choice].format(delta=delta)
 
 
 def chosen(ws: Workspace, space_id: str, delta: float, choice: str) -> list[int]:

@@ -6,6 +6,7 @@ seed, per_band, documents (their state), fuzz, terms (of asking).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,8 @@ def work(job: JobFolder, asker: Asker, read: Read | None) -> dict[str, Any]:
             ]
             # one without a value would stand before an earlier one that has it
             told = [each for each in scores if each[0].value is not None]
-            job.commit_shard(name, scores_to_tables(told), asking.told())
+            scored = Counter(score.protocol for score, _ in told)
+            job.commit_shard(name, scores_to_tables(told), {"scored": scored, **asking.told()})
             if job.cancelled():
                 return {}
         asking.done = expected

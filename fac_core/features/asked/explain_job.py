@@ -22,6 +22,7 @@ from fac_core.features.asked.explaining import (
     read_verdict,
     verify_question,
 )
+from fac_core.features.asked.outcomes import NOT_VERIFIED
 from fac_core.jobs.kinds import follow_up
 from fac_core.llm.spending import take_in
 from fac_core.llm.terms import Terms, make_asker
@@ -61,7 +62,7 @@ def work(job: JobFolder, asker: Asker) -> dict[str, Any]:
             found = _explain(asking, part)
         except Stopped:
             return {}
-        verdicts = Counter(each.verdict or "not verified" for each in found)
+        verdicts = Counter(each.verdict or NOT_VERIFIED for each in found)
         job.commit_shard(
             name,
             {EXPLANATION: _table(found, part, str(job.spec["terms"]["model"]))},

@@ -52,6 +52,7 @@ def plan_rating(
         f"Rate {len(subjects):,} feature{'s' * (len(subjects) != 1)} against the rubric",
         {
             "space_id": space_id,
+            "features": [each.feature_id for each in subjects],
             "task": task.id,
             "rubric_version": task.rubric_version,
             "terms": replace(terms, anew=again).as_spec(),

@@ -97,7 +97,11 @@ def plan_explaining(
     return Planned(
         EXPLAIN,
         f"Explain {_plural(len(shown), 'feature')}",
-        {"space_id": space_id, "terms": replace(terms, anew=again).as_spec()},
+        {
+            "space_id": space_id,
+            "features": [each.feature_id for each in shown],
+            "terms": replace(terms, anew=again).as_spec(),
+        },
         {"span": explain_job.to_table(shown)},
         explaining_questions(shown, done),
         len(shown),
@@ -133,6 +137,7 @@ def plan_detecting(
     held = dict(Documents(ws, space_id).held(sorted({each.feature_id for each in left}), per_band, SEED))
     asked = [Asked(each.explanation_id, each.feature_id, each.text) for each in left if each.feature_id in held]
     spec: dict[str, Any] = {"space_id": space_id, "seed": SEED, "per_band": per_band, "fuzz": fuzz, "documents": state}
+    spec["features"] = sorted({each.feature_id for each in asked})
     spec["terms"] = replace(terms, anew=again).as_spec()
     return Planned(
         DETECT,
