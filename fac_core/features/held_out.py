@@ -23,7 +23,6 @@ from fac_core.features.scoring import Floats, Items, Mask, Result
 from fac_core.features.split import EXPLAIN, MAX_EXPLAINING, SCORE, hashes
 from fac_core.features.windows import cut
 from fac_core.samples.duplicates import near_duplicates
-from fac_core.store import documents
 from fac_core.store import feature_samples as samples
 from fac_core.store import feature_weights as weights
 from fac_core.store.database import get_meta
@@ -54,12 +53,14 @@ class Versions(NamedTuple):
 
     encoder: str
     """Of an encoder's score: the procedure and what it would be run on; equal ones would give the same score."""
-    documents: str
-    """State of the documents that a model judges on; the last word of the version of its scores."""
+    reading: str
+    """State of what a model judges on: which side a text is on and how it was read. It is the last word of the version
+    of a model's scores: texts that come or go change no verdict on others, and verdicts are paid for.
+    """
 
     def are_of(self, protocol: str, version: str) -> bool:
         """Whether a score is of this state; of a model that judges, whatever the prompt was."""
-        return version == self.encoder if protocol in BY_ENCODER else version.endswith(f" {self.documents}")
+        return version == self.encoder if protocol in BY_ENCODER else version.endswith(f" {self.reading}")
 
 
 _versions: Kept[Versions] = Kept(3)
@@ -103,11 +104,10 @@ def versions(ws: Workspace, space_id: str) -> Versions:
 
     def of_now() -> Versions:
         texts = samples.described_state(ws.database, space_id, MAX_DOCUMENTS, hashes(SCORE))
-        judged = documents.documents_state(ws.database, space_id)
         explaining = samples.described_state(ws.database, space_id, MAX_EXPLAINING, hashes(EXPLAIN))
         sides = [split.REVISION, hashes(SCORE)]
         by_encoder = _digest([at, *sides, texts, explaining, *readings])
-        return Versions(f"{scoring.REVISION}-{by_encoder}", _digest([*sides, judged, *readings]))
+        return Versions(f"{scoring.REVISION}-{by_encoder}", _digest([*sides, *readings]))
 
     return _versions.get(ws, space_id, (at, *readings), of_now)
 

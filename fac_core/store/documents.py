@@ -20,27 +20,15 @@ if TYPE_CHECKING:
     from fac_core.store.database import Database
 
 
-_DOCUMENTS = f"""
-    FROM content_read r WHERE r.space_id = ? AND r.content_id IN (SELECT s.content_id FROM sample s JOIN dataset d
-    USING (dataset_id) WHERE d.deleted_at IS NULL AND d.role <> 'holdout' AND d.dataset_id <> ? AND d.{SAMPLED})"""
-
-
 def documents(database: Database, space_id: str) -> pa.Table:
     """Documents that were read in a space: (content_id, form_hash), by id."""
     return database.arrow(
-        f"SELECT content_id, form_hash FROM content WHERE content_id IN (SELECT r.content_id {_DOCUMENTS}) "
-        "ORDER BY content_id",
+        "SELECT c.content_id, c.form_hash FROM content c JOIN content_read r ON r.space_id = ? "
+        "AND r.content_id = c.content_id WHERE c.content_id IN (SELECT s.content_id FROM sample s JOIN dataset d "
+        f"USING (dataset_id) WHERE d.deleted_at IS NULL AND d.role <> 'holdout' AND d.dataset_id <> ? AND d.{SAMPLED}) "
+        "ORDER BY c.content_id",
         [space_id, APPROVED_DATASET],
     )
-
-
-def documents_state(database: Database, space_id: str) -> str:
-    """Digest of `documents`; equal ones hold the same texts."""
-    row = database.one(
-        f"SELECT md5(string_agg(CAST(r.content_id AS VARCHAR), ',' ORDER BY r.content_id)) {_DOCUMENTS}",
-        [space_id, APPROVED_DATASET],
-    )
-    return str(row and row[0])
 
 
 def firings(database: Database, space_id: str, feature_ids: Sequence[int]) -> pa.Table:

@@ -30,6 +30,7 @@ from fac_core.features.trust import (
     require_trust,
 )
 from fac_core.store import explanations as store
+from fac_core.store.database import set_meta
 from fac_core.store.explanations import DETECTION, EMBEDDING, FUZZING, Score
 from fac_core.synthesis.runs import RunSettings, left_out, runs, start_run
 from fac_core.workspace import Workspace, now
@@ -235,13 +236,16 @@ def test_a_name_given_twice_has_one_badge_wherever_it_is_shown(named: tuple[Work
 
 def test_a_score_of_other_data_is_history_and_gives_no_badge(named: tuple[Workspace, str]) -> None:
     ws, space = named
-    give_score(ws, space, 3, 0.9, 0.8, DETECTION, f"detect 1, documents {versions(ws, space).documents}")
+    give_score(ws, space, 3, 0.9, 0.8, DETECTION, f"detect 1, reading {versions(ws, space).reading}")
     before = newest(ws, space)
     assert badges(ws, space) == {1: "high", 2: "low", 3: "high"} == {i: overview(ws, space, i).badge for i in (1, 2, 3)}
     held_out = "SELECT min(content_id) FROM content WHERE form_hash < ?"
     ws.database.rows(f"DELETE FROM sample WHERE content_id = ({held_out})", [hashes(SCORE)[1]])
     recount(ws, space)
-    assert badges(ws, space) == {} and newest(ws, space) != before
+    assert badges(ws, space) == {3: "high"} and newest(ws, space) != before, "a verdict on other texts stands"
+    with ws.database.transaction() as cursor:
+        set_meta(cursor, f"read_again.{space}", "once more")
+    assert badges(ws, space) == {}
     for feature in (1, 3):
         found = overview(ws, space, feature)
         assert found.badge == "unscored" and not found.explained[0].scores and len(found.explained[0].earlier) == 1
@@ -249,7 +253,7 @@ def test_a_score_of_other_data_is_history_and_gives_no_badge(named: tuple[Worksp
 
 def test_another_threshold_makes_an_encoders_scores_history_and_not_a_models(named: tuple[Workspace, str]) -> None:
     ws, space = named
-    give_score(ws, space, 3, 0.9, 0.8, DETECTION, f"detect 1, documents {versions(ws, space).documents}")
+    give_score(ws, space, 3, 0.9, 0.8, DETECTION, f"detect 1, reading {versions(ws, space).reading}")
     set_delta(ws, space, 2.0)
     assert badges(ws, space) == {3: "high"}
 

@@ -1,7 +1,7 @@
 """Job kind *detect*: explanations judged on documents that no explainer saw, some tens of them a shard.
 
 Inputs: tables of `detect_tables.to_tables`; spec: space_id, space (for fuzzing, which reads the texts token by token),
-seed, per_band, documents (their state), fuzz, terms (of asking).
+seed, per_band, reading (its state), fuzz, terms (of asking).
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def work(job: JobFolder, asker: Asker, read: Read | None) -> dict[str, Any]:
                     trial,
                     judged(trial, answers, seed),
                     judge=judge,
-                    version=version(trial.protocol, seed, int(job.spec["per_band"]), str(job.spec["documents"])),
+                    version=version(trial.protocol, seed, int(job.spec["per_band"]), str(job.spec["reading"])),
                     at=now(),
                 )
                 for trial in trials

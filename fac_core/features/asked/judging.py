@@ -94,9 +94,9 @@ def n_calls(n_items: int) -> int:
     return N_ORDERS * -(-n_items // TEXTS_A_CALL)
 
 
-def version(protocol: str, seed: int, per_band: int, documents: str) -> str:
-    """Of a score: prompt, how documents were chosen, and from which state of them."""
-    return f"{PROMPTS[protocol].version}, split {seed}, {per_band} a fifth, documents {documents}"
+def version(protocol: str, seed: int, per_band: int, reading: str) -> str:
+    """Of a score: prompt, how documents were chosen, and how they were read."""
+    return f"{PROMPTS[protocol].version}, split {seed}, {per_band} a fifth, reading {reading}"
 
 
 def _groups(trial: Trial, seed: int, order: int) -> list[Sequence[int]]:

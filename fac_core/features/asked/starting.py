@@ -131,12 +131,12 @@ def plan_detecting(
     wanted = _checked(ws, space_id, feature_ids)
     candidates = explanations_to_judge(ws, space_id, wanted, which)
     per_band = PER_BAND_QUICK if quick else PER_BAND
-    state = versions(ws, space_id).documents
+    state = versions(ws, space_id).reading
     done = set() if again else _judged(ws, space_id, wanted, terms.model, per_band, state, fuzz=fuzz)
     left = [each for each in candidates if each.explanation_id not in done]
     held = dict(Documents(ws, space_id).held(sorted({each.feature_id for each in left}), per_band, SEED))
     asked = [Asked(each.explanation_id, each.feature_id, each.text) for each in left if each.feature_id in held]
-    spec: dict[str, Any] = {"space_id": space_id, "seed": SEED, "per_band": per_band, "fuzz": fuzz, "documents": state}
+    spec: dict[str, Any] = {"space_id": space_id, "seed": SEED, "per_band": per_band, "fuzz": fuzz, "reading": state}
     spec["features"] = sorted({each.feature_id for each in asked})
     spec["terms"] = replace(terms, anew=again).as_spec()
     return Planned(

@@ -17,6 +17,7 @@ from fac_core.features.held_out import versions
 from fac_core.jobs.folder import JobFolder
 from fac_core.llm.asking import Answer, Outcome, Question
 from fac_core.store import explanations as store
+from fac_core.store.database import set_meta
 from fac_core.store.explanations import CANNOT_TELL
 from fac_core.store.features import names_of
 from fac_core.workspace import Workspace, now
@@ -178,7 +179,9 @@ def test_a_job_that_is_not_answered_leaves_earlier_scores_in_force(
     assert len(newest) == 3 and all(row["value"] is not None for row in newest)
 
 
-def test_what_was_judged_on_other_documents_is_judged_again(ws: Workspace, space_id: str, folder: Folder) -> None:
+def test_what_was_judged_is_judged_again_where_texts_were_read_anew_and_not_where_one_is_gone(
+    ws: Workspace, space_id: str, folder: Folder
+) -> None:
     explained(ws, space_id, folder)
     job = folder(detecting(ws, space_id))
     detect_job.work(job, Scripted(judge(lambda text: "bomb" in text)), None)
@@ -186,6 +189,9 @@ def test_what_was_judged_on_other_documents_is_judged_again(ws: Workspace, space
     assert detecting(ws, space_id).n == 0
     ws.database.rows("DELETE FROM sample WHERE sample_id = (SELECT max(sample_id) FROM sample)")
     recount(ws, space_id)
+    assert detecting(ws, space_id).n == 0
+    with ws.database.transaction() as cursor:
+        set_meta(cursor, f"read_again.{space_id}", "once more")
     assert detecting(ws, space_id).n == 3
 
 
