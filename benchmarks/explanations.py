@@ -29,8 +29,10 @@ def measured(demo: str, most: int | None = None) -> tuple[Values, Values]:
     """
     from fac_core.demo import open_demo
     from fac_core.feature_space.spaces import delta, spaces
-    from fac_core.features.held_out import HeldOut, tables
+    from fac_core.features.held_out import MAX_DOCUMENTS, HeldOut, tables
+    from fac_core.features.split import SCORE, hashes
     from fac_core.jobs import kinds
+    from fac_core.store import feature_samples as samples
     from fac_core.store.explanations import current_explanations
 
     kinds.FOLLOW_UPS.pop("describe", None)  # nothing scores beside what is measured
@@ -40,8 +42,12 @@ def measured(demo: str, most: int | None = None) -> tuple[Values, Values]:
     rng = np.random.default_rng(0)
     if most is not None and len(rows) > most:
         rows = [rows[place] for place in rng.choice(len(rows), most, replace=False)]
+    given = tables(ws, space_id)
+    n_held = samples.described_contents(ws.database, space_id, MAX_DOCUMENTS, hashes(SCORE)).num_rows
+    left_out = n_held - given.held_out.num_rows
+    print(f"{left_out:,} of {n_held:,} held-out documents are near duplicates of explaining ones and left out")
     begin = time.perf_counter()
-    bench = HeldOut(tables(ws, space_id), delta(ws, space_id))
+    bench = HeldOut(given, delta(ws, space_id))
     scored = bench.score([(row["feature_id"], row["text"]) for row in rows])
     took = time.perf_counter() - begin
     kept = [place for place, each in enumerate(scored) if each.result and each.result.n_firing >= MIN_FIRING]

@@ -19,7 +19,7 @@ from fac_core.feature_space.spaces import delta
 from fac_core.features.describe import Inputs
 from fac_core.features.families import MIN_COSINE
 from fac_core.features.relevance_check import halves
-from fac_core.features.split import EXPLAIN, hashes
+from fac_core.features.split import EXPLAIN, MAX_EXPLAINING, hashes
 from fac_core.jobs import owner
 from fac_core.store import feature_samples as samples
 from fac_core.store import feature_weights as weights
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 KIND, READING = "describe", "extract"
 REVISION = 4
 """The way of describing; raised when the same data would now be described otherwise."""
-MAX_CONTENTS = 6000
-"""Texts that names are made from, all of the explaining side: the anchor first, then seed, synthetic and pool."""
 
 
 def made(ws: Workspace, space_id: str) -> DescriptionRow | None:
@@ -98,7 +96,7 @@ def _spec(ws: Workspace, space_id: str) -> dict[str, Any]:
         get_meta(ws.database, f"statics.{space_id}"),
         get_meta(ws.database, f"read_again.{space_id}"),
         hashes(EXPLAIN),
-        samples.described_state(ws.database, space_id, MAX_CONTENTS, hashes(EXPLAIN)),
+        samples.described_state(ws.database, space_id, MAX_EXPLAINING, hashes(EXPLAIN)),
         samples.anchor_state(ws.database, space_id),
     ]
     fingerprint = hashlib.sha256(json.dumps(basis).encode()).hexdigest()
@@ -108,7 +106,7 @@ def _spec(ws: Workspace, space_id: str) -> dict[str, Any]:
 def _inputs(ws: Workspace, space_id: str) -> Inputs:
     import pyarrow as pa
 
-    contents = samples.described_contents(ws.database, space_id, MAX_CONTENTS, hashes(EXPLAIN))
+    contents = samples.described_contents(ws.database, space_id, MAX_EXPLAINING, hashes(EXPLAIN))
     items = samples.anchor_items(ws.database, space_id)
     task = load_task(ws.task)
     positive = pa.array([task.polarity(label) for label in items.column("label").to_pylist()], pa.bool_())

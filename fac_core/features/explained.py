@@ -6,16 +6,20 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from fac_core.errors import InputError
+from fac_core.feature_space.spaces import delta
 from fac_core.features import trust
+from fac_core.features.alike import sayings
 from fac_core.features.held_out import versions
 from fac_core.features.lint import Finding, lint
 from fac_core.features.purity import Purity, purity
 from fac_core.features.relevance import check_feature
+from fac_core.features.split import SCORE, hashes
 from fac_core.features.trust import Evidence
 from fac_core.store import explanations as store
 from fac_core.store import feature_samples as samples
 from fac_core.store import features as feature_store
 from fac_core.store.explanations import DETECTION, EMBEDDING, FUZZING, INTRUDER, OF_FEATURE, Explanation, Score
+from fac_core.store.feature_samples import ExampleRow
 
 if TYPE_CHECKING:
     from fac_core.workspace import Workspace
@@ -54,6 +58,12 @@ class Overview(NamedTuple):
     cohesion: Score | None
     """How often an intruder among its documents is found: asks no explanation."""
     purity: Purity | None
+    n_above: int
+    """Documents to score on in which it is above δ, at most."""
+
+    def n_below(self, score: Score) -> int:
+        """How many of the documents that fire for an encoder's score are, at least, not above δ."""
+        return max(0, score.n_firing - self.n_above) if score.protocol == EMBEDDING else 0
 
 
 class JudgedText(NamedTuple):
@@ -70,11 +80,28 @@ class JudgedText(NamedTuple):
     char_start: int
     char_end: int
     """Place of the peak; empty where there is none."""
+    sample: ExampleRow | None
+    """A sample that holds it; None where all were deleted."""
 
-    @property
-    def right(self) -> bool:
-        """Whether the judge said what the feature does."""
-        return self.said == self.fires
+
+class Told(NamedTuple):
+    """The documents of a score by how they came out, the clearest mistakes first; together they are its figures."""
+
+    missed: list[JudgedText]
+    """Fire, and were taken to be silent."""
+    taken: list[JudgedText]
+    """Silent, and were taken to fire."""
+    both: list[JudgedText]
+    """Answered both ways; each counts half."""
+    unanswered: list[JudgedText]
+    """Count for nothing."""
+    right: list[JudgedText]
+
+    def figures(self, fires: bool) -> tuple[float, int]:
+        """(documents judged right, documents judged) of one side."""
+        half = sum(item.fires == fires for item in self.both) / 2
+        right = sum(item.fires == fires for item in self.right) + half
+        return right, int(right + half) + len(self.missed if fires else self.taken)
 
 
 def overview(ws: Workspace, space_id: str, feature_id: int) -> Overview:
@@ -84,9 +111,8 @@ def overview(ws: Workspace, space_id: str, feature_id: int) -> Overview:
         InputError: unknown space or feature.
     """
     check_feature(ws, space_id, feature_id)
-    named = feature_store.names(ws.database, space_id)
-    names = dict(zip(named.column("feature_id").to_pylist(), named.column("name").to_pylist(), strict=True))
-    name = names.pop(feature_id, "")
+    name = feature_store.names_of(ws.database, space_id, [feature_id]).get(feature_id, "")
+    known = sayings(ws, space_id)
     peaks = purity(ws, space_id, feature_id)
     now = versions(ws, space_id)
     scores = store.scores_of(ws.database, space_id, [feature_id])
@@ -96,7 +122,7 @@ def overview(ws: Workspace, space_id: str, feature_id: int) -> Overview:
         if not explanation.text and explanation.verdict != store.CANNOT_TELL:
             continue  # a name that was taken back
         in_force = explanation.text == name and not any(each.in_force for each in found)
-        findings = lint(explanation.text, others=names, purity=peaks) if explanation.text else []
+        findings = lint(explanation.text, of=feature_id, known=known, purity=peaks) if explanation.text else []
         last = _last(
             sorted(
                 (score for score in scores if score.explanation_id == explanation.explanation_id),
@@ -111,6 +137,7 @@ def overview(ws: Workspace, space_id: str, feature_id: int) -> Overview:
         explained=found,
         cohesion=next((s for s in scores if s.explanation_id == OF_FEATURE and s.version == now.encoder), None),
         purity=peaks,
+        n_above=samples.n_above(ws.database, space_id, feature_id, delta(ws, space_id), hashes(SCORE)),
     )
 
 
@@ -130,7 +157,7 @@ def too_few(score: Score) -> bool:
 
 
 def judged_texts(ws: Workspace, space_id: str, score: Score) -> list[JudgedText]:
-    """Documents of a score, those judged wrongly first, the clearest mistakes foremost; none if they were not kept.
+    """Documents of a score; none if they were not kept.
 
     Raises:
         InputError: unknown space or feature.
@@ -141,10 +168,23 @@ def judged_texts(ws: Workspace, space_id: str, score: Score) -> list[JudgedText]
     peaks = samples.example_rows(ws.database, space_id, score.feature_id, contents)
     found = []
     for item in items:
-        row = peaks.get(item.content_id) if item.fires else None
-        place = (row.value, row.char_start, row.char_end) if row else (0.0, 0, 0)
-        found.append(JudgedText(item.content_id, texts.get(item.content_id, ""), *item[1:], *place))
-    return sorted(found, key=_how_wrong)
+        row = peaks.get(item.content_id)
+        place = (row.value, row.char_start, row.char_end) if row and item.fires else (0.0, 0, 0)
+        found.append(JudgedText(item.content_id, texts.get(item.content_id, ""), *item[1:], *place, row))
+    return found
+
+
+def told_apart(items: Sequence[JudgedText]) -> Told:
+    """Documents of a score by how they came out."""
+    found = Told([], [], [], [], [])
+    for item in sorted(items, key=_clearest_first):
+        if item.said is None:
+            (found.unanswered if item.likeness is None else found.both).append(item)
+        elif item.said == item.fires:
+            found.right.append(item)
+        else:
+            (found.missed if item.fires else found.taken).append(item)
+    return found
 
 
 def score_of(ws: Workspace, space_id: str, feature_id: int, score_id: int) -> Score:
@@ -159,9 +199,9 @@ def score_of(ws: Workspace, space_id: str, feature_id: int, score_id: int) -> Sc
     raise InputError(f"Feature {feature_id} has no score {score_id}.")
 
 
-def _how_wrong(item: JudgedText) -> tuple[bool, float]:
+def _clearest_first(item: JudgedText) -> tuple[float, float]:
     likeness = item.likeness or 0.0
-    return item.right, likeness if item.fires else -likeness
+    return (likeness, -item.value) if item.fires else (-likeness, 0.0)
 
 
 def _last(scores: Iterable[Score]) -> list[Score]:

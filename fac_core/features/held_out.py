@@ -1,4 +1,9 @@
-"""What explanations are scored on is the scoring side of the split, and a score says which state of it that was."""
+"""What explanations are scored on is like no text that names are made from; a score says which state of both it is of.
+
+It is the scoring side of the split without near duplicates of the explaining side: a document with a twin there would
+be recognised by the twin's words. That holds for all texts that names are made from, so for keywords and for what a
+model wrote from some of them; texts alike by less, or in other words, stay (`split`).
+"""
 
 from __future__ import annotations
 
@@ -11,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.feature_space.spaces import delta
-from fac_core.features import scoring
+from fac_core.features import scoring, split
 from fac_core.features.encoder import Encoder, Vectors
 from fac_core.features.kept import Kept
 from fac_core.features.scoring import Floats, Items, Mask, Result
-from fac_core.features.split import SCORE, hashes
+from fac_core.features.split import EXPLAIN, MAX_EXPLAINING, SCORE, hashes
 from fac_core.features.windows import cut
+from fac_core.samples.duplicates import near_duplicates
 from fac_core.store import documents
 from fac_core.store import feature_samples as samples
 from fac_core.store import feature_weights as weights
@@ -36,7 +42,7 @@ class HeldOutTables(NamedTuple):
     """Tables that scores are measured on."""
 
     held_out: pa.Table
-    """(content_id, text) of the scoring side, by id."""
+    """(content_id, text) of the scoring side without near duplicates of the explaining side, by id."""
     held_out_activation: pa.Table
     """(feature_id, content_id, value, char_start, char_end) of those, by feature, strongest first."""
     neighbour: pa.Table
@@ -76,6 +82,9 @@ class Scored(NamedTuple):
 def tables(ws: Workspace, space_id: str) -> HeldOutTables:
     """What scores of a space are measured on now."""
     texts = samples.described_contents(ws.database, space_id, MAX_DOCUMENTS, hashes(SCORE))
+    explaining = samples.described_contents(ws.database, space_id, MAX_EXPLAINING, hashes(EXPLAIN))
+    alike = near_duplicates(texts.column("text").to_pylist(), explaining.column("text").to_pylist())
+    texts = texts.filter(alike.known < 0)
     return HeldOutTables(
         texts,
         samples.activations_of(ws.database, space_id, texts),
@@ -95,8 +104,10 @@ def versions(ws: Workspace, space_id: str) -> Versions:
     def of_now() -> Versions:
         texts = samples.described_state(ws.database, space_id, MAX_DOCUMENTS, hashes(SCORE))
         judged = documents.documents_state(ws.database, space_id)
-        by_encoder = _digest([at, hashes(SCORE), texts, *readings])
-        return Versions(f"{scoring.REVISION}-{by_encoder}", _digest([hashes(SCORE), judged, *readings]))
+        explaining = samples.described_state(ws.database, space_id, MAX_EXPLAINING, hashes(EXPLAIN))
+        sides = [split.REVISION, hashes(SCORE)]
+        by_encoder = _digest([at, *sides, texts, explaining, *readings])
+        return Versions(f"{scoring.REVISION}-{by_encoder}", _digest([*sides, judged, *readings]))
 
     return _versions.get(ws, space_id, (at, *readings), of_now)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from fac_core.features.alike import Sayings
 from fac_core.features.asked.spans import CLOSE, OPEN
 from fac_core.features.keywords import SEPARATOR, UNCLEAR
 from fac_core.features.purity import Purity
@@ -16,8 +16,6 @@ MAX_WORDS = 40
 MAX_CHARS = 240
 MAX_LISTED = 6
 """Things joined by commas from which an explanation is a list."""
-NEAR = 0.9
-"""Share of telling words two explanations have in common from which they say the same."""
 _PROMPT = re.compile(
     r"\b(?:as an ai|language model|neuron|sparse autoencoder|(?:the|these|all) (?:(?:given|provided|above|following) "
     r"(?:texts?|examples?|excerpts?|tokens?|documents?)|passages?)|marked (?:tokens?|words?)|"
@@ -42,10 +40,12 @@ class Finding(NamedTuple):
     sentence: str
 
 
-def lint(text: str, *, others: Mapping[int, str] | None = None, purity: Purity | None = None) -> list[Finding]:
-    """Findings about an explanation, none if it reads well.
+def lint(
+    text: str, *, of: int | None = None, known: Sayings | None = None, purity: Purity | None = None
+) -> list[Finding]:
+    """Findings about an explanation `of` a feature, none if it reads well.
 
-    `others` are texts of other features, `purity` what the feature's peaks are.
+    `known` is what features are called, `purity` what the feature's peaks are.
     """
     said = text.removesuffix(UNCLEAR).strip()
     keywords = SEPARATOR.strip() in text or text.endswith(UNCLEAR)
@@ -64,7 +64,7 @@ def lint(text: str, *, others: Mapping[int, str] | None = None, purity: Purity |
         found.append(Finding("long", f"It is longer than {MAX_WORDS} words; say the one thing the texts share."))
     if not keywords and (n := _listed(said)) >= MAX_LISTED:
         found.append(Finding("list", f"It lists {n} things without saying what they share; name that."))
-    if (other := _same_as(said, others or {})) is not None:
+    if known is not None and (other := known.same_as(said, of)) is not None:
         found.append(Finding("duplicate", f"Feature {other} is said to be the same; say in what they differ."))
     if purity is not None and purity.is_single_token and _misses(said, purity.token):
         found.append(
@@ -79,21 +79,6 @@ def _listed(text: str) -> int:
     pieces = [piece for piece in pieces if piece]
     short = [piece for piece in pieces if len(piece) <= 3]
     return len(short) if len(short) >= 0.8 * len(pieces) else 0
-
-
-@lru_cache(maxsize=100_000)
-def _telling(text: str) -> frozenset[str]:
-    return frozenset(stem(word.key) for word in words_of(text) if word.is_word and not is_light(word.key))
-
-
-def _same_as(text: str, others: Mapping[int, str]) -> int | None:
-    """The first other feature whose text says the same."""
-    mine = _telling(text)
-    for feature, other in others.items():
-        theirs = _telling(other.removesuffix(UNCLEAR))
-        if mine and theirs and len(mine & theirs) >= NEAR * len(mine | theirs):
-            return feature
-    return None
 
 
 def _misses(text: str, token: str) -> bool:

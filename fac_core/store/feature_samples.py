@@ -278,6 +278,16 @@ def described_contents(database: Database, space_id: str, limit: int, hashes: tu
     )
 
 
+def n_above(database: Database, space_id: str, feature_id: int, delta: float, hashes: tuple[str, str]) -> int:
+    """In how many texts of a range of hashes a feature is above δ, whether a sample holds them or not."""
+    row = database.one(
+        "SELECT count(*) FROM activation_by_feature a JOIN content c USING (content_id) WHERE a.space_id = ? "
+        "AND a.feature_id = ? AND a.value > ? AND c.form_hash >= ? AND c.form_hash < ?",
+        [space_id, feature_id, delta, *hashes],
+    )
+    return int(row[0]) if row else 0
+
+
 def described_state(database: Database, space_id: str, limit: int, hashes: tuple[str, str]) -> str:
     """Digest of `described_contents`; equal ones hold the same texts."""
     row = database.one(

@@ -19,13 +19,15 @@ from fac_core.features.explained import (
     JudgedText,
     Overview,
     Score,
+    Told,
     badge,
     judged_texts,
     overview,
+    told_apart,
     too_few,
 )
 from fac_core.features.score_job import score_text, start_scoring
-from pages.ui import heat, provenance, services, theme
+from pages.ui import heat, provenance, sample_row, services, theme
 from pages.ui.services import Here
 
 REQUIRED_WORDS = {trust.ANY: "any", trust.LOW: "scored", trust.MIDDLE: "middling", trust.HIGH: "high"}
@@ -34,12 +36,15 @@ CALLED_WORDS = {
     naming.BY_MODEL: "a model's explanation",
     naming.BY_BEST: "whichever scores higher",
 }
-N_SHOWN = 8
+N_SHOWN, N_MORE = 4, 12
+"""Documents of each kind at first, and how many more of each at a time."""
+_UNDECIDED = ("Answered both ways", "Not answered")
 _HEADINGS = (
-    ("Silent, and was taken to fire", "Fires, and was not recognised"),
-    ("Wrongly marked, and was taken for right", "Rightly marked, and was not recognised"),
+    ("Fires, and was not recognised", "Silent, and was taken to fire", *_UNDECIDED),
+    ("Rightly marked, and was not recognised", "Wrongly marked, and was taken for right", *_UNDECIDED),
 )
-"""Of documents misjudged in detection and in fuzzing, by what is true of them."""
+"""Of documents that were not judged right in detection and in fuzzing, by kind."""
+_SIDES = (("Fires", "Silent"), ("Rightly marked", "Wrongly marked"))
 
 
 def show(here: Here, feature_id: int) -> None:
@@ -48,18 +53,18 @@ def show(here: Here, feature_id: int) -> None:
     facts(found, feature_id)
     for place, each in enumerate(found.explained):
         with st.container(border=True, gap="xsmall"):
-            explanation(here, feature_id, each, key=f"said_{feature_id}_{place}")
+            explanation(here, feature_id, found, each, key=f"said_{feature_id}_{place}")
     if not found.explained:
         st.caption("Nothing is said of this feature yet: no text that names are made from activates it.")
     provenance.how(
         here,
-        "Explanations are made from two thirds of the documents and scored on the others; copies that differ in blanks "
-        "or capitals only are on one side. AUROC: how well likeness to the explanation tells pieces of documents in "
-        "which the feature fires from pieces of as many in which it is silent, half of them chosen to be hard. For the "
-        "encoder, to fire is to be above δ, as coverage counts it, or among the feature's ten strongest. A model that "
-        f"judges (detection, fuzzing) is given {PER_BAND} documents of each fifth of all activations above 0, however "
-        "faint, since an explanation speaks for the whole range. 0.5 is chance. Intervals are 95 %: Newcombe's for "
-        "AUROC, Wilson's for shares.",
+        "Explanations are made from two thirds of the documents and scored on the others, without near duplicates of "
+        "those that names are made from (for a model that judges, of those its explainer saw). AUROC: how well likeness"
+        " to the explanation tells pieces of documents in which the feature fires from pieces of as many in which it "
+        "is silent, half of them hard. For the encoder, to fire is to be above δ, as coverage counts it, or "
+        "among the feature's ten strongest. A model that judges (detection, fuzzing) is given "
+        f"{PER_BAND} documents of each fifth of all activations above 0, however faint, since an explanation speaks "
+        "for the whole range. 0.5 is chance. Intervals are 95 %: Newcombe's for AUROC, Wilson's for shares.",
         key=f"explanations_{feature_id}",
         cli=f"score {feature_id}",
         python=f"from fac_core.features.explained import overview\noverview(ws, space_id, {feature_id})",
@@ -92,7 +97,7 @@ def facts(found: Overview, feature_id: int) -> None:
     heat.words(*runs, key=f"explained_{feature_id}")
 
 
-def explanation(here: Here, feature_id: int, each: Explained, key: str) -> None:
+def explanation(here: Here, feature_id: int, found: Overview, each: Explained, key: str) -> None:
     """One explanation: what, by whom, how good, what is wrong with it."""
     said = each.explanation
     look = theme.TRUST[badge(each.scores)]
@@ -108,7 +113,7 @@ def explanation(here: Here, feature_id: int, each: Explained, key: str) -> None:
     for finding in each.findings:
         heat.words(heat.Piece(f"⚠ {finding.sentence}", kind="small"), key=f"{key}_{finding.code}")
     for score in each.scores:
-        heat.words(*_told(score), key=f"{key}_score_{score.score_id}")
+        heat.words(*_told(score, found.n_below(score)), key=f"{key}_score_{score.score_id}")
     for score in each.earlier:
         heat.words(
             *_told(score),
@@ -142,7 +147,7 @@ def score_now(feature_id: int, explanation_id: int) -> None:
 
 
 def documents(here: Here, feature_id: int, score: Score, key: str) -> None:
-    """The documents of a score, misjudged ones first."""
+    """Some documents of each kind that was not judged right, more on demand, and how many of each there are."""
     found = judged_texts(here.ws, here.space_id, score)
     if not found:
         st.button(
@@ -153,18 +158,38 @@ def documents(here: Here, feature_id: int, score: Score, key: str) -> None:
             help="Of scores made for all features at once only the figures are kept.",
         )
         return
-    wrong = [item for item in found if not item.right]
-    shown = wrong[:N_SHOWN]
-    st.caption(f"{theme.plural(len(wrong), 'document')} of {len(found)} misjudged or not answered.")
+    told = told_apart(found)
+    st.caption(counted(told, score.protocol))
+    n_shown = st.session_state.get(f"{key}_n", N_SHOWN)
     cards = []
-    last = ""
-    for item in sorted(shown, key=lambda item: not item.fires):
-        heading = _HEADINGS[score.protocol == FUZZING][item.fires]
-        cards.append(
-            heat.Shown(_marked(item), head=_about(item, score.protocol), heading=heading if heading != last else "")
-        )
-        last = heading
-    heat.samples(cards, veiled=here.veiled, key=key)
+    groups = told[: len(_HEADINGS[0])]
+    for heading, group in zip(_HEADINGS[score.protocol == FUZZING], groups, strict=True):
+        for place, item in enumerate(group[:n_shown]):
+            head = f"{heading} ({theme.count(len(group))})" if not place else ""
+            row = item.sample
+            link = (f"row {row.row_number} →", str(row.sample_id)) if row else None
+            cards.append(heat.Shown(_marked(item), head=_about(item, score.protocol), heading=head, link=link))
+    heat.samples(cards, veiled=here.veiled, key=key, on_link=sample_row.open_row)
+    if left := sum(max(0, len(group) - n_shown) for group in groups):
+        st.button(f"Show more ({theme.count(left)} left)", key=f"{key}_more", on_click=show_more, args=(f"{key}_n",))
+
+
+def counted(told: Told, protocol: str) -> str:
+    """How many of either side were judged right, as the score counts them."""
+    parts = []
+    for side, fires in zip(_SIDES[protocol == FUZZING], (True, False), strict=True):
+        right, n = told.figures(fires)
+        parts.append(f"{side}: {right:g} of {n} right.")
+    if told.both:
+        parts.append(f"{theme.plural(len(told.both), 'document')} answered both ways, each counted half right.")
+    if told.unanswered:
+        parts.append(f"{theme.plural(len(told.unanswered), 'document')} not answered, counted on neither side.")
+    return " ".join(parts)
+
+
+def show_more(key: str) -> None:
+    """More of each kind."""
+    st.session_state[key] = st.session_state.get(key, N_SHOWN) + N_MORE
 
 
 def standing(here: Here) -> None:
@@ -242,7 +267,7 @@ def keep_least() -> None:
     trust.require_trust(services.here().ws, st.session_state["least_trust"])
 
 
-def _told(score: Score) -> list[heat.Piece]:
+def _told(score: Score, n_below: int = 0) -> list[heat.Piece]:
     n = f"n = {score.n_firing} + {score.n_silent}" if score.n_silent else f"n = {score.n_firing}"
     if score.value is None:
         return [heat.Piece(f"{WORDS[score.protocol]}: no held-out document to judge by", kind="quiet small")]
@@ -250,6 +275,7 @@ def _told(score: Score) -> list[heat.Piece]:
     return [
         heat.Piece(f"{WORDS[score.protocol]} {_value(score)}", kind=f"small {_dim(score)}"),
         heat.Piece(f"   {n}{open_}{', too few to say much' if too_few(score) else ''}", kind="quiet small"),
+        heat.Piece(f"   at least {n_below} of those that fire at or below δ" if n_below else "", kind="quiet small"),
         heat.Piece(f"   by {score.judge}, {score.created_at:%d %b %Y %H:%M}", kind="quiet small", title=score.version),
     ]
 
@@ -275,4 +301,5 @@ def _about(item: JudgedText, protocol: str) -> list[heat.Piece]:
         so, words = f"fires, {item.value:.1f}" if item.fires else "silent", ("said to be silent", "said to fire")
     said = words[item.said] if item.said is not None else "not answered" if item.likeness is None else "said to be both"
     likeness = [heat.Piece(f"likeness {item.likeness:.2f}")] if protocol == EMBEDDING else []
-    return [heat.Piece(so), heat.Piece(said), *likeness]
+    where = [part for part in (item.sample.role, item.sample.label) if part] if item.sample else []
+    return [heat.Piece(so), heat.Piece(said), *likeness, *[heat.Piece(part) for part in where]]

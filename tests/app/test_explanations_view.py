@@ -61,7 +61,11 @@ def test_explanations_are_scored_from_the_page_and_their_mistakes_can_be_read(vi
     assert "trust in the name: low" in drawn(at) and "\\u25cf high" in drawn(at) and "by tf-idf" in drawn(at)
     at.toggle[0].set_value(True).run()
     assert not at.exception, at.exception
-    assert "misjudged" in said(at) and "Silent, and was taken to fire" in drawn(at)
+    assert "Fires: " in said(at) and "Silent, and was taken to fire (" in drawn(at)
+    assert "Fires, and was not recognised (" in drawn(at) and "row " in drawn(at)
+    before = drawn(at).count("said to")
+    next(button for button in at.button if button.label.startswith("Show more")).click().run()
+    assert not at.exception and drawn(at).count("said to") > before
 
 
 def test_a_least_trust_is_chosen_and_everything_is_scored_in_a_job(view: AppTest, ws: Workspace) -> None:
@@ -89,12 +93,21 @@ def test_what_fuzzing_says_is_told_of_marks_and_not_of_silence(view: AppTest, ws
     )
     with ws.database.transaction() as cursor:
         store.add_score(
-            cursor, space, score, [ScoreItem(content, False, True, 1.0), ScoreItem(content, True, None, 0.5)]
+            cursor,
+            space,
+            score,
+            [
+                ScoreItem(content, False, True, 1.0),
+                ScoreItem(content, True, None, 0.5),
+                ScoreItem(content, True, None, None),
+            ],
         )
     at = view.run()
     at.toggle[0].set_value(True).run()
     assert not at.exception, at.exception
-    assert "Wrongly marked, and was taken for right" in drawn(at) and "said to be both" in drawn(at)
+    assert "Wrongly marked, and was taken for right (1)" in drawn(at) and "said to be both" in drawn(at)
+    assert "Answered both ways (1)" in drawn(at) and "Not answered (1)" in drawn(at)
+    assert "Rightly marked: 0.5 of 1 right. Wrongly marked: 0 of 1 right." in said(at)
     assert "likeness" not in drawn(at) and "2 documents unanswered" in drawn(at)
 
 

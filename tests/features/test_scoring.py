@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from fac_core.content import Content, form_hash
 from fac_core.errors import InputError
 from fac_core.features import encoder, score_job, scoring, windows
-from fac_core.features.explained import judged_texts, overview
-from fac_core.features.held_out import HeldOut, tables
+from fac_core.features.asked.judging import Item, Judged, Trial
+from fac_core.features.asked.report import score_of
+from fac_core.features.explained import JudgedText, judged_texts, overview, told_apart
+from fac_core.features.held_out import HeldOut, tables, versions
 from fac_core.features.naming import rename
 from fac_core.features.refresh import refresh
 from fac_core.features.scoring import auroc, auroc_interval, draw, firing, judged, parts_of
@@ -153,6 +155,17 @@ def test_whatever_is_imported_no_document_explains_and_scores(texts: list[str], 
         assert contents == on_side[:limit]
 
 
+@given(st.lists(st.tuples(st.booleans(), st.sampled_from([0.0, 0.5, 1.0, None])), min_size=1, max_size=30))
+def test_documents_told_apart_add_up_to_the_figures_of_their_score(answers: list[tuple[bool, float | None]]) -> None:
+    items = tuple(Item(n, fires, "") for n, (fires, _) in enumerate(answers))
+    answered = [Judged(n, fires, share) for n, (fires, share) in enumerate(answers)]
+    score, kept = score_of(Trial(store.DETECTION, 1, 1, "it", items), answered, judge="j", version="1", at=now())
+    told = told_apart([JudgedText(item.content_id, "", *item[1:], 0.0, 0, 0, None) for item in kept])
+    assert told.figures(True) == (score.right_firing, score.n_firing)
+    assert told.figures(False) == (score.right_silent, score.n_silent)
+    assert len(told.unanswered) == score.n_unanswered and sum(map(len, told)) == len(answers)
+
+
 # --- statistics ---
 
 
@@ -236,6 +249,46 @@ def test_random_silent_documents_are_as_full_as_those_in_which_some_feature_fire
     assert (drawn < full).mean() > 0.5, "a fifth of the documents, in each of which eight features fire instead of one"
 
 
+# --- twins across the split ---
+
+
+def alike(one: str, other: str) -> float:
+    """Jaccard similarity of word 3-grams, counted pair by pair."""
+    grams = [{tuple(words[i : i + 3]) for i in range(len(words) - 2)} for words in (one.split(), other.split())]
+    return len(grams[0] & grams[1]) / len(grams[0] | grams[1])
+
+
+def twins() -> list[Planted]:
+    """Long texts of which half come a second time with another last word."""
+    rng = random.Random(3)
+    words = [f"word{n}" for n in range(400)]
+    texts = [f"apple {' '.join(rng.choices(words, k=24))}" for _ in range(80)]
+    texts += [f"{text.rsplit(' ', 1)[0]} another" for text in texts[:40]]
+    return [Planted("anchor", text, {ABOUT_FRUIT: 2 + n / 50} if n % 3 else {1: 2.0}) for n, text in enumerate(texts)]
+
+
+def test_a_twin_of_what_names_are_made_from_is_not_scored_on_and_everything_else_is(ws: Workspace) -> None:
+    rows = twins()
+    space = plant(ws, rows)
+    sides = {side: [row.text for row in rows if side_of(form_hash(row.text)) == side] for side in (EXPLAIN, SCORE)}
+    known = {text for text in sides[SCORE] if any(alike(text, other) >= 0.8 for other in sides[EXPLAIN])}
+    assert len(known) > 5 and len(sides[SCORE]) - len(known) > 15
+    assert set(tables(ws, space).held_out.column("text").to_pylist()) == set(sides[SCORE]) - known
+    refresh(ws, space, wait=True)
+    items = store.score_items(ws.database, scored(ws, space, ABOUT_FRUIT).score_id)
+    texts = store.content_texts(ws.database, [item.content_id for item in items])
+    assert items and not known & set(texts.values())
+
+
+def test_another_explaining_text_makes_scores_history(planted: tuple[Workspace, str]) -> None:
+    ws, space = planted
+    before = versions(ws, space)
+    explaining = "SELECT max(content_id) FROM content WHERE form_hash >= ?"
+    ws.database.rows(f"DELETE FROM sample WHERE content_id = ({explaining})", [hashes(EXPLAIN)[0]])
+    recount(ws, space)
+    assert versions(ws, space).encoder != before.encoder
+
+
 # --- scores ---
 
 
@@ -263,9 +316,14 @@ def test_a_wrong_explanation_comes_with_the_documents_it_misjudges(planted: tupl
     rename(ws, space, ABOUT_FRUIT, "hammer · chisel · pliers", "ana")
     score = scored(ws, space, ABOUT_FRUIT)
     found = judged_texts(ws, space, score)
-    assert len(found) == score.n_firing + score.n_silent and not found[0].right
+    assert len(found) == score.n_firing + score.n_silent
+    told = told_apart(found)
+    assert sum(map(len, told)) == len(found) and told.missed and told.taken
+    assert told.figures(True) == (score.right_firing, score.n_firing)
+    assert told.figures(False) == (score.right_silent, score.n_silent)
     for item in found:
         assert item.fires == any(word in item.text for word in FRUIT)
+        assert item.sample is not None and item.sample.role in ("anchor", "seed") and item.sample.row_number > 0
         assert item.text[item.char_start : item.char_end] in {*FRUIT, ""}
     said = [item for item in found if item.said and not item.fires]
     assert said and all(any(word in item.text for word in TOOL) for item in said)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import set_delta
+from fac_core.features.alike import NEAR, Sayings, telling
 from fac_core.features.asked.judging import Item, Judged, Trial
 from fac_core.features.asked.report import score_of
 from fac_core.features.explained import badge, overview, too_few
@@ -73,9 +76,41 @@ SINGLE = Purity(40, "poison", 0.95, 0.3, "with", 0.4, 2.0)
     ],
 )
 def test_lint_says_what_is_wrong(text: str, codes: list[str]) -> None:
-    found = lint(text, others={7: "way to poison the food", 8: ""}, purity=SINGLE)
+    found = lint(text, known=Sayings({7: "way to poison the food", 8: ""}), purity=SINGLE)
     assert [finding.code for finding in found] == codes
     assert all(finding.sentence.endswith(".") for finding in found)
+
+
+WORDS = [
+    "apple",
+    "bomb",
+    "cellar",
+    "drum",
+    "engine",
+    "forest",
+    "guitar",
+    "harbor",
+    "island",
+    "jungle",
+    "kettle",
+    "ladder",
+]
+
+
+@given(st.lists(st.sets(st.sampled_from(WORDS), max_size=12), min_size=1, max_size=20), st.integers(0, 19))
+def test_the_index_of_what_features_are_called_finds_what_reading_all_of_them_does(
+    sets: list[set[str]], place: int
+) -> None:
+    texts = {feature: " ".join(sorted(words)) for feature, words in enumerate(sets)}
+    mine = place % len(texts)
+    said = telling(texts[mine])
+    slow = [
+        other
+        for other, text in texts.items()
+        if other != mine and said and len(said & telling(text)) >= NEAR * len(said | telling(text)) - 1e-9
+    ]
+    assert len(said) == len(sets[mine])
+    assert Sayings(texts).same_as(texts[mine], mine) == min(slow, default=None)
 
 
 def test_a_feature_of_one_token_is_called_so_and_one_of_many_is_not(ws: Workspace) -> None:

@@ -1,4 +1,10 @@
-"""Documents for explaining and documents for scoring come from two sides that never meet, fixed by their own hashes.
+"""No document that an explanation is judged on is, or nearly is, one whose span its explainer saw.
+
+Documents for explaining and documents for scoring come from two sides that never meet, fixed by their own hashes. Of
+the second, near duplicates of what the explainer saw of this feature are left out: of the document, or of the span
+around the peak, since the other answer to the same prompt is another document and may lie on the other side. (Keywords
+are made from more documents than these; that nothing is judged that is like any of them holds for the encoder's score
+only, `features.held_out`.)
 
 An explanation is written from the strongest and some middling documents, and judged on firing documents of every
 strength against silent ones of two kinds: any, and hard ones, on which the nearest decoder neighbour fires or whose
@@ -9,7 +15,7 @@ ten strongest: `features.scoring`.)
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -21,6 +27,7 @@ from fac_core.features.asked.hard import Hard
 from fac_core.features.asked.judging import Item
 from fac_core.features.asked.spans import EXCERPT_WORDS, around_peak, excerpt, window
 from fac_core.features.split import SCORE, side_of
+from fac_core.samples.duplicates import near_duplicates
 from fac_core.store import documents as store
 
 if TYPE_CHECKING:
@@ -87,12 +94,14 @@ class Documents:
         for feature, firing in self._firings(feature_ids):
             fires = firing.where(np.isin(firing.content_ids, self.score_side))
             rng = np.random.default_rng([seed, feature])
-            explained = self._spans(feature, firing.where(np.isin(firing.content_ids, self.explain_side))).spans
-            chosen = self._banded(fires, per_band, rng, {normal_form(span) for span in explained})
+            shown = self._spans(feature, firing.where(np.isin(firing.content_ids, self.explain_side)))
+            explained = [each.text for each in store.contents(self._ws.database, shown.content_ids).values()]
+            explained += shown.spans
+            chosen = self._banded(fires, per_band, rng, explained)
             if len(chosen) < MIN_FIRING:
                 continue
             silent = np.setdiff1d(self.score_side, fires.content_ids, assume_unique=True)
-            yield feature, chosen + self._silent(feature, chosen, silent, rng)
+            yield feature, chosen + self._silent(feature, chosen, silent, rng, explained)
 
     def _firings(self, feature_ids: Sequence[int]) -> Iterator[tuple[int, Firing]]:
         for at in range(0, len(feature_ids), _A_TIME):
@@ -127,23 +136,27 @@ class Documents:
         chosen.sort()
         return Shown(feature, tuple(span for _, span in chosen), tuple(ids[rank] for rank, _ in chosen))
 
-    def _banded(self, fires: Firing, per_band: int, rng: np.random.Generator, explained: Container[str]) -> list[Held]:
-        """Different documents of each fifth of a feature's activations; a fifth that has too few leaves them to the
-        others. One whose peak stands in a span that the explainer saw is left out: the other answer to the same prompt
-        is another document and may lie on the other side.
+    def _banded(self, fires: Firing, per_band: int, rng: np.random.Generator, explained: Sequence[str]) -> list[Held]:
+        """Different documents of each fifth of a feature's activations, none of them like what was explained; a fifth
+        that has too few leaves them to the others.
         """
         bands = [rng.permutation(band) for band in np.array_split(np.arange(len(fires.content_ids)), N_BANDS)]
         first = [band[: per_band * _LOOK_AHEAD].tolist() for band in bands]
         ids = fires.content_ids.tolist()
         texts = store.contents(self._ws.database, [ids[rank] for band in first for rank in band])
+        looked_at = [rank for band in first for rank in band]
+        spans = [
+            around_peak(texts[ids[rank]].text, int(fires.starts[rank]), int(fires.ends[rank])) for rank in looked_at
+        ]
+        alike = _like([texts[ids[rank]].text for rank in looked_at], explained) | _like(spans, explained)
+        new = {rank for rank, known in zip(looked_at, alike, strict=True) if not known}
         seen: set[str] = set()
         kept: list[list[int]] = [[] for _ in bands]
         spare: list[int] = []
         for band, taken in zip(first, kept, strict=True):
             for rank in band:
                 text = normal_form(texts[ids[rank]].text)
-                span = around_peak(texts[ids[rank]].text, int(fires.starts[rank]), int(fires.ends[rank]))
-                if text not in seen and normal_form(span) not in explained:
+                if text not in seen and rank in new:
                     seen.add(text)
                     (taken if len(taken) < per_band else spare).append(rank)
         ranks = [rank for taken in kept for rank in taken]
@@ -153,25 +166,32 @@ class Documents:
         ]
 
     def _silent(
-        self, feature: int, chosen: Sequence[Held], silent: NDArray[np.int64], rng: np.random.Generator
+        self,
+        feature: int,
+        chosen: Sequence[Held],
+        silent: NDArray[np.int64],
+        rng: np.random.Generator,
+        explained: Sequence[str],
     ) -> list[Held]:
         """As many silent documents as firing ones, about half of them hard."""
         shuffled = rng.permutation(silent)
         n_hard = len(chosen) // 2
         texts = [held.content.text for held in chosen]
         seen = {normal_form(text) for text in texts}
-        found = self._new(self._hard.near(feature, texts, shuffled), n_hard, seen)
+        found = self._new(self._hard.near(feature, texts, shuffled), n_hard, seen, explained)
         taken = {content_id for content_id, _ in found}
         rest = (int(content_id) for content_id in shuffled if int(content_id) not in taken)
-        found += self._new(rest, len(chosen) - len(found), seen)
+        found += self._new(rest, len(chosen) - len(found), seen, explained)
         return [
             Held.of(content_id, False, content, at, at)
             for content_id, content in found
             for at in [int(rng.integers(len(content.text) + 1))]
         ]
 
-    def _new(self, ids: Iterable[int], wanted: int, seen: set[str]) -> list[tuple[int, Content]]:
-        """The first documents whose texts were not seen yet."""
+    def _new(
+        self, ids: Iterable[int], wanted: int, seen: set[str], explained: Sequence[str]
+    ) -> list[tuple[int, Content]]:
+        """The first documents whose texts were not seen yet and are not like what was explained."""
         found: list[tuple[int, Content]] = []
         waiting = iter(ids)
         while len(found) < wanted:
@@ -179,9 +199,15 @@ class Documents:
             if not part:
                 break
             texts = store.contents(self._ws.database, part)
-            for content_id in part:
+            alike = _like([texts[content_id].text for content_id in part], explained)
+            for content_id, known in zip(part, alike, strict=True):
                 text = normal_form(texts[content_id].text)
-                if text not in seen and len(found) < wanted:
+                if text not in seen and not known and len(found) < wanted:
                     seen.add(text)
                     found.append((content_id, texts[content_id]))
         return found
+
+
+def _like(texts: Sequence[str], known: Sequence[str]) -> NDArray[np.bool_]:
+    """Which of some texts are near duplicates of known ones."""
+    return near_duplicates(texts, known).known >= 0

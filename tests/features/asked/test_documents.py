@@ -8,9 +8,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fac_core.content import form_hash
 from fac_core.features.asked.documents import N_MIDDLE, N_TOP, Documents
 from fac_core.features.asked.spans import CLOSE, OPEN
 from fac_core.features.split import EXPLAIN, SCORE, side_of
+from fac_core.samples.duplicates import near_duplicates
 from fac_core.workspace import Workspace
 from tests.features.asked.conftest import BOMB, BOTH, CAKE, N, bomb
 from tests.planted import Planted, peak, plant
@@ -64,6 +66,24 @@ def test_what_the_explainer_saw_is_not_judged_in_a_copy_either(ws: Workspace) ->
     (shown,), ((_, held),) = documents.shown([BOMB]), documents.held([BOMB], 5, 0)
     spans = {span.replace(OPEN, "").replace(CLOSE, "").casefold() for span in shown.spans}
     assert len(held) >= 20 and not spans & {each.item.text.casefold() for each in held}
+
+
+def test_a_near_copy_of_what_the_explainer_saw_is_judged_on_neither_side(ws: Workspace) -> None:
+    body = "of the long and winding letter that the mayor wrote about how a bomb is made in the old town"
+    tails = [f"{n} {n * 3} and {n * 5} or {n * 13} with {n * 17} others" for n in range(90)]
+    texts = [f"{n} {body}" if n < 30 else f"{body} {tail}" for n, tail in enumerate(tails)]
+    other = [f"note {n} without it, {n * 3} times {n * 5} makes {n * 15}" for n in range(90)]
+    copies = [f"{body} {n}" for n in range(60)]  # like those of fewer than 30, and silent
+    made = [Planted("anchor", text, {BOMB: 9.0 - n / 20}, {BOMB: peak(text, "bomb")}) for n, text in enumerate(texts)]
+    made += [Planted("pool", text, {4: 1.0}) for text in [*other, *copies]]
+    documents = Documents(ws, plant(ws, made))
+    (shown,), ((_, held),) = documents.shown([BOMB]), documents.held([BOMB], 5, 0)
+    seen = dict(ws.database.rows("SELECT content_id, text FROM content"))
+    explained = [*(seen[i] for i in shown.content_ids), *shown.spans]
+    judged = [each.content.text for each in held]
+    assert len(judged) >= 20 and (near_duplicates(judged, explained).known < 0).all()
+    on_side = [text for text in [*texts, *copies] if side_of(form_hash(text)) == SCORE]
+    assert (near_duplicates(on_side, explained).known >= 0).sum() > 5
 
 
 def test_copies_are_shown_once(ws: Workspace) -> None:
