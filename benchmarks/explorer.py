@@ -46,6 +46,7 @@ from fac_core.features import marks, semantic_search, text_search
 from fac_core.features.coactive import coactive
 from fac_core.features.detail import feature_detail
 from fac_core.features.examples import SampleFilter, choices, examples
+from fac_core.features.explained import overview
 from fac_core.features.map import feature_map
 from fac_core.features.table import SORTS, feature_ids, feature_page
 from fac_core.store import vectors
@@ -167,6 +168,7 @@ def queries(ws: Workspace, space_id: str, plan: Plan) -> list[Query]:
             ws, space_id, DELTA, among=marks.members(ws, space_id, marks.LIST, "every seventh"), page=n)),
         _query("all features that pass the filters", words, lambda w: feature_ids(ws, space_id, DELTA, search=w)),
         _query("feature page: facts, tests, neighbours, family", ids, lambda f: feature_detail(ws, space_id, f, DELTA)),
+        _query("feature page: explanations with findings", ids, lambda f: overview(ws, space_id, f)),
         _query("feature page: marks", ids, lambda f: marks.marks(ws, space_id, f)),
         _query("examples in five bands", ids, lambda f: examples(ws, space_id, f, DELTA)),
         _query("examples in five bands, δ = 0, common features", common, lambda f: examples(ws, space_id, f, 0.0)),

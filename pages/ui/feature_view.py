@@ -95,6 +95,12 @@ def facts(here: Here, detail: FeatureDetail) -> None:
     if row.lift is not None:
         runs.append(heat.Piece(f"   lift {row.lift:.1f}", title=theme.TERMS["lift"]))
     heat.words(*runs, key=f"facts_{row.feature_id}")
+    if row.below_delta and row.effect is not None:
+        name = effect_name(here.ws, here.space_id)
+        st.caption(
+            f"No sample of the anchor is above {theme.threshold(here.delta)}: {name} and lift rest on activations "
+            "below it, which coverage does not count."
+        )
     if row.overruled:
         st.caption(f"A person decided that it {'belongs' if row.relevant else 'does not belong'} to the task.")
 

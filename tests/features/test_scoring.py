@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fac_core.content import Content, form_hash
 from fac_core.errors import InputError
+from fac_core.feature_space.spaces import set_delta
 from fac_core.features import encoder, score_job, scoring, windows
 from fac_core.features.asked.judging import Item, Judged, Trial
 from fac_core.features.asked.report import score_of
@@ -383,6 +384,21 @@ def test_what_could_not_be_told_is_not_scored(planted: tuple[Workspace, str]) ->
         said = store.add_explanation(cursor, space, ABOUT_FRUIT, at=now(), **none)
     with pytest.raises(InputError, match="could be scored"):
         score_job.score_text(ws, space, ABOUT_FRUIT, said)
+
+
+def test_how_many_documents_of_a_score_are_not_above_delta_is_known(ws: Workspace) -> None:
+    texts = [f"an apple number {n} of {n * 7} in the cellar" for n in range(90)]
+    held = [text for text in texts if side_of(form_hash(text)) == SCORE]
+    values = {text: 3.0 for text in texts[:40] if text not in held}
+    values |= dict.fromkeys(held[:4], 3.0) | dict.fromkeys(held[4:14], 0.5)
+    rows = [Planted("anchor", text, {ABOUT_FRUIT: values[text]} if text in values else {1: 2.0}) for text in texts]
+    space = plant(ws, rows)
+    refresh(ws, space, wait=True)
+    score = scored(ws, space, ABOUT_FRUIT)
+    found = overview(ws, space, ABOUT_FRUIT)
+    assert (score.n_firing, found.n_below(score)) == (scoring.AT_LEAST, scoring.AT_LEAST - 4)
+    set_delta(ws, space, 0.25)
+    assert overview(ws, space, ABOUT_FRUIT).n_below(score) == 0
 
 
 def test_where_no_document_fires_the_score_says_so(ws: Workspace) -> None:
