@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _CONTENT_OF_SAMPLES = "SELECT s.content_id FROM sample s JOIN dataset d USING (dataset_id) WHERE d.deleted_at IS NULL"
 
 _DESCRIBED = """
-    SELECT s.content_id, min(list_position(['anchor', 'seed', 'synthetic', 'pool', 'holdout'], d.role)) AS place
+    SELECT s.content_id, min(list_position(['anchor', 'seed', 'synthetic', 'pool'], d.role)) AS place
     FROM sample s JOIN dataset d USING (dataset_id) JOIN content h ON h.content_id = s.content_id
     JOIN content_read r ON r.space_id = ? AND r.content_id = s.content_id
-    WHERE d.deleted_at IS NULL AND d.dataset_id <> ? AND h.form_hash >= ? AND h.form_hash < ?
+    WHERE d.deleted_at IS NULL AND d.role <> 'holdout' AND d.dataset_id <> ? AND h.form_hash >= ? AND h.form_hash < ?
     GROUP BY s.content_id ORDER BY place, s.content_id LIMIT ?"""
 _ITEMS = f"""
     SELECT s.content_id, k.content_id AS contrast_id, s.label FROM sample s JOIN dataset d USING (dataset_id)
@@ -270,7 +270,8 @@ def described_contents(database: Database, space_id: str, limit: int, hashes: tu
     """Texts of a range of hashes that names are made from or judged on: (content_id, text), by id; the anchor's first
     up to `limit`, then seed, synthetic and pool.
 
-    Approved samples are left out: they were written after a feature's name and would confirm it.
+    Approved samples are left out: they were written after a feature's name and would confirm it. So is the held-out
+    set, whose words would come back in what is written for a gap.
     """
     return database.arrow(
         f"SELECT content_id, c.text FROM ({_DESCRIBED}) JOIN content c USING (content_id) ORDER BY content_id",

@@ -145,8 +145,8 @@ def configured(found: FeaturePage, effect: str, *, narrow: bool) -> dict[str, An
     column = st.column_config
     return {
         "mark": column.TextColumn("", width=28, help=f"State at this δ: {marks}."),
-        "name": column.TextColumn("name", width=144 if narrow else 182),
-        "score": column.TextColumn("score", width=156, help=theme.TERMS["score"]),
+        "name": column.TextColumn("name", width=144 if narrow else 176),
+        "score": column.TextColumn("score", width=146, help=theme.TERMS["score"]),
         "trust": column.TextColumn("trust", width=42, help=theme.TERMS["trust"]),
         "anchor": column.NumberColumn("anchor", width=54, help="Anchor samples that activate it above δ."),
         "seed": column.NumberColumn("seed", width=44, help="Seed samples that activate it above δ."),
@@ -154,12 +154,12 @@ def configured(found: FeaturePage, effect: str, *, narrow: bool) -> dict[str, An
             effect, width=64 if len(effect) < 8 else 80, format="%.2f", help=theme.TERMS[effect]
         ),
         "lift": column.NumberColumn("lift", width=46, format="%.1f", help=theme.TERMS["lift"]),
-        "new": column.NumberColumn("new", width=44, help="Approved new samples that activate it above δ."),
+        "new": column.NumberColumn("new", width=40, help="Approved new samples that activate it above δ."),
         "family": column.TextColumn(
             "family", width=78, help=f"Members of its family and what joined it. {theme.TERMS['family']}"
         ),
         "activations": column.BarChartColumn(
-            "activations", width=84, color="gray", help="Anchor samples by activation, 16 bars of width 1."
+            "activations", width=78, color="gray", help="Anchor samples by activation, 16 bars of width 1."
         ),
         "density": column.ProgressColumn(
             "density",

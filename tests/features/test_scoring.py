@@ -419,6 +419,15 @@ def test_a_feature_that_only_held_out_texts_activate_has_no_name(ws: Workspace) 
     assert set(names_of(ws.database, space, range(8))) == {1}
 
 
+def test_the_held_out_set_neither_names_a_feature_nor_scores_its_name(ws: Workspace) -> None:
+    texts = [f"text {i}" for i in range(60)]
+    space = plant(ws, [Planted(("anchor", "holdout")[n % 2], text, {n % 2: 2.0}) for n, text in enumerate(texts)])
+    refresh(ws, space, wait=True)
+    assert set(names_of(ws.database, space, range(8))) == {0}
+    scored_on = tables(ws, space).held_out.column("text").to_pylist()
+    assert scored_on and set(scored_on) <= set(texts[::2])
+
+
 def test_an_intruder_stands_out_where_documents_are_alike(planted: tuple[Workspace, str]) -> None:
     ws, space = planted
     bench = HeldOut(tables(ws, space), 1.0)
