@@ -78,9 +78,20 @@ def show(here: Here, filtered: Sequence[int] = ()) -> None:
             preview(here, looked[1], looked[2])
 
 
-def prepare(**asked: str) -> None:
-    """Have the features page show the form with this filled in: kind, features, which."""
-    st.session_state.update(f_view="explanations", **{f"{_AT}{name}": value for name, value in asked.items()})
+def filled(kind: str, choice: str | None = None, which: Which | None = None) -> dict[str, str]:
+    """Parts of the address that fill in the form, where it is not drawn yet."""
+    parts = {"kind": KIND_WORDS[kind]}
+    if choice is not None:
+        parts["features"] = FEATURE_WORDS[choice]
+    if which is not None:
+        parts["which"] = WHICH_WORDS[which]
+    return {f"{_AT}{name}": value for name, value in parts.items()}
+
+
+def turn_to(kind: str) -> None:
+    """From another view of the features page to the form, filled in."""
+    st.session_state.update({"f_view": "explanations", f"{_AT}kind": kind})
+    st.query_params.update(filled(kind))  # what a widget is given before it is drawn does not reach the address
 
 
 def latest(here: Here) -> Job | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from fac_core.features import semantic_search
-from fac_core.features.asked.results import EXPLAINED, features_by_said
+from fac_core.features.asked.results import SAID, features_by_said
 from fac_core.features.criteria import ALONE, Criteria
 from fac_core.features.index_job import KIND
 from fac_core.features.marks import LIST, TAG, WORK_LIST, members, names
@@ -17,7 +17,6 @@ from fac_core.features.states import OTHER_STATES, STATES
 from fac_core.features.table import GIVEN
 from fac_core.features.trust import BADGES
 from fac_core.jobs import owner
-from fac_core.store.explanations import CANNOT_TELL, REFUTED
 from fac_core.workspace import Workspace
 from pages.ui import asking_view, row_choice, services, theme
 from pages.ui.services import Here
@@ -38,7 +37,7 @@ ASCENDING = {"q", "name", "id"}
 RELEVANT = {"relevant": True, "other": False, "all": None}
 WORDS, MEANING = "words", "meaning"
 DENSITIES = {"20 %": 0.2, "10 %": 0.1, "5 %": 0.05, "1 %": 0.01}
-SAID_WORDS = {EXPLAINED: "there is one", CANNOT_TELL: "it cannot tell", REFUTED: "refuted by the verifier"}
+SAID_WORDS = dict(zip(SAID, ("there is one", "it cannot tell", "refuted by the verifier"), strict=True))
 JOINED = {"firing": "firing", "decoder": "decoder", "both": "both", ALONE: "no family"}
 
 

@@ -170,8 +170,8 @@ def next_steps(found: Overview) -> None:
             icon=":material/rule:",
             type="tertiary",
             key="relevance_ask",
-            on_click=explain_view.prepare,
-            kwargs={"kind": RATE},
+            on_click=explain_view.turn_to,
+            args=(RATE,),
             help="Have a model rate features against the task's rubric; what it costs is seen before it is asked.",
         )
         if st.button(

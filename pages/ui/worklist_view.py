@@ -73,12 +73,11 @@ def _offer_check(n: int) -> None:
         type="tertiary",
         icon=":material/fact_check:",
         key="check_listed",
-        on_click=explain_view.prepare,
-        kwargs={"kind": DETECT, "features": WORKLIST, "which": "name"},
         help="What a feature is called is what samples are written from. No model has judged yet how far these names "
         "hold; what that costs is seen before it is asked.",
     ):
-        st.switch_page("pages/features.py", query_params={})
+        query = {"f_view": "explanations", **explain_view.filled(DETECT, WORKLIST, "name")}
+        st.switch_page("pages/features.py", query_params=query)
 
 
 def _ticket(here: Here, item: WorkItem) -> None:
