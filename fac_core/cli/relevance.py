@@ -89,7 +89,7 @@ def relevance(
             "agreement": None if found.agreement is None else _agreement_value(found.agreement),
             "top": page.rows,
         }
-        heads = [">feature", f">{found.effect_name}", ">q", ">lift", ">anchor", "state", "keywords"]
+        heads = [">feature", f">{found.effect_name}", ">q", ">lift", ">anchor", "state", "name"]
         listed = table(heads, rows) if rows else ["No relevant feature of the anchor could be tested by labels."]
         show(value, [*_summary(found), *listed], as_json)
 

@@ -37,11 +37,11 @@ def score(
     """
     from fac_core.cli.waiting import wait
     from fac_core.features.explained import overview
-    from fac_core.features.score_job import score_text, start_scoring
+    from fac_core.features.score_job import KIND, score_text, start_scoring
     from fac_core.features.trust import BADGES, UNSCORED, badges
 
-    if everything == (feature_id is not None):
-        raise InputError("Say which feature to score, or --all.")
+    if everything == (feature_id is not None) or (anew and not everything):
+        raise InputError("Say which feature to score, or --all; --anew goes with --all.")
     with context.opened(named) as ws:
         space_id = context.space_of(ws, space)
         if feature_id is not None:
@@ -51,10 +51,11 @@ def score(
             found = overview(ws, space_id, feature_id)
             show({"space": space_id, "feature": feature_id, **found._asdict()}, lines(found), as_json)
             return
-        if job_id := start_scoring(ws, space_id, anew):
-            wait(ws, job_id)
-        else:
+        job_id = start_scoring(ws, space_id, anew)
+        if not job_id:
             say("Every explanation is scored already, or no held-out document was read.")
+        while job_id and wait(ws, job_id).kind != KIND:  # what comes before scores
+            job_id = start_scoring(ws, space_id, anew)
         have = badges(ws, space_id)
         counts = {badge: sum(mine == badge for mine in have.values()) for badge in BADGES}
         rows = [[badge, f"{n:,}"] for badge, n in counts.items()]

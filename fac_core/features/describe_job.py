@@ -1,7 +1,8 @@
 """Job kind *describe*: relevance and its check, names, families, themes and names of rows, then purity; each shard
 replaces what was.
 
-Inputs are the tables of `describe.Inputs`; spec: space_id, delta, method, fingerprint (of what it describes). Only the
+Inputs are the tables of `describe.Inputs`; spec: space_id, delta, method, sides (of the
+split), fingerprint (of what it describes). Only the
 end notes what the description was made from, so one that was left half-made counts as none.
 """
 
@@ -115,6 +116,7 @@ def finalise(ws: Workspace, job_id: str, spec: dict[str, Any], result: dict[str,
     space_id = spec["space_id"]
     with ws.database.transaction() as cursor:
         store.put_description(cursor, space_id, str(spec.get("fingerprint", "")), float(spec["delta"]), now())
+        description.note_sides(cursor, spec)
         carry_profiles(cursor)
     if description.is_reading(ws, space_id):
         return

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.feature_space.spaces import delta
+from fac_core.features import split
 from fac_core.features.describe import Inputs
 from fac_core.features.families import MIN_COSINE
 from fac_core.features.relevance_check import halves
@@ -25,12 +26,13 @@ from fac_core.store import feature_samples as samples
 from fac_core.store import feature_weights as weights
 from fac_core.store import features as store
 from fac_core.store import relevance as relevance_store
-from fac_core.store.database import get_meta
+from fac_core.store.database import get_meta, set_meta
 from fac_core.store.features import DescriptionRow
 from fac_core.store.jobs import active_jobs
 from fac_core.tasks import load_task
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
     from fac_core.workspace import Workspace
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 KIND, READING = "describe", "extract"
 REVISION = 5
 """The way of describing; raised when the same data would now be described otherwise."""
+_SIDES = "sides.{}"
 
 
 def made(ws: Workspace, space_id: str) -> DescriptionRow | None:
@@ -53,6 +56,17 @@ def is_current(ws: Workspace, space_id: str) -> bool:
     """
     found = made(ws, space_id)
     return found is not None and found.fingerprint == _spec(ws, space_id)["fingerprint"]
+
+
+def keeps_apart(ws: Workspace, space_id: str) -> bool:
+    """Whether keywords, if any, are of the explaining side of the split as it is; others saw what is scored on now."""
+    is_of_now = get_meta(ws.database, _SIDES.format(space_id)) == split.state()
+    return is_of_now or not store.has_keywords(ws.database, space_id)
+
+
+def note_sides(cursor: duckdb.DuckDBPyConnection, spec: dict[str, Any]) -> None:
+    """Note from which split the keywords of a description were made."""
+    set_meta(cursor, _SIDES.format(spec["space_id"]), str(spec.get("sides", "")))
 
 
 def is_reading(ws: Workspace, space_id: str) -> bool:
@@ -100,7 +114,7 @@ def _spec(ws: Workspace, space_id: str) -> dict[str, Any]:
         samples.anchor_state(ws.database, space_id),
     ]
     fingerprint = hashlib.sha256(json.dumps(basis).encode()).hexdigest()
-    return {"space_id": space_id, "delta": at, "method": method, "fingerprint": fingerprint}
+    return {"space_id": space_id, "delta": at, "method": method, "sides": split.state(), "fingerprint": fingerprint}
 
 
 def _inputs(ws: Workspace, space_id: str) -> Inputs:

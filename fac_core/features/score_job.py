@@ -16,7 +16,7 @@ import numpy as np
 
 from fac_core.errors import InputError
 from fac_core.feature_space.spaces import delta
-from fac_core.features import held_out
+from fac_core.features import description, held_out
 from fac_core.features.encoder import SENTENCES, TF_IDF, is_installed
 from fac_core.features.held_out import HeldOut, HeldOutTables, Scored
 from fac_core.features.kept import Kept
@@ -27,6 +27,7 @@ from fac_core.jobs.folder import JobFolder
 from fac_core.jobs.owner import Job
 from fac_core.store import explanations as store
 from fac_core.store.explanations import EMBEDDING, INTRUDER, OF_FEATURE, Score, ScoreItem
+from fac_core.store.features import KEYWORDS
 from fac_core.workspace import Workspace, now
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def unscored(ws: Workspace, space_id: str) -> pa.Table:
 def start_scoring(ws: Workspace, space_id: str, anew: bool = False) -> str | None:
     """Score what is not scored yet, or with `anew` everything, in a job; returns its id, None if there is nothing.
 
-    What is under way is not begun twice: its id is returned, and it looks again when it ends.
+    What is under way is not begun twice: its id is returned, and it looks again when it ends. Where names were made of
+    what is scored on now, the features are described anew first: the id is that job's, and scores follow it.
 
     Raises:
         InputError: the project does not know the space.
@@ -68,6 +70,8 @@ def start_scoring(ws: Workspace, space_id: str, anew: bool = False) -> str | Non
         active = [job for job in _jobs(ws, space_id) if job.active and job.state != "cancelling"]
         if active and not anew:
             return active[0].job_id
+        if not description.keeps_apart(ws, space_id):
+            return description.start(ws, space_id)
         waiting = store.current_explanations(ws.database, space_id) if anew else unscored(ws, space_id)
         return _start(ws, space_id, waiting, anew)
 
@@ -87,6 +91,8 @@ def follow(ws: Workspace, space_id: str, after: str | None = None) -> str | None
             return None
         if mine and mine[0].resumable and mine[0].spec == _spec(ws, space_id, anew=False):
             return None
+        if not description.keeps_apart(ws, space_id):
+            return description.start(ws, space_id)
         return _start(ws, space_id, unscored(ws, space_id), anew=False)
 
 
@@ -120,13 +126,19 @@ def score_text(ws: Workspace, space_id: str, feature_id: int, explanation_id: in
     """Score one explanation and keep its documents; returns the score's id.
 
     Raises:
-        InputError: unknown space or feature, an explanation that is not this feature's, or one that says nothing.
+        InputError: unknown space or feature, an explanation that is not this feature's, one that says nothing, or
+            keywords from what is scored on now.
         ModelError: the encoder's wheel is damaged.
     """
     check_feature(ws, space_id, feature_id)
     row = store.explanation_row(ws.database, space_id, explanation_id)
     if row is None or row.feature_id != feature_id or not row.says_something:
         raise InputError(f"Feature {feature_id} has no explanation {explanation_id} that could be scored.")
+    if row.method == KEYWORDS and not description.keeps_apart(ws, space_id):
+        raise InputError(
+            f"The keywords of feature {feature_id} were made from texts that scores are measured on now; score all "
+            "explanations once, which makes the keywords anew."
+        )
     version, at = held_out.versions(ws, space_id).encoder, delta(ws, space_id)
     scores = store.scores_of(ws.database, space_id, [feature_id])
     known = [score for score in scores if (score.judge, score.version) == (judge(), version)]

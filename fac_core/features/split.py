@@ -35,6 +35,11 @@ def side_of(form_hash: str) -> Side:
     return SCORE if form_hash < _BOUND else EXPLAIN
 
 
+def state() -> str:
+    """What the sides are known by: as long as it is the same, no text has changed from one to the other."""
+    return f"{REVISION}-{_BOUND}"
+
+
 def hashes(side: Side) -> tuple[str, str]:
     """The hashes of a side: from the first on, up to but without the second."""
     return ("", _BOUND) if side == SCORE else (_BOUND, _AFTER_ALL)

@@ -217,7 +217,8 @@ def add_scores(cursor: duckdb.DuckDBPyConnection, space_id: str, scores: pa.Tabl
 def current_explanations(
     database: Database, space_id: str, unscored_by: tuple[str, str, str] | None = None
 ) -> pa.Table:
-    """Newest explanation of each feature and method: (explanation_id, feature_id, text, listed), by feature.
+    """Newest explanation of each feature and method, and of a model's the newest that can be a name, whatever a model
+    failed to say or a verifier refuted since: (explanation_id, feature_id, text, listed), by feature.
 
     `listed`: on the work list. With (protocol, judge, version) only those without a score by that.
     """
@@ -227,11 +228,13 @@ def current_explanations(
     )
     return database.arrow(
         "SELECT explanation_id, feature_id, text, feature_id IN (SELECT feature_id FROM worklist WHERE space_id = ?) "
-        "AS listed FROM (SELECT feature_id, max(event_id) AS explanation_id, arg_max(text, event_id) AS text, "
-        "arg_max(coalesce(verdict, ''), event_id) AS verdict FROM explanation "
-        "WHERE space_id = ? GROUP BY feature_id, method) "
-        f"WHERE text <> '' AND verdict <> ? {scored if unscored_by else ''} ORDER BY feature_id, explanation_id",
-        [space_id, space_id, CANNOT_TELL, *((space_id, *unscored_by) if unscored_by else ())],
+        "AS listed FROM (SELECT feature_id, event_id AS explanation_id, text, coalesce(verdict, '') AS verdict, "
+        f"method = '{LLM}' AND text <> '' AND coalesce(verdict, '') NOT IN ('{CANNOT_TELL}', '{REFUTED}') AS stands "
+        "FROM explanation WHERE space_id = ? QUALIFY event_id = max(event_id) OVER (PARTITION BY feature_id, method) "
+        "OR (stands AND event_id = max(event_id) FILTER (stands) OVER (PARTITION BY feature_id, method))) "
+        f"WHERE text <> '' AND verdict <> '{CANNOT_TELL}' {scored if unscored_by else ''} "
+        "ORDER BY feature_id, explanation_id",
+        [space_id, space_id, *((space_id, *unscored_by) if unscored_by else ())],
     )
 
 

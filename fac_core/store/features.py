@@ -134,6 +134,12 @@ def count_named(database: Database, space_id: str) -> int:
     return int(row[0]) if row else 0
 
 
+def has_keywords(database: Database, space_id: str) -> bool:
+    """Whether any feature of a space was given keywords."""
+    query = "SELECT 1 FROM explanation WHERE space_id = ? AND method = ? LIMIT 1"
+    return database.one(query, [space_id, KEYWORDS]) is not None
+
+
 def name_events(database: Database, space_id: str, feature_id: int) -> list[NameEvent]:
     """Every name a feature was given, newest first."""
     found = database.rows(

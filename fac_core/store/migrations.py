@@ -30,7 +30,7 @@ def _add_forms(cursor: duckdb.DuckDBPyConnection) -> None:
     """Near copies share the hash of their normal form; SQL folds case otherwise than we do."""
     import pyarrow as pa
 
-    cursor.execute("ALTER TABLE content ADD COLUMN form_hash VARCHAR")
+    cursor.execute("CREATE TEMP TABLE form (content_id BIGINT, form_hash VARCHAR)")
     last = -1
     while rows := cursor.execute(
         "SELECT content_id, text FROM content WHERE content_id > ? ORDER BY content_id LIMIT ?", [last, _AT_ONCE]
@@ -38,10 +38,12 @@ def _add_forms(cursor: duckdb.DuckDBPyConnection) -> None:
         last = rows[-1][0]
         forms = {"content_id": [row[0] for row in rows], "form_hash": [form_hash(row[1]) for row in rows]}
         cursor.register("incoming_form", pa.table(forms))
-        cursor.execute(
-            "UPDATE content SET form_hash = f.form_hash FROM incoming_form f WHERE content.content_id = f.content_id"
-        )
+        cursor.execute("INSERT INTO form SELECT content_id, form_hash FROM incoming_form")
         cursor.unregister("incoming_form")
+    # at once: an update goes through all that was updated before it
+    cursor.execute("ALTER TABLE content ADD COLUMN form_hash VARCHAR")
+    cursor.execute("UPDATE content SET form_hash = f.form_hash FROM form f WHERE content.content_id = f.content_id")
+    cursor.execute("DROP TABLE form")
 
 
 MIGRATIONS: list[str | Callable[[duckdb.DuckDBPyConnection], None]] = [

@@ -143,3 +143,18 @@ def test_overview_and_judge_follow_what_a_feature_is_called(project: Project) ->
     assert [each.explanation_id for each in explanations_to_judge(ws, space, [0], "name")] == [said]
     assert [each.in_force for each in overview(ws, space, 0).explained] == [True, False]
     assert names.names_of(ws.database, space, [0]) == {0: "told"} and names.count_named(ws.database, space) == 8
+
+
+@pytest.mark.parametrize("verdict", ["no", store.CANNOT_TELL])
+def test_a_models_name_is_scored_and_judged_whatever_a_model_failed_to_say_since(
+    project: Project, verdict: str
+) -> None:
+    first = project.say(3, "its name")
+    call_by(project.ws, "model")
+    last = project.say(3, "something else" if verdict == "no" else "", verdict)
+    assert project.called()[3] == ("its name", "llm")
+    waiting = store.current_explanations(project.ws.database, project.space).to_pylist()
+    own = [row["explanation_id"] for row in waiting if row["feature_id"] == 3]
+    assert own == [project.keywords(3), first, *([last] if verdict == "no" else [])]
+    (judged,) = explanations_to_judge(project.ws, project.space, [3], "name")
+    assert judged.explanation_id == first

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fac_core.features import description, encoder, score_job
+from fac_core.errors import InputError
+from fac_core.features import description, encoder, score_job, split
 from fac_core.features.asked import explain_job
 from fac_core.features.naming import rename
 from fac_core.features.refresh import refresh
@@ -109,6 +110,22 @@ def test_an_outdated_description_is_made_anew_before_anything_is_scored(
     monkeypatch.setattr(description, "is_current", lambda *_: False)
     refresh(ws, space, wait=True)
     assert [job.kind for job in owner.active(ws)] == ["describe"]
+
+
+def test_names_that_saw_what_is_scored_on_are_made_anew_before_they_are_scored(
+    planted: tuple[Workspace, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws, space = planted
+    refresh(ws, space, wait=True)
+    settled(ws)
+    monkeypatch.setattr(split, "REVISION", split.REVISION + 1)
+    (keywords,) = store.explanations_of(ws.database, space, [ABOUT_FRUIT])
+    with pytest.raises(InputError, match="makes the keywords anew"):
+        score_job.score_text(ws, space, ABOUT_FRUIT, keywords.explanation_id)
+    job_id = score_job.start_scoring(ws, space)
+    assert job_id is not None and owner.get(ws, job_id).kind == "describe"
+    assert settled(ws) == ["score", "describe", "score"] and badges(ws, space)[ABOUT_FRUIT] == "high"
+    assert score_job.start_scoring(ws, space) is None
 
 
 def test_scoring_gives_way_to_every_other_kind(planted: tuple[Workspace, str], unhurried: None) -> None:

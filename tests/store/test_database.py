@@ -150,6 +150,32 @@ def test_an_older_store_is_migrated_and_its_old_file_kept(
     whole.close()
 
 
+def test_the_hashes_of_an_older_store_are_written_at_once_however_many_steps_they_were_made_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Counting:
+        """A cursor that counts what goes through all texts."""
+
+        updates = 0
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(cursor, name)
+
+        def execute(self, query: str, *given: object) -> object:
+            self.updates += query.startswith("UPDATE content")
+            return cursor.execute(query, *given)
+
+    monkeypatch.setattr(migrations, "_AT_ONCE", 3)
+    cursor = duckdb.connect()
+    for step in migrations.MIGRATIONS[:6]:
+        migrations.apply(cursor, step)
+    cursor.execute("INSERT INTO content (content_id, content_hash, text) SELECT i, i, 'Text ' || i FROM range(10) t(i)")
+    counting = Counting()
+    migrations.apply(counting, migrations.MIGRATIONS[6])  # type: ignore[arg-type]
+    assert counting.updates == 1
+    assert cursor.execute("SELECT count(DISTINCT form_hash) FROM content").fetchall() == [(10,)]
+
+
 def test_texts_of_an_older_store_get_the_hash_of_their_normal_form(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrations, "_AT_ONCE", 3)
     with monkeypatch.context() as patch:

@@ -156,8 +156,9 @@ def plan_detecting(
 
 def explanations_to_judge(ws: Workspace, space_id: str, feature_ids: Sequence[int], which: Which) -> list[Explanation]:
     """Explanations of some features, by feature; where a model could not tell, it said nothing that can be judged."""
+    said = store.explanations_of(ws.database, space_id, feature_ids)
     newest: dict[tuple[int, str, str | None], Explanation] = {}
-    for each in store.explanations_of(ws.database, space_id, feature_ids):
+    for each in said:
         newest.setdefault((each.feature_id, each.method, each.model), each)
     usable = [each for each in newest.values() if each.says_something]
     if which == "llm":
@@ -168,7 +169,8 @@ def explanations_to_judge(ws: Workspace, space_id: str, feature_ids: Sequence[in
         usable = list(first.values())
     elif which == "name":
         names = features_store.names_of(ws.database, space_id, feature_ids)
-        named = [each for each in usable if names.get(each.feature_id) == each.text]
+        # a model may have said something else since, that cannot be a name
+        named = [each for each in said if each.says_something and names.get(each.feature_id) == each.text]
         usable = list({each.feature_id: each for each in reversed(named)}.values())
     return sorted(usable, key=lambda each: (each.feature_id, each.explanation_id))
 
