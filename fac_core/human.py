@@ -1,4 +1,6 @@
-"""A name that a person gives is kept as it reads: one line without characters that cannot be seen or kept."""
+"""A line that is kept reads as it is, without characters that cannot be seen: a person takes them out of a name, and in
+what a service or model says a question mark stands for each.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,17 @@ def one_line(text: str, what: str) -> str:
     """
     line = " ".join(text.split())
     for char in line:
-        if char in _TURNING or unicodedata.category(char) in ("Cc", "Cs"):
+        if _hidden(char):
             raise InputError(f"{what} holds U+{ord(char):04X}, which cannot be read; take it out and try again.")
     return line
+
+
+def shown_line(text: str) -> str:
+    """What a service or model says, on one line: each control and each mark that turns the direction of
+    text becomes a question mark.
+    """
+    return "".join("?" if _hidden(char) else char for char in " ".join(text.split()))
+
+
+def _hidden(char: str) -> bool:
+    return char in _TURNING or unicodedata.category(char) in ("Cc", "Cs")

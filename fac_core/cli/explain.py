@@ -73,7 +73,7 @@ def explain(
         plan = plan_explaining(ws, space_id, wanted, terms, again=again)
         if not carry_out(ws, plan, dry_run=dry_run, wait=wait, as_json=as_json):
             return
-        found = said(ws, space_id, wanted)
+        found = said(ws, space_id, wanted, terms.model)
         rows = [
             [str(each.explanation.feature_id), each.explanation.verdict or NOT_VERIFIED, each.explanation.text]
             for each in found
@@ -120,7 +120,7 @@ def detect(
         plan = plan_detecting(ws, space_id, wanted, terms, which=which, fuzz=fuzzing, quick=quick, again=again)
         if not carry_out(ws, plan, dry_run=dry_run, wait=wait, as_json=as_json):
             return
-        found = [each for each in judged(ws, space_id, wanted, which) if each.scores]
+        found = [each for each in judged(ws, space_id, wanted, which, terms.model) if each.scores]
         heads = [">feature", "protocol", ">score", "95 %", ">firing", ">silent", ">unanswered", "explanation"]
         lines = [*table(heads, _score_rows(found)), sum_line(len(found), plan.n, "judged", "explanation")]
         show({**context.where(ws, space_id, at), "judged": found}, lines, as_json)

@@ -140,8 +140,11 @@ def rate(
         plan = plan_rating(ws, space_id, wanted, terms, again=again)
         if not explain.carry_out(ws, plan, dry_run=dry_run, wait=wait, as_json=as_json):
             return
-        newest = {feature: next(iter(sides(ws, space_id, feature).ratings), None) for feature in wanted}
-        found = {feature: said for feature, said in newest.items() if said is not None and said.current}
+        by_model = {
+            feature: [said for said in sides(ws, space_id, feature).ratings if said.model == terms.model]
+            for feature in wanted
+        }
+        found = {feature: said[0] for feature, said in by_model.items() if said and said[0].current}
         rows = [
             [str(feature), said.rating, "texts" if said.from_texts else "explanation", said.reason]
             for feature, said in found.items()

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from fac_core.human import shown_line
 from fac_core.llm.endpoint import NO_KEY, Endpoint
 
 LONGEST_WAIT_S = 60.0
@@ -147,9 +148,9 @@ def verdict(error: Exception, endpoint: Endpoint, failures: int) -> str:
 
 def rejection(endpoint: Endpoint, status: int, words: str) -> str:
     """One sentence about a question that the service does not take, with its own words: on one line, short, without the
-    key.
+    key and without a control that would take effect where it is shown.
     """
-    line = " ".join(words.split())
+    line = shown_line(words)
     if endpoint.key != NO_KEY:
         line = line.replace(endpoint.key, "…")
     return f"The endpoint {endpoint.base_url} rejects the request with error {status}: {line[:160].rstrip('.')}."

@@ -1,8 +1,8 @@
 """Plain words are read only where a person would read them one way: one choice, said once, apart from other words.
 
 Small models answer without the object that was asked for: "**Answer: Maybe**", a line "Rating: no" under a paragraph, a
-numbered list of yes and no. A word inside a sentence is none of these ("No passage says yes"), two choices are none,
-and a list with a number missing is none.
+numbered list of yes and no. A word inside a sentence is none of these ("No passage says yes"), two choices are none, a
+choice that the next sentence takes back is none, and a list with a number missing is none.
 """
 
 from __future__ import annotations
@@ -20,6 +20,16 @@ _MARKS = r"[\s*_`#>\"'“”‘’()\[\]-]*"
 """What may stand around a word without saying anything."""
 _ENDS = r"[*_`\"'“”‘’)\]]*\s*"
 """What may close a word."""
+_TAKEN_BACK = re.compile(
+    r"[\s*_.,;:!–—-]*(?:(?:but )?(?:wait|actually|on second thoughts?|correction|scratch that)\b"
+    r"|(?:but )?please (?:provide|share|send|paste)\b|(?:i'?m |i am )?(?:really |very |so )?sorry\b"
+    r"|i (?:can ?no|can'|won'|will no)t (?:help|assist|comply|answer|continue|do (?:that|this))\b"
+    r"|as an? (?:ai|language model)\b)",
+    re.IGNORECASE,
+)
+"""What after a choice says that it is none: a second thought, a refusal or a request."""
+_NUMBER = re.compile(r"no\. ?\d", re.IGNORECASE)
+"""A number, as in "No. 5"."""
 
 
 def readings(said: str, schema: dict[str, Any], *, whole: bool) -> Iterator[dict[str, Any]]:
@@ -95,7 +105,9 @@ def _choice(said: str, name: str, words: Sequence[str], *, whole: bool) -> tuple
     found = [match for match in everywhere if match[1] or match.start() == 0]
     if not whole:  # what touches the end may have been going on
         found = [match for match in found if said[match.end(2) :].strip("*_`\"'“”‘’)]")]
-    if not found:
+    if not found or _NUMBER.match(said, found[0].start(2)):
+        return None
+    if _TAKEN_BACK.match(said[found[0].end() :].replace("’", "'")):
         return None
     rest = said[: found[0].start()] + " " + said[found[0].end() :]
     rest = re.sub(rf"^{_MARKS}[.,;:!–—-]*\s*", "", rest)

@@ -17,7 +17,7 @@ from typing import Any
 
 from fac_core.errors import InputError, StoreError
 from fac_core.human import one_line
-from fac_core.tasks import custom_folder, is_custom, load_task, shared, task_ids, toml_edit
+from fac_core.tasks import custom_folder, faults, is_custom, load_task, shared, task_ids, toml_edit
 from fac_core.tasks.ids import id_of_title, task_id_of
 from fac_core.tasks.reading import parse, read_toml
 from fac_core.tasks.task import Task
@@ -121,6 +121,8 @@ def put_back(task_id: str, text: str) -> Path:
     """
     path = custom_folder() / f"{task_id}.toml"
     if task_id != task_id_of(task_id) or not is_custom(task_id) or path.exists():
+        if fault := next((each for each in faults() if str(path) in each), None):
+            raise InputError(f"{fault} Mend it, or move it away and bring the copy back then; it is not overwritten.")
         raise InputError(f"The task {task_id[:60]!r} needs no copy: its file is there.")
     try:
         said = tomllib.loads(text)

@@ -110,6 +110,22 @@ def test_what_the_service_says_of_questions_that_it_rejects_is_said_once(
     assert ran.err.count("a prompt has at most 10 tokens") == 1
 
 
+@pytest.mark.usefixtures("planted", "jobs_in_process")
+def test_what_another_model_said_is_no_result_of_this_one(fac: Fac) -> None:
+    of = ("--features", f"{BOMB},{CAKE}")
+    with serving(answer) as endpoint:
+        at = ("--base-url", endpoint.url, "--model", "fake")
+        for command in (("explain",), ("detect", "--quick"), ("rate",)):
+            assert fac(*command, *of, *at).code == 0
+        endpoint.script[:] = [fails(400, "not \x1b[31mthese \u202e words")]
+        told = {}
+        for command in (("explain",), ("detect", "--quick"), ("rate",)):
+            told[command[0]] = fac(*command, *of, "--base-url", endpoint.url, "--model", "other", "--json")
+            assert "not ?[31mthese ? words" in told[command[0]].err
+    assert told["explain"].json["explanations"] == [] and told["detect"].json["judged"] == []
+    assert told["rate"].json["ratings"] == {}
+
+
 @pytest.mark.usefixtures("planted")
 @pytest.mark.parametrize(
     ("arguments", "why"),

@@ -97,6 +97,13 @@ YNY = {"1": "yes", "2": "no", "3": "yes"}
         ("The passage says: yes. It is about no.", None),
         ("Yesterday.", None),
         ("I can't say.", None),
+        ("No. I’m sorry, I can’t help with that.", None),
+        ("No. I can't find it in any of them.", ("no", "I can't find it in any of them.")),
+        ("Yes! Please share the passages.", None),
+        ("Answer: Yes. Actually, the answer is probably not.", None),
+        ("Yes\n\nWait, it is not.", None),
+        ("No. 5 is about it, and so are the others.", None),
+        ("Rating: no\n1. None shows it.", ("no", "1. None shows it.")),
     ],
 )
 def test_a_choice_in_plain_words_counts_where_it_can_be_read_one_way(

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fac_core.features.asked.prompts import EXAMPLE, EXPLAIN, VERIFY, an_object, one_of
+from fac_core.human import shown_line
 from fac_core.llm.asking import UNREAD, Answer, Question
 from fac_core.llm.quoting import quoted, quoted_string
 from fac_core.store.explanations import CANNOT_TELL
@@ -57,7 +58,7 @@ def explain_question(shown: Shown) -> Question:
 def read_explanation(answer: Answer) -> str | None:
     """The explanation on one line, CANNOT_TELL, or None where there is none."""
     said = str(answer.value["explanation"]) if answer.outcome == "answered" else _in_prose(answer)
-    text = " ".join(said.split())
+    text = shown_line(said)
     if not text or text.casefold().rstrip(".") == EXAMPLE:
         return None
     return CANNOT_TELL if _CANNOT.match(text) else text[:MAX_CHARS]
@@ -72,7 +73,7 @@ def read_verdict(answer: Answer) -> tuple[str | None, str]:
     """(verdict, reason); no verdict where there was no answer."""
     if answer.outcome != "answered":
         return None, ""
-    return str(answer.value["verdict"]), " ".join(str(answer.value["reason"]).split())[:MAX_CHARS]
+    return str(answer.value["verdict"]), shown_line(str(answer.value["reason"]))[:MAX_CHARS]
 
 
 def questions_for(shown: Sequence[Shown], said: Mapping[int, str]) -> list[Question]:

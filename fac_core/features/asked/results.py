@@ -48,18 +48,20 @@ class Said(NamedTuple):
     """By protocol."""
 
 
-def said(ws: Workspace, space_id: str, feature_ids: Sequence[int]) -> list[Said]:
-    """The newest explanation that a model wrote of each feature, "cannot tell" included, by feature."""
+def said(ws: Workspace, space_id: str, feature_ids: Sequence[int], model: str | None = None) -> list[Said]:
+    """The newest explanation that a model, or this model, wrote of each feature, "cannot tell" included, by feature."""
     newest: dict[int, Explanation] = {}
     for each in store.explanations_of(ws.database, space_id, feature_ids):
-        if each.method == LLM:
+        if each.method == LLM and model in (None, each.model):
             newest.setdefault(each.feature_id, each)
     return _with_scores(ws, space_id, [newest[feature] for feature in sorted(newest)])
 
 
-def judged(ws: Workspace, space_id: str, feature_ids: Sequence[int], which: Which) -> list[Said]:
-    """Explanations that a job of that choice judges, with what it said of them."""
-    return _with_scores(ws, space_id, explanations_to_judge(ws, space_id, feature_ids, which))
+def judged(
+    ws: Workspace, space_id: str, feature_ids: Sequence[int], which: Which, model: str | None = None
+) -> list[Said]:
+    """Explanations that a job of that choice judges, with what models, or this model, said of them."""
+    return _with_scores(ws, space_id, explanations_to_judge(ws, space_id, feature_ids, which), model)
 
 
 def came(ws: Workspace, job: Job) -> Came:
@@ -99,9 +101,12 @@ def unchecked(ws: Workspace, space_id: str) -> list[int]:
     return [each.feature_id for each in named if each.explanation_id not in scored]
 
 
-def _with_scores(ws: Workspace, space_id: str, explanations: Sequence[Explanation]) -> list[Said]:
+def _with_scores(
+    ws: Workspace, space_id: str, explanations: Sequence[Explanation], judge: str | None = None
+) -> list[Said]:
     by_explanation: dict[int, dict[str, Score]] = {each.explanation_id: {} for each in explanations}
     for score in store.scores_of(ws.database, space_id, sorted({each.feature_id for each in explanations})):
-        if score.explanation_id in by_explanation and score.protocol in (DETECTION, FUZZING):
+        asked = score.protocol in (DETECTION, FUZZING) and judge in (None, score.judge)
+        if asked and score.explanation_id in by_explanation:
             by_explanation[score.explanation_id].setdefault(score.protocol, score)
     return [Said(each, by_explanation[each.explanation_id]) for each in explanations]

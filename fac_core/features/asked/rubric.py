@@ -15,6 +15,7 @@ from fac_core.features.asked.prompts import Prompt, an_object, one_of
 from fac_core.features.asked.spans import CLOSE, OPEN
 from fac_core.features.judgement import NO, RATINGS
 from fac_core.features.keywords import UNCLEAR
+from fac_core.human import shown_line
 from fac_core.llm.asking import Answer, Question
 from fac_core.llm.quoting import quoted, quoted_string
 from fac_core.store.explanations import CANNOT_TELL, LLM, Explanation
@@ -86,4 +87,4 @@ def read_rating(answer: Answer) -> tuple[str, str] | None:
     """(rating, analysis on one line); None where there is no answer."""
     if answer.outcome != "answered":
         return None
-    return str(answer.value["rating"]), " ".join(str(answer.value["analysis"]).split())[:MAX_CHARS]
+    return str(answer.value["rating"]), shown_line(str(answer.value["analysis"]))[:MAX_CHARS]

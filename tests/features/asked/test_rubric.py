@@ -8,12 +8,14 @@ import pytest
 
 from fac_core.errors import InputError
 from fac_core.features.asked import asking_job, rubric_job
+from fac_core.features.asked.explaining import read_explanation, read_verdict
+from fac_core.features.asked.rubric import read_rating
 from fac_core.features.asked.rubric_plan import plan_rating
 from fac_core.features.judgement import judge
 from fac_core.features.naming import call_by
 from fac_core.features.relevance import choose_mode, overrule, overview, sides
 from fac_core.jobs.folder import JobFolder
-from fac_core.llm.asking import Question
+from fac_core.llm.asking import Answer, Question
 from fac_core.store import explanations as store
 from fac_core.store.explanations import CANNOT_TELL, LLM
 from fac_core.tasks import load_task
@@ -165,3 +167,11 @@ def test_ratings_of_an_older_rubric_stay_and_do_not_count(space_id: str, ws: Wor
     assert plan_rating(ws, space_id, FEATURES, Terms()).n == 3  # type: ignore[arg-type]
     with pytest.raises(InputError, match="rubric of Mine was changed"):
         rubric_job.work(JobFolder(job.root), Scripted(rate))
+
+
+def test_a_control_or_direction_mark_of_a_model_does_not_reach_what_is_kept() -> None:
+    said = "red \x1b[31m and \u202e turned"
+    answer = Answer("k", "answered", {"explanation": said, "verdict": "no", "reason": said}, "", "")
+    assert read_explanation(answer) == "red ?[31m and ? turned" and read_verdict(answer)[1] == "red ?[31m and ? turned"
+    rated = Answer("k", "answered", {"analysis": said, "rating": "no"}, "", "")
+    assert read_rating(rated) == ("no", "red ?[31m and ? turned")
