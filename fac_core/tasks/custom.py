@@ -107,7 +107,7 @@ def text_of(task_id: str) -> str:
     """
     path = custom_folder() / f"{task_id}.toml"
     try:
-        return path.read_bytes().decode()
+        return path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The task file {path} cannot be read: {error}.") from error
 

@@ -22,7 +22,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: it cannot be read or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"The task file {path} cannot be read: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:  # TOML and UTF-8 alike, or tables within tables without end

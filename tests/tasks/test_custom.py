@@ -306,6 +306,15 @@ def test_labels_that_a_person_wrote_in_capitals_are_found() -> None:
     assert (task.polarity("Spam"), task.polarity("ham"), task.polarity("other")) == (True, False, None)
 
 
+def test_a_file_that_an_editor_began_with_a_byte_order_mark_is_read_and_edited() -> None:
+    task_id = add_task(NEW)
+    path = custom_folder() / f"{task_id}.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert not faults() and load_task(task_id).title == "Spam"
+    set_rubric(task_id, ["It sells."])
+    assert load_task(task_id).rubric == ("It sells.",)
+
+
 def test_a_file_nested_beyond_reading_is_a_sentence() -> None:
     custom_folder().mkdir(parents=True)
     (custom_folder() / "deep.toml").write_text("a = " + "[" * 3000)
