@@ -1,4 +1,4 @@
-"""Texts shown as examples differ by more than a word in ten, short ones too, whose word 3-grams one changed word spoils.
+"""Texts shown as examples differ by more than a word in ten, also short ones, whose 3-grams one changed word spoils.
 
 Long texts are alike as near duplicates are. Of up to `SHORT` words, one changed last word of ten leaves a Jaccard
 similarity of 3-grams of 0.78; there the words themselves are compared, in their order. Nothing that is measured goes by
