@@ -62,7 +62,7 @@ def sees(ws: Workspace, space_id: str, subject: str) -> bool:
     """Whether a search by meaning sees most texts of a subject, all but `AT_ONCE` or half of them; words find more of
     fewer."""
     waiting = sum(each == subject for each in _unindexed(ws, space_id).column("subject").to_pylist())
-    return waiting <= max(AT_ONCE, len(_kept(ws, space_id, subject).ids))
+    return bool(waiting <= max(AT_ONCE, len(_kept(ws, space_id, subject).ids)))
 
 
 def start_index(ws: Workspace, space_id: str) -> str | None:
