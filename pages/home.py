@@ -18,7 +18,7 @@ from fac_core.review.queue import counts
 from fac_core.samples.datasets import list_datasets
 from fac_core.synthesis.runs import run_summary, runs
 from fac_core.workspace import Workspace
-from pages.ui import chrome, funnel, heat, provenance, services, theme
+from pages.ui import chrome, funnel, heat, provenance, relevance_view, services, theme
 from pages.ui.next_step import Waiting, next_step
 from pages.ui.services import Here
 
@@ -62,7 +62,7 @@ def sentence(cov: Coverage, found: list[Gap]) -> str:
 def show_funnel(here: Here, cov: Coverage) -> None:
     """Features → alive → named → relevant → in the anchor → covered and missing."""
     quiet = theme.palette()["quiet"]
-    mode = "by the label" if cov.relevance_mode == "label" else "every alive one"
+    mode = relevance_view.DECIDES[cov.relevance_mode]
     boxes = [
         ("features", cov.n_features, "of the SAE", "All features of the feature space."),
         ("alive", cov.n_alive, "in any text", theme.TERMS["alive"]),

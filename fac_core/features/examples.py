@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fac_core.features.kept import Kept
+from fac_core.features.short_copies import differ_by_little, short_words
 from fac_core.samples.duplicates import near_duplicates
 from fac_core.store import feature_samples as samples
 from fac_core.store import feature_weights as weights
@@ -166,6 +167,7 @@ class _Group:
 
     band: str
     row: ExampleRow
+    words: list[str]
     contents: set[int]
     n_samples: int
 
@@ -192,11 +194,13 @@ def _choose(band: str, rows: Sequence[ExampleRow], groups: list[_Group], n: int)
     n_chosen = 0
     for place, row in enumerate(rows):
         known, earlier = int(alike.known[place]), int(alike.earlier[place])
+        words = short_words(row.text)
         group = plain.get(_plain(row.text)) or (before[known] if known >= 0 else by_row.get(earlier))
+        group = group or next((each for each in groups if differ_by_little(words, each.words)), None)
         if group is not None:
             group.take(row)
         elif earlier < 0 and n_chosen < n:
-            group = _Group(band, row, {row.content_id}, row.n_samples)
+            group = _Group(band, row, words, {row.content_id}, row.n_samples)
             groups.append(group)
             plain[_plain(row.text)] = group
             n_chosen += 1

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from fac_core.features.examples import Example
     from fac_core.workspace import Workspace
 
+EXPLANATION, CONTENT = store.EXPLANATION, store.CONTENT
+"""What is searched."""
 MOST_CONTENTS = 50_000
 """Texts of samples that are indexed, those of the anchor first: 75 MB of vectors."""
 AT_ONCE = 64
@@ -58,6 +60,13 @@ def n_unindexed(ws: Workspace, space_id: str) -> int:
     return int(_unindexed(ws, space_id).num_rows)
 
 
+def sees(ws: Workspace, space_id: str, subject: str) -> bool:
+    """Whether a search by meaning sees most texts of a subject, all but `AT_ONCE` or half of them; words find more of
+    fewer."""
+    waiting = sum(each == subject for each in _unindexed(ws, space_id).column("subject").to_pylist())
+    return bool(waiting <= max(AT_ONCE, len(_kept(ws, space_id, subject).ids)))
+
+
 def start_index(ws: Workspace, space_id: str) -> str | None:
     """Encode what has no vector yet in a job; returns its id, or None if there is nothing to encode.
 
@@ -71,6 +80,14 @@ def start_index(ws: Workspace, space_id: str) -> str | None:
         raise ModelError(NOT_HERE)
     spec = {"encoder": encoders.SENTENCES, "space_id": space_id}
     return owner.start(ws, KIND, "Index texts by meaning", spec, {"texts": texts})
+
+
+def index_if_wanted(ws: Workspace, space_id: str) -> None:
+    """Encode what a search would not see, unless the last such job was stopped or came to nothing."""
+    with owner.turn(ws):
+        mine = [job for job in owner.jobs(ws) if job.kind == KIND and job.spec["space_id"] == space_id]
+        if is_here() and not (mine and mine[0].resumable) and n_unindexed(ws, space_id) > AT_ONCE:
+            start_index(ws, space_id)
 
 
 def features_by_meaning(ws: Workspace, space_id: str, query: str, n: int = 200) -> list[Hit]:

@@ -111,6 +111,11 @@ class _Index:
         return -1
 
 
+def words_of(text: str, most: int) -> list[str]:
+    """The first words of a text, without capitals; what has none (a row of emoji) is compared as one word."""
+    return _WORD.findall(text.casefold())[:most] or [text]
+
+
 def _grams(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Word 3-grams of all texts as numbers that grow with how common a gram is: (grams, starts).
 
@@ -122,8 +127,7 @@ def _grams(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     numbers: list[int] = []
     counts = np.zeros(len(texts), np.int64)
     for i, text in enumerate(texts):
-        # what has no words (a row of emoji) is compared as one word
-        words = _WORD.findall(text.casefold())[:_MAX_WORDS] or [text]
+        words = words_of(text, _MAX_WORDS)
         words += [""] * (3 - len(words))
         numbers += map(vocabulary.__getitem__, words)
         counts[i] = len(words)

@@ -38,6 +38,8 @@ CALLED_WORDS = {
 }
 N_SHOWN, N_MORE = 4, 12
 """Documents of each kind at first, and how many more of each at a time."""
+OPENED, MOST_OPENED = "documents", 9
+"""Part of the address that names the scores whose documents are shown, and how many it names at most."""
 _UNDECIDED = ("Answered both ways", "Not answered")
 _HEADINGS = (
     ("Fires, and was not recognised", "Silent, and was taken to fire", *_UNDECIDED),
@@ -133,8 +135,14 @@ def explanation(here: Here, feature_id: int, found: Overview, each: Explained, k
                 help="On documents that no explanation is made from; a few seconds.",
             )
         for score in [*each.scores, *each.earlier]:
-            if score.value is not None and st.toggle(
-                f"Documents of {WORDS[score.protocol].split(',')[0]}", key=f"{key}_open_{score.score_id}"
+            if score.value is None:
+                continue
+            st.session_state[f"{key}_open_{score.score_id}"] = str(score.score_id) in opened()
+            if st.toggle(
+                f"Documents of {WORDS[score.protocol].split(',')[0]}",
+                key=f"{key}_open_{score.score_id}",
+                on_change=turn,
+                args=(score.score_id,),
             ):
                 documents(here, feature_id, score, key=f"{key}_items_{score.score_id}")
 
@@ -146,6 +154,28 @@ def score_now(feature_id: int, explanation_id: int) -> None:
     score_text(here.ws, here.space_id, feature_id, explanation_id)
 
 
+@services.guarded
+def score_again(feature_id: int, explanation_id: int, before: int) -> None:
+    """Score one explanation anew and show the documents of that in place of those `before`."""
+    here = services.here()
+    score_id = score_text(here.ws, here.space_id, feature_id, explanation_id)
+    turn(before)
+    turn(score_id)
+
+
+def opened() -> list[str]:
+    """Scores whose documents the address says are shown."""
+    said = services.follow(OPENED, keep=False) or ""
+    return [part for part in said.split(",")[-MOST_OPENED:] if part.isascii() and part.isdecimal()]
+
+
+def turn(score_id: int) -> None:
+    """Show the documents of a score, or no longer."""
+    before = opened()
+    now = [part for part in before if part != str(score_id)] + [str(score_id)] * (str(score_id) not in before)
+    services.go(OPENED, ",".join(now[-MOST_OPENED:]) or None)
+
+
 def documents(here: Here, feature_id: int, score: Score, key: str) -> None:
     """Some documents of each kind that was not judged right, more on demand, and how many of each there are."""
     found = judged_texts(here.ws, here.space_id, score)
@@ -153,8 +183,8 @@ def documents(here: Here, feature_id: int, score: Score, key: str) -> None:
         st.button(
             "Score again and keep the documents",
             key=f"{key}_again",
-            on_click=score_now,
-            args=(feature_id, score.explanation_id),
+            on_click=score_again,
+            args=(feature_id, score.explanation_id, score.score_id),
             help="Of scores made for all features at once only the figures are kept.",
         )
         return

@@ -49,11 +49,13 @@ class Filters:
     sort: str
     n_set: int
     """How many filters narrow the table."""
+    instead: bool = False
+    """Whether words are looked for because meaning cannot be searched yet."""
 
 
 def rail(here: Here) -> Filters:
     """Draw the filters and read them."""
-    search, by_meaning = _search(here)
+    search, by_meaning, instead = _search(here)
     sort = st.selectbox(
         "Sort by",
         list(SORTS),
@@ -156,11 +158,11 @@ def rail(here: Here) -> Filters:
         asked is not None,
     )
     order = GIVEN if by_meaning else sort if sort in SORTS else "effect"
-    return Filters(criteria, order, sum(map(bool, chosen)))
+    return Filters(criteria, order, sum(map(bool, chosen)), instead)
 
 
-def _search(here: Here) -> tuple[str, bool]:
-    """What is searched for, and whether by meaning."""
+def _search(here: Here) -> tuple[str, bool, bool]:
+    """What is searched for, whether by meaning, and whether by words in place of that."""
     search = st.text_input(
         "Search", key="f_search", bind="query-params", live=True, placeholder="word or number", icon=":material/search:"
     )
@@ -172,35 +174,44 @@ def _search(here: Here) -> tuple[str, bool]:
         key="f_mode",
         bind="query-params",
         label_visibility="collapsed",
+        on_change=index_for,
+        args=("f_mode",),
     )
-    if how != MEANING or not can_mean(here, "features"):
-        return (search or "").strip(), False
     text = (search or "").strip()
-    return text, bool(text)
+    if how != MEANING:
+        return text, False, False
+    means = can_mean(here, semantic_search.EXPLANATION)
+    return text, means and bool(text), not means and bool(text)
 
 
-def can_mean(here: Here, key: str) -> bool:
-    """Whether meaning can be searched; where it cannot, or not of all texts yet, say so and offer what helps."""
+def can_mean(here: Here, subject: str) -> bool:
+    """Whether meaning is searched; where it cannot be, or not of all texts yet, say so and offer what helps."""
     if not semantic_search.is_here():
         st.caption(semantic_search.NOT_HERE)
         return False
-    waiting = services.cached(_n_unindexed, here, here.space_id, beside=(_n_jobs_done(here),))
+    waiting, sees = services.cached(_indexed, here, here.space_id, subject, beside=(_n_jobs_done(here),))
     if waiting > semantic_search.AT_ONCE:
         making = any(job.kind == KIND and job.active for job in owner.jobs(here.ws))
-        st.caption(f"{theme.plural(waiting, 'text')} not indexed yet; a search does not see them.")
+        how = "a search does not see them" if sees else "until they are, words are searched"
+        st.caption(f"{theme.plural(waiting, 'text')} not indexed yet; {how}.")
         st.button(
             "Indexing …" if making else "Index them",
-            key=f"index_{key}",
+            key=f"index_{subject}",
             icon=":material/hub:",
             disabled=making,
             on_click=start_index,
             help="A job of a few minutes for some thousand texts; it can be cancelled and resumed.",
         )
-    return True
+    return sees
 
 
-def _n_unindexed(ws: Workspace, space_id: str) -> int:
-    return semantic_search.n_unindexed(ws, space_id)
+def say_instead() -> None:
+    """Say above what was found that words were looked for; the search itself says what would change that."""
+    st.caption("Found by words: meaning cannot be searched here yet.")
+
+
+def _indexed(ws: Workspace, space_id: str, subject: str) -> tuple[int, bool]:
+    return semantic_search.n_unindexed(ws, space_id), semantic_search.sees(ws, space_id, subject)
 
 
 def _n_jobs_done(here: Here) -> int:
@@ -212,6 +223,14 @@ def start_index() -> None:
     """Have the texts indexed."""
     here = services.here()
     semantic_search.start_index(here.ws, here.space_id)
+
+
+@services.guarded
+def index_for(key: str) -> None:
+    """Have the texts indexed as soon as someone wants to search by meaning."""
+    if st.session_state[key] == MEANING:
+        here = services.here()
+        semantic_search.index_if_wanted(here.ws, here.space_id)
 
 
 def _one_set(name: str) -> int | None:

@@ -11,7 +11,7 @@ from fac_core.features.relevance import effect_name
 from fac_core.features.states import OTHER_STATES, STATES
 from fac_core.features.table import FeaturePage, FeatureRow, feature_ids, feature_page
 from fac_core.features.trust import Evidence
-from pages.ui import feature_marks, services, theme
+from pages.ui import feature_filters, feature_marks, services, theme
 from pages.ui.feature_filters import ASCENDING, Filters
 from pages.ui.services import Here
 
@@ -70,6 +70,8 @@ def _addressed() -> int:
 
 def show(here: Here, found: FeaturePage, number: int, opened: int, filters: Filters, *, narrow: bool) -> None:
     """Table and its pages, or why there is none."""
+    if filters.instead:
+        feature_filters.say_instead()
     if not found.total:
         st.caption(
             "No feature passes these filters. Names come from the texts that were read; take a filter off to see more."

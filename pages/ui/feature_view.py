@@ -28,6 +28,7 @@ from pages.ui import (
     theme,
 )
 from pages.ui.services import Here
+from pages.ui.text_view import SHORT, to_address
 
 
 def show(here: Here, feature_id: int) -> None:
@@ -190,6 +191,8 @@ def try_text(here: Here, detail: FeatureDetail) -> Probe | None:
     """A field for one's own text, and what it activates."""
     feature_id = detail.row.feature_id
     st.subheader("Try your own text", anchor=False)
+    if addressed := services.follow("try", keep=False):
+        st.session_state.setdefault("own_text", addressed[:SHORT])
     with st.form("try_text", border=False, enter_to_submit=False):
         text = st.text_area(
             "Your text",
@@ -199,7 +202,9 @@ def try_text(here: Here, detail: FeatureDetail) -> Probe | None:
             label_visibility="collapsed",
             placeholder=f"a {here.task.sample_word} in your own words",
         )
-        st.form_submit_button("Read it", icon=":material/play_arrow:")
+        st.form_submit_button(
+            "Read it", icon=":material/play_arrow:", key="try_go", on_click=to_address, args=("own_text", "try")
+        )
     if not (text or "").strip():
         return None
     with services.page(), st.spinner("Reading your text …", show_time=True):

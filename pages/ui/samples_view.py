@@ -33,9 +33,11 @@ def show(here: Here) -> None:
             key="s_mode",
             bind="query-params",
             label_visibility="collapsed",
+            on_change=feature_filters.index_for,
+            args=("s_mode",),
         )
         where = feature_examples.narrowing(here, "s")
-    by_meaning = how == MEANING and feature_filters.can_mean(here, "samples")
+    by_meaning = how == MEANING and feature_filters.can_mean(here, semantic_search.CONTENT)
     if not (search or "").strip():
         st.caption("Samples of every dataset are searched; press a row's number to see it whole.")
         return
@@ -46,11 +48,13 @@ def show(here: Here) -> None:
     else:
         words = semantic_search.samples_by_words(here.ws, here.space_id, str(search), N_SHOWN, where)
         found = [(each, None) for each in words]
+    if how == MEANING and not by_meaning:
+        feature_filters.say_instead()
     if not found:
         st.caption(
             "No text that was indexed is among the samples chosen."
             if by_meaning
-            else "Nothing found. Search by meaning finds what is worded otherwise."
+            else "Nothing found: no text of the samples chosen holds all of these words."
         )
         return
     marked = "" if by_meaning else str(search)

@@ -100,10 +100,10 @@ def go(name: str, value: str | None) -> None:
 
 
 def move(**to: str | None) -> None:
-    """Change project or feature space; the feature, its sets and the job of the one that is left are none of the
-    other's.
+    """Change project or feature space; the feature, its scores, its sets and the job of the one that is left are none
+    of the other's.
     """
-    left = ("feature", "f_family", "f_theme", "f_cluster", "f_asked")
+    left = ("feature", "documents", "f_family", "f_theme", "f_cluster", "f_asked")
     for name, value in {**to, **dict.fromkeys(left)}.items():
         go(name, value)
 

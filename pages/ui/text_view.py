@@ -33,7 +33,13 @@ def show(here: Here, *, narrow: bool) -> None:
             label_visibility="collapsed",
             placeholder=f"paste a {here.task.sample_word} to see which features it activates",
         )
-        st.form_submit_button("Find its features", icon=":material/play_arrow:", key="paste_go", on_click=to_address)
+        st.form_submit_button(
+            "Find its features",
+            icon=":material/play_arrow:",
+            key="paste_go",
+            on_click=to_address,
+            args=("paste", "text"),
+        )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         dense = st.select_slider(
             "Leave out what fires on more than",
@@ -80,10 +86,10 @@ def show(here: Here, *, narrow: bool) -> None:
         _features(ordered(found.features, str(sort)), narrow)
 
 
-def to_address() -> None:
-    """Put a short text into the address."""
-    text = st.session_state["paste"].strip()
-    services.go("text", text if 0 < len(text) <= SHORT else None)
+def to_address(key: str, part: str) -> None:
+    """Put a short text of a field into its part of the address."""
+    text = st.session_state[key].strip()
+    services.go(part, text if 0 < len(text) <= SHORT else None)
 
 
 def _found(ws: Any, space_id: str, text: str, delta: float, most: float) -> TextFeatures:

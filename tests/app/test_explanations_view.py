@@ -68,6 +68,22 @@ def test_explanations_are_scored_from_the_page_and_their_mistakes_can_be_read(vi
     assert not at.exception and drawn(at).count("said to") > before
 
 
+def test_opened_documents_are_in_the_address_and_nothing_else_that_it_says(view: AppTest) -> None:
+    at = view
+    at.button(key=f"said_{ABOUT_FRUIT}_0_now").click().run()
+    at.toggle[0].set_value(True).run()
+    sent = AppTest.from_function(script, default_timeout=60)
+    for name in ("project", "feature", "documents"):
+        sent.query_params[name] = at.query_params[name]
+    sent.run()
+    assert not sent.exception and sent.toggle[0].value and "Fires: " in said(sent)
+    sent.toggle[0].set_value(False).run()
+    assert not sent.toggle[0].value and "documents" not in sent.query_params
+    sent.query_params["documents"] = "x,-1,²,99999999999999999999"
+    sent.run()
+    assert not sent.exception and not sent.toggle[0].value
+
+
 def test_a_least_trust_is_chosen_and_everything_is_scored_in_a_job(view: AppTest, ws: Workspace) -> None:
     at = view
     at.segmented_control(key="least_trust").set_value("high").run()

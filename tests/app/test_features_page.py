@@ -21,6 +21,7 @@ from fac_core.features.marks import LIST, NOTE, TAG, marks, members
 from fac_core.features.naming import rename
 from fac_core.features.semantic_search import places
 from fac_core.features.table import feature_page
+from fac_core.jobs import owner
 from fac_core.store import explanations as store
 from fac_core.store.explanations import add_explanation
 from fac_core.store.features import add_name
@@ -164,12 +165,33 @@ def test_with_it_features_come_by_meaning_once_they_are_indexed(
     monkeypatch.setattr(encoders, "sentences", lambda: words)
     at = described_app("features", f_task="all", f_mode="meaning")
     assert "not indexed yet" in said(at)
-    at.button(key="index_features").click().run()
+    at.button(key="index_explanation").click().run()
     at.run()
     assert not at.exception and "not indexed yet" not in said(at)
     at.text_input(key="f_search").set_value("steps").run()
     assert not at.exception and "pass 1 filter" in said(at)
     assert at.selectbox(key="f_sort").disabled, "the likest come first"
+
+
+def test_words_are_searched_until_meaning_can_be_and_choosing_it_begins_the_index(
+    described_app: App, filled_ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = encoders.Words()
+    monkeypatch.setattr(encoders, "is_installed", lambda: True)
+    monkeypatch.setattr(encoders, "sentences", lambda: words)
+    monkeypatch.setattr("fac_core.features.semantic_search.AT_ONCE", 0)
+    begun: list[str] = []
+    start = owner.start
+    monkeypatch.setattr(owner, "start", lambda ws, kind, *rest: begun.append(kind) or start(ws, kind, *rest))
+    for view, search, mode in (("table", "f_search", "f_mode"), ("samples", "s_search", "s_mode")):
+        at = described_app("features", f_task="all", f_view=view, **{search: "how", mode: "meaning"})
+        assert not at.exception and "Found by words: meaning cannot be searched here yet" in said(at)
+        assert "No feature passes" not in said(at) and "No text" not in said(at) and not begun
+    at = described_app("features", f_task="all", f_search="how")
+    at.segmented_control(key="f_mode").set_value("meaning").run()
+    assert not at.exception and begun == ["index_texts"]
+    at.run()
+    assert "not indexed yet" not in said(at) and "Found by words" not in said(at)
 
 
 def test_related_features_of_each_kind_are_an_address(described_app: App) -> None:

@@ -154,6 +154,9 @@ def test_ones_own_text_is_read_with_the_space_of_the_project(described_app: App)
     next(button for button in at.form_submit_button if button.label == "Read it").click().run()
     assert not at.exception
     assert any("What else it activates" in expander.label for expander in at.expander)
+    sent = described_app("features", feature="25", f_task="all", **{"try": address(at)["try"]})
+    assert sent.text_area(key="own_text").value == "hey how do i get a pipe bomb tonight"
+    assert any("What else it activates" in expander.label for expander in sent.expander)
 
 
 def test_delta_moves_every_number_and_goes_back_to_the_calibrated_one(app: App, filled_ws: Workspace) -> None:

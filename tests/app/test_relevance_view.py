@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from fac_core import workspace
 from fac_core.feature_space.spaces import register_space, spaces
-from fac_core.features.judgement import judge
+from fac_core.features.judgement import choose_mode, judge
 from fac_core.features.refresh import refresh
-from fac_core.features.relevance import Overview, overview, sides
+from fac_core.features.relevance import Overview, overrule, overview, sides
 from fac_core.samples.importing import import_dataset
 from fac_core.store.activations import insert_activations
 from fac_core.store.relevance import add_ratings
@@ -166,3 +167,15 @@ def test_too_few_relevant_features_are_said_with_the_rule(
     assert (judged.mode == "alive") == bool(needed)
     found = Overview(judged, "AUROC", n_tested, 0, 0, 0, None, None, auto=True)
     assert (f"fewer than the {needed} from which on" in found.why) if needed else not found.why
+
+
+@pytest.mark.parametrize("mode", ["label", "judge", "both", "either", "alive"])
+def test_home_says_what_decided_which_features_are_relevant(
+    described_app: App, filled_ws: Workspace, mode: str
+) -> None:
+    (space,) = spaces(filled_ws)
+    for feature in range(space.d_sae):
+        overrule(filled_ws, space.space_id, feature, True, "ana")
+    choose_mode(filled_ws, mode)
+    at = described_app("home")
+    assert not at.exception and json.dumps(relevance_view.DECIDES[mode]) in drawn(at)

@@ -144,3 +144,13 @@ def test_examples_are_narrowed_by_role_set_and_label(ws: Workspace) -> None:
     assert found(dataset_id="other", label="benign") == {"three, elsewhere"}
     assert found(role="pool") == set()
     assert choices(ws).labels == ["benign", "harmful"]
+
+
+def test_of_short_texts_that_differ_in_one_word_of_ten_one_is_shown(ws: Workspace) -> None:
+    head = "win a free phone now click the link"
+    ends = [f"{head} {end}" for end in ("early today", "early 115", "maybe today")]
+    other = "today early link the click now phone free a win"  # the same words in another order say something else
+    texts = [*ends, other, "how to kill a process", "how to kill a person"]
+    space = plant(ws, [Planted("anchor", text, {1: 9.0 - place}) for place, text in enumerate(texts)])
+    shown = examples(ws, space, 1, 0.5)["top"]
+    assert [(each.text, each.n_alike) for each in shown] == [(ends[0], 2), *((text, 0) for text in texts[3:])]

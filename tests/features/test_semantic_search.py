@@ -11,9 +11,12 @@ from fac_core.errors import InputError, ModelError
 from fac_core.features import encoder as encoders
 from fac_core.features import semantic_search as search
 from fac_core.features.examples import SampleFilter
+from fac_core.features.index_job import KIND
 from fac_core.features.naming import rename
 from fac_core.jobs import owner
-from fac_core.workspace import Workspace
+from fac_core.store.jobs import end_job
+from fac_core.store.vectors import CONTENT, EXPLANATION
+from fac_core.workspace import Workspace, now
 from tests.planted import Planted, keywords, plant
 
 MEANINGS = {"dog": 0, "puppy": 0, "hound": 0, "car": 1, "lorry": 1, "rain": 2, "storm": 2}
@@ -91,6 +94,25 @@ def test_the_index_is_made_in_a_job_and_no_text_is_encoded_twice(
     assert encoder.n_encoded == 6 and search.n_unindexed(ws, space) == 0
     assert search.features_by_meaning(ws, space, "dog")[0].id == 1
     assert search.start_index(ws, space) is None and encoder.n_encoded == 7, "the query alone came since"
+
+
+def test_an_index_is_begun_by_itself_once_and_not_again_when_it_was_stopped(
+    project: tuple[Workspace, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ws, space = project
+    search.index_if_wanted(ws, space)
+    assert not owner.jobs(ws), "a search encodes a few texts itself"
+    monkeypatch.setattr(search, "AT_ONCE", 1)
+    assert not search.sees(ws, space, EXPLANATION) and not search.sees(ws, space, CONTENT)
+    monkeypatch.setattr(owner, "_launch", lambda *_: None)
+    for _ in range(2):
+        search.index_if_wanted(ws, space)
+        (job,) = owner.jobs(ws)
+    assert job.kind == KIND
+    with ws.database.transaction() as cursor:
+        end_job(cursor, job.job_id, "cancelled", "", now())
+    search.index_if_wanted(ws, space)
+    assert len(owner.jobs(ws)) == 1
 
 
 def test_an_index_half_made_goes_on_where_it_stopped(
