@@ -1,4 +1,5 @@
-"""One δ holds for everything on screen: the slider, the URL and the project's threshold say the same after a move.
+"""One δ holds for everything on screen: after a move of the slider it is the project's, which is also what an address
+without δ means.
 
 A link may carry another δ than the project's. It is then looked at, not taken over, until a person says so.
 """
@@ -41,6 +42,7 @@ def slider(here: Here, points: Sequence[SweepPoint]) -> Here:
         "Activation threshold δ",
         0.0,
         top,
+        here.delta,
         step=DELTA_STEP,
         format="%.2f",
         key=KEY,

@@ -155,6 +155,12 @@ def test_the_threshold_lives_in_the_address_and_moves_what_is_shown(browser: Bro
     slider.focus()
     person.page.keyboard.press("ArrowRight")
     person.calm()
-    assert "delta=4.25" in person.page.url
+    person.sees("δ = 4.25")
     person.reload()
+    person.sees("δ = 4.25")
+    person.visit("coverage")
+    person.sees("δ = 4.25")
+    person.visit("features")
+    person.page.go_back()
+    person.calm()
     person.sees("δ = 4.25")
