@@ -70,7 +70,7 @@ def test_nothing_is_described_twice_unless_asked_to(project: tuple[Workspace, st
     ws, space = project
     rename(ws, space, 0, "a name", "ana")
     overrule(ws, space, 3, True, "ana")
-    set_role(ws, "labelled", "holdout")
+    set_role(ws, "labelled", "seed")
     assert follow_datasets(ws) == [] and refresh(ws, space) is None, "the same texts, anchor and threshold"
     assert refresh(ws, space, force=True) is not None
 
@@ -79,11 +79,12 @@ def test_nothing_is_described_twice_unless_asked_to(project: tuple[Workspace, st
     "change",
     [
         lambda ws, space: set_role(ws, "labelled", "anchor"),
+        lambda ws, space: set_role(ws, "labelled", "holdout"),
         lambda ws, space: delete_dataset(ws, "plain"),
         lambda ws, space: delete_dataset(ws, "labelled"),
         lambda ws, space: set_delta(ws, space, 2.0),
     ],
-    ids=["role", "anchor deleted", "pool deleted", "threshold"],
+    ids=["role", "held out", "anchor deleted", "pool deleted", "threshold"],
 )
 def test_whatever_a_description_is_made_from_makes_it_old(
     project: tuple[Workspace, str], change: Callable[[Workspace, str], None]
