@@ -156,6 +156,7 @@ def test_however_a_pool_is_cut_its_profile_is_that_of_the_same_texts_imported(
     assert n_read(far, tiny_spec.space_id) == n_read(near, tiny_spec.space_id) - len(different), "not those of the pool"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("role", ["pool", "anchor"])
 def test_every_coverage_number_is_that_of_the_imported_pool(
     project: Any, tmp_path: Path, tiny_spec: SpaceSpec, role: str

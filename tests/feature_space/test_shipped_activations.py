@@ -48,6 +48,7 @@ def compare(shipped: dict[int, tuple[float, int, int, int]], read: TextActivatio
     )
 
 
+@pytest.mark.heavy
 @pytest.mark.real_model
 @pytest.mark.parametrize("task_id", task_ids())
 def test_a_dozen_texts_of_a_demo_read_here_give_what_ships(task_id: str, tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ def _survive_owner_kills(root: Path, kills: int, longest: float, rng: random.Ran
     return hits
 
 
+@pytest.mark.heavy
 def test_a_worker_killed_at_random_moments_loses_nothing(ws: Workspace) -> None:
     job_id = owner.start(ws, "count", "Count", SPEC)
     hits = _survive_worker_kills(ws, job_id, 20, 0.45, random.Random(1))
@@ -99,6 +100,7 @@ def test_a_worker_killed_at_random_moments_loses_nothing(ws: Workspace) -> None:
     assert _counted(ws) == EXPECTED
 
 
+@pytest.mark.heavy
 def test_an_owner_killed_at_random_moments_loses_nothing(ws: Workspace) -> None:
     root = ws.root
     ws.close()

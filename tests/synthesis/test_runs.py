@@ -36,6 +36,7 @@ def candidates(ws: Workspace, columns: str = "candidate_id, target_feature, outc
     return ws.database.rows(f"SELECT {columns} FROM candidate ORDER BY candidate_id")
 
 
+@pytest.mark.heavy
 def test_the_local_model_writes_and_scores_for_the_work_list_in_a_worker_process(
     filled_ws: Workspace, tiny_spec: SpaceSpec, gap_ids: list[int]
 ) -> None:
